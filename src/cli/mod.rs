@@ -1,0 +1,8 @@
+//! The command line: one file per command.
+
+use std::process::ExitCode;
+
+/// Runs the program on the process's own arguments.
+pub fn main() -> ExitCode {
+    ExitCode::SUCCESS
+}

@@ -1,0 +1,34 @@
+//! `clue`: declarative, cached, resumable pipelines for building and running
+//! clinical language-model benchmarks.
+//!
+//! Data flows one way: [`spec`] reads YAML into a typed pipeline, [`plan`] turns it into
+//! a graph with keys, [`engine`] runs the graph through the verbs of [`stages`], and
+//! [`store`] keeps every expensive result under the hash of everything it depends on.
+//! Nothing imports upwards; `tests/it/layers.rs` holds the table of who may import whom.
+
+// Layer 0: plain data and pure functions.
+pub mod diag;
+pub mod hash;
+pub mod record;
+pub mod rng;
+pub mod text;
+// Layer 1: expressions.
+pub mod jinja;
+// Layer 2: the language.
+pub mod spec;
+// Layer 3: the graph, its keys, and what is stale.
+pub mod plan;
+// Layer 4: the cache.
+pub mod store;
+// Layer 5: what stages are made of.
+pub mod metrics;
+pub mod model;
+pub mod prompt;
+// Layer 6: the verbs.
+pub mod stages;
+// Layer 7: running a plan.
+pub mod engine;
+// Layer 8: what is made of finished runs.
+pub mod report;
+// Layer 9: the command line.
+pub mod cli;
