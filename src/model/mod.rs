@@ -1,1 +1,2 @@
-//! (being written)
+//! Models: (being written).
+pub mod chat;

@@ -1,0 +1,197 @@
+//! An expression in a YAML file: parsed once, evaluated per record.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+
+use minijinja::value::{Enumerator, Object, ObjectRepr};
+use minijinja::{Environment, ErrorKind, Expression, Value};
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::{Deserialize, Serialize};
+
+use crate::record::Fields;
+
+/// The source of a Jinja expression, such as `'fever' in text`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Expr(pub String);
+
+impl JsonSchema for Expr {
+    fn schema_name() -> Cow<'static, str> {
+        "Expression".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "type": "string",
+            "format": "jinja-expression",
+            "description": "A Jinja expression over the record's fields, `params`, and the stages named in `with`."
+        })
+    }
+}
+
+/// A compiled expression.
+pub struct Compiled {
+    expression: Expression<'static, 'static>,
+    source: Arc<str>,
+}
+
+impl Expr {
+    /// Compiles the expression.
+    ///
+    /// # Errors
+    /// A syntax error, as one line without values.
+    pub fn compile(&self, env: &'static Environment<'static>) -> Result<Compiled, String> {
+        let expression = env
+            .compile_expression_owned(self.0.clone())
+            .map_err(|e| describe(&e))?;
+        Ok(Compiled {
+            expression,
+            source: self.0.as_str().into(),
+        })
+    }
+}
+
+impl Compiled {
+    /// The value for one record.
+    ///
+    /// # Errors
+    /// Why it has none, as one line without values: names of fields at most.
+    pub fn eval(&self, scope: &Scope) -> Result<Value, String> {
+        let value = self
+            .expression
+            .eval(scope.to_value())
+            .map_err(|error| self.explain(&error, scope))?;
+        if value.is_undefined() {
+            return Err(self
+                .undefined(scope)
+                .unwrap_or_else(|| "the expression has no value".to_owned()));
+        }
+        Ok(value)
+    }
+
+    /// Root names that the expression reads, with the attributes where these are plain
+    /// (`params.max_notes`).
+    pub fn names(&self) -> Vec<String> {
+        let mut names: Vec<String> = self
+            .expression
+            .undeclared_variables(true)
+            .into_iter()
+            .collect();
+        names.sort();
+        names
+    }
+
+    fn explain(&self, error: &minijinja::Error, scope: &Scope) -> String {
+        if error.kind() == ErrorKind::UndefinedError
+            && let Some(text) = self.undefined(scope)
+        {
+            return text;
+        }
+        describe(error)
+    }
+
+    fn undefined(&self, scope: &Scope) -> Option<String> {
+        let missing = self.names().into_iter().find(|name| {
+            let root = name.split('.').next().unwrap_or(name);
+            !is_global(root) && scope.get(root).is_none()
+        })?;
+        let known: Vec<String> = scope.names();
+        Some(
+            match crate::diag::nearest(&missing, known.iter().map(String::as_str)) {
+                Some(name) => format!(
+                    "no field `{missing}` in `{}`; did you mean `{name}`?",
+                    self.source
+                ),
+                None => format!("no field `{missing}` in `{}`", self.source),
+            },
+        )
+    }
+}
+
+/// Names that Jinja itself defines.
+pub fn is_global(name: &str) -> bool {
+    matches!(
+        name,
+        "range"
+            | "dict"
+            | "namespace"
+            | "debug"
+            | "cycler"
+            | "joiner"
+            | "lipsum"
+            | "loop"
+            | "caller"
+    )
+}
+
+/// A Jinja error as one line that holds no value of any variable.
+///
+/// minijinja's plain `Display` prints the kind, the detail and the place; the alternate and
+/// debug forms would print variables, which here are patient text.
+pub fn describe(error: &minijinja::Error) -> String {
+    match error.detail() {
+        Some(detail) => format!("{}: {detail}", error.kind()),
+        None => error.kind().to_string(),
+    }
+}
+
+/// What an expression or prompt sees: a record's fields, `params`, and named inputs.
+#[derive(Clone, Debug)]
+pub struct Scope {
+    /// The record's fields.
+    pub fields: Fields,
+    /// What is the same for all records of a stage.
+    pub shared: Arc<Shared>,
+}
+
+/// The part of a [`Scope`] that all records of a stage share.
+#[derive(Clone, Debug, Default)]
+pub struct Shared {
+    /// The pipeline's params.
+    pub params: Value,
+    /// Named inputs (`with:`), each a list of records.
+    pub with: Vec<(String, Value)>,
+}
+
+impl Scope {
+    /// The value of a name, fields last: `params` and named inputs win.
+    pub fn get(&self, name: &str) -> Option<Value> {
+        if name == "params" {
+            return Some(self.shared.params.clone());
+        }
+        if let Some((_, value)) = self.shared.with.iter().find(|(n, _)| n == name) {
+            return Some(value.clone());
+        }
+        self.fields.get(name).cloned()
+    }
+
+    /// Every name there is.
+    pub fn names(&self) -> Vec<String> {
+        let with = self.shared.with.iter().map(|(n, _)| n.clone());
+        self.fields
+            .names()
+            .map(str::to_owned)
+            .chain(with)
+            .chain(["params".to_owned()])
+            .collect()
+    }
+
+    /// As a template context. Values are shared, not copied.
+    pub fn to_value(&self) -> Value {
+        Value::from_object(self.clone())
+    }
+}
+
+impl Object for Scope {
+    fn repr(self: &Arc<Self>) -> ObjectRepr {
+        ObjectRepr::Map
+    }
+
+    fn get_value(self: &Arc<Self>, key: &Value) -> Option<Value> {
+        self.get(key.as_str()?)
+    }
+
+    fn enumerate(self: &Arc<Self>) -> Enumerator {
+        Enumerator::Values(self.names().into_iter().map(Value::from).collect())
+    }
+}

@@ -1,0 +1,96 @@
+//! Checks that verbs share: expressions and field names against the fields that exist.
+
+use super::contract::{Check, FieldSet};
+use crate::diag::{Diagnostic, Span};
+use crate::jinja::expr::{Expr, is_global};
+use crate::spec::decode::Src;
+
+impl Check<'_> {
+    /// Fields of the first input.
+    pub fn input(&self) -> FieldSet {
+        self.inputs
+            .first()
+            .cloned()
+            .unwrap_or_else(FieldSet::unknown)
+    }
+
+    /// Reports a fault.
+    pub fn fault(&mut self, diagnostic: Diagnostic) {
+        self.faults.push(diagnostic);
+    }
+
+    /// Checks that an expression parses and reads only names that exist: `fields`, names in
+    /// `extra`, `params.*`, and the stages named in `with`.
+    pub fn expr(&mut self, expr: &Src<Expr>, fields: &FieldSet, extra: &[&str]) {
+        match expr.value.compile(self.build.env) {
+            Ok(compiled) => self.names(compiled.names(), expr.span, fields, extra),
+            Err(why) => self.fault(
+                Diagnostic::error(format!("this expression does not parse: {why}"))
+                    .at(expr.span, ""),
+            ),
+        }
+    }
+
+    /// Checks that a field exists.
+    pub fn field(&mut self, name: &Src<String>, fields: &FieldSet) {
+        if !fields.allows(name) {
+            self.fault(
+                Diagnostic::error(format!("no field `{}`", name.value))
+                    .at(name.span, "")
+                    .suggest(name, fields.names.iter().map(String::as_str)),
+            );
+        }
+    }
+
+    /// Checks root names (with plain attributes, `params.x`) read somewhere in `span`.
+    pub fn names(&mut self, names: Vec<String>, span: Span, fields: &FieldSet, extra: &[&str]) {
+        for name in names {
+            let (root, rest) = name
+                .split_once('.')
+                .map_or((name.as_str(), None), |(a, b)| (a, Some(b)));
+            if root == "params" {
+                let param = rest.and_then(|rest| rest.split('.').next());
+                if let Some(param) = param
+                    && !self.params.iter().any(|p| p == param)
+                {
+                    let place = self.find(span, param);
+                    self.fault(
+                        Diagnostic::error(format!("no param `{param}`"))
+                            .at(place, "")
+                            .suggest(param, self.params.iter().map(String::as_str)),
+                    );
+                }
+                continue;
+            }
+            let known = is_global(root)
+                || fields.allows(root)
+                || extra.contains(&root)
+                || self.with.iter().any(|w| w == root)
+                || self.build.env.globals().any(|(global, _)| global == root);
+            if !known {
+                let place = self.find(span, root);
+                let mut all: Vec<&str> = fields.names.iter().map(String::as_str).collect();
+                all.extend(extra);
+                all.extend(self.with.iter().map(String::as_str));
+                all.push("params");
+                self.faults.push(
+                    Diagnostic::error(format!("no field `{root}`"))
+                        .at(place, "")
+                        .suggest(root, all),
+                );
+            }
+        }
+    }
+
+    /// The first place of a name as a whole word within a span; the span itself if none.
+    fn find(&self, span: Span, name: &str) -> Span {
+        let text = self.sources.slice(span);
+        let is_word = |c: char| c.is_alphanumeric() || c == '_';
+        let found = text.match_indices(name).find(|(at, _)| {
+            let before = text[..*at].chars().next_back();
+            let after = text[at + name.len()..].chars().next();
+            !before.is_some_and(is_word) && !after.is_some_and(is_word)
+        });
+        found.map_or(span, |(at, _)| span.within(at, at + name.len()))
+    }
+}

@@ -1,0 +1,238 @@
+//! What a verb is. A verb is its settings: a struct that YAML is decoded into, that can say
+//! what decides its output, and that builds an [`Operator`] to do the work.
+//!
+//! Operators are synchronous and do no network I/O: the engine feeds them records, sends
+//! the requests that they return, and hands the replies back.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use minijinja::Environment;
+use schemars::JsonSchema;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::diag::{Diagnostic, Sources};
+use crate::jinja::expr::Shared;
+use crate::model::chat::{Reply, Request};
+use crate::record::Record;
+
+/// A verb: the settings of a stage, decoded.
+pub trait Verb: Serialize + DeserializeOwned + JsonSchema + Send + Sync + 'static {
+    /// The key that names it in YAML.
+    const NAME: &'static str;
+    /// Semantic version: raised when the same settings and input give another output.
+    const VERSION: u32;
+
+    /// How many streams `from:` may name: least and most.
+    fn inputs(&self) -> (usize, usize) {
+        (1, 1)
+    }
+
+    /// True when its output is expensive and therefore kept as an artifact.
+    fn heavy(&self) -> bool {
+        false
+    }
+
+    /// Files outside the pipeline (data, scripts) whose content decides the output.
+    fn files(&self, _cx: &Build<'_>) -> Vec<PathBuf> {
+        Vec::new()
+    }
+
+    /// Checks the settings before anything runs, and says which fields the output has.
+    fn check(&self, cx: &mut Check<'_>) -> FieldSet;
+
+    /// Builds the operator.
+    ///
+    /// # Errors
+    /// A diagnostic about the settings or the input file.
+    fn operator(&self, cx: &Build<'_>) -> Result<Operator, Diagnostic>;
+}
+
+/// What a stage does, by how the engine has to drive it.
+pub enum Operator {
+    /// Makes records from nothing (a file). Runs on a blocking thread.
+    Source(Box<dyn Source>),
+    /// Turns records into records.
+    Flow(Box<dyn Flow>),
+    /// Needs answers from a model for each record.
+    Ask(Arc<dyn Ask>),
+    /// An outside program that reads and writes JSON lines.
+    Exec(ExecCommand),
+    /// Writes records to a file under the output folder.
+    Sink(Box<dyn Sink>),
+}
+
+/// Makes records.
+pub trait Source: Send {
+    /// Emits some records; false when there are no more.
+    ///
+    /// # Errors
+    /// [`Fault::Record`] loses one record, [`Fault::Stage`] ends the stage.
+    fn next(&mut self, out: &mut Vec<Record>) -> Result<bool, Fault>;
+}
+
+/// Turns records into records, one at a time.
+pub trait Flow: Send {
+    /// Takes one record of the `port`-th input. The engine feeds ports one after another:
+    /// all of port 0, then port 1, …
+    ///
+    /// # Errors
+    /// [`Fault::Record`] loses this record, [`Fault::Stage`] ends the stage.
+    fn push(&mut self, port: usize, record: Record, out: &mut Vec<Record>) -> Result<(), Fault>;
+
+    /// In which order ports are fed. A join reads its right side first.
+    fn port_order(&self, ports: usize) -> Vec<usize> {
+        (0..ports).collect()
+    }
+
+    /// Called again and again after the last record: emits what was held back, in pieces;
+    /// false when nothing is left.
+    ///
+    /// # Errors
+    /// As [`Flow::push`].
+    fn drain(&mut self, _out: &mut Vec<Record>) -> Result<bool, Fault> {
+        Ok(false)
+    }
+
+    /// True when no further input can change the output: the engine then stops the upstream.
+    fn is_full(&self) -> bool {
+        false
+    }
+}
+
+/// Asks a model about each record.
+pub trait Ask: Send + Sync {
+    /// The requests for one record (none is fine).
+    ///
+    /// # Errors
+    /// As [`Flow::push`].
+    fn requests(&self, record: &Record) -> Result<Vec<Request>, Fault>;
+
+    /// Takes the replies, in the order of the requests, and emits records.
+    ///
+    /// # Errors
+    /// As [`Flow::push`].
+    fn absorb(
+        &self,
+        record: Record,
+        replies: Vec<Reply>,
+        out: &mut Vec<Record>,
+    ) -> Result<(), Fault>;
+}
+
+/// Formats records into the bytes of an output file.
+pub trait Sink: Send {
+    /// The file, relative to the output folder.
+    fn path(&self) -> &Path;
+
+    /// Bytes for one record.
+    ///
+    /// # Errors
+    /// As [`Flow::push`].
+    fn record(&mut self, record: &Record, bytes: &mut Vec<u8>) -> Result<(), Fault>;
+
+    /// Bytes before the first record are written by `record`; these come after the last.
+    fn end(&mut self, _bytes: &mut Vec<u8>) {}
+}
+
+/// An outside program that reads records as JSON lines on standard input, and writes records
+/// as JSON lines on standard output.
+#[derive(Clone, Debug)]
+pub struct ExecCommand {
+    /// Program and arguments.
+    pub argv: Vec<String>,
+    /// Its working folder.
+    pub dir: PathBuf,
+    /// Field that is the key of the records it writes, if it makes new ones; else each line
+    /// it writes must answer the line it read, in order.
+    pub key: Option<String>,
+}
+
+/// Why a record, or a whole stage, failed. Texts never hold the content of records.
+#[derive(Clone, Debug)]
+pub enum Fault {
+    /// This record is lost: why, in one line.
+    Record(String),
+    /// The stage cannot go on.
+    Stage(Box<Diagnostic>),
+}
+
+impl From<Diagnostic> for Fault {
+    fn from(diagnostic: Diagnostic) -> Fault {
+        Fault::Stage(Box::new(diagnostic))
+    }
+}
+
+/// The fields that records of a stage are known to have.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct FieldSet {
+    /// Known names, in order.
+    pub names: Vec<String>,
+    /// True when there may be others.
+    pub open: bool,
+}
+
+impl FieldSet {
+    /// Nothing is known: there may be any field.
+    pub fn unknown() -> FieldSet {
+        FieldSet {
+            names: Vec::new(),
+            open: true,
+        }
+    }
+
+    /// True when the field may exist.
+    pub fn allows(&self, name: &str) -> bool {
+        self.open || self.names.iter().any(|n| n == name)
+    }
+
+    /// Adds a name.
+    pub fn add(&mut self, name: &str) {
+        if !self.names.iter().any(|n| n == name) {
+            self.names.push(name.to_owned());
+        }
+    }
+}
+
+/// What a verb needs to check itself, and where it reports faults.
+pub struct Check<'a> {
+    /// Fields of the inputs, in the order of `from:`.
+    pub inputs: &'a [FieldSet],
+    /// Everything that building needs too.
+    pub build: Build<'a>,
+    /// Names of `with:`.
+    pub with: &'a [String],
+    /// Names of the pipeline's params.
+    pub params: &'a [String],
+    /// Names of the pipeline's models.
+    pub models: &'a [String],
+    /// The user's files; prompts are added as they are read.
+    pub sources: &'a mut Sources,
+    /// Where faults go.
+    pub faults: &'a mut Vec<Diagnostic>,
+}
+
+/// What a verb needs to build its operator.
+#[derive(Clone)]
+pub struct Build<'a> {
+    /// The folder that relative paths start from.
+    pub dir: &'a Path,
+    /// Where outputs go.
+    pub out_dir: &'a Path,
+    /// Where operators may put temporary files (inside the store: same disk, same rights).
+    pub temp_dir: &'a Path,
+    /// The environment that expressions are compiled in; it lives as long as the program.
+    pub env: &'static Environment<'static>,
+    /// What all records share in expressions: params and named inputs.
+    pub shared: Arc<Shared>,
+    /// Folders that shadow the prompts' own, first match wins (`--prompts DIR`).
+    pub prompt_dirs: &'a [PathBuf],
+}
+
+impl Build<'_> {
+    /// A path of the pipeline file, made absolute or relative to the working folder.
+    pub fn path(&self, path: &str) -> PathBuf {
+        self.dir.join(path)
+    }
+}
