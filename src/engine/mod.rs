@@ -1,1 +1,3 @@
-//! (being written)
+//! Runs a plan. Emits events; prints nothing.
+
+pub mod board;

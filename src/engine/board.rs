@@ -1,0 +1,122 @@
+//! What a run looks like from outside while it goes on: counters that stages raise, and the
+//! few things worth a line of their own. The engine prints nothing; a display reads this.
+
+use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
+
+use tokio::sync::mpsc::UnboundedSender;
+
+/// Counters of every stage of a run, in the order of the plan.
+#[derive(Debug, Default)]
+pub struct Board {
+    /// One row a stage.
+    pub stages: Vec<Row>,
+}
+
+/// Counters of one stage. All are monotonic while it runs.
+#[derive(Debug, Default)]
+pub struct Row {
+    /// The stage's name.
+    pub name: String,
+    /// Its verb.
+    pub verb: String,
+    /// True when it asks a model.
+    pub asks: bool,
+    /// Records read.
+    pub read: Count,
+    /// Records emitted.
+    pub emitted: Count,
+    /// Records that failed.
+    pub failed: Count,
+    /// Calls known so far (cached, asked, or waiting).
+    pub calls: Count,
+    /// Calls answered from the cache.
+    pub cached: Count,
+    /// Calls answered by a model in this run.
+    pub asked: Count,
+    /// Tokens of prompts that models were asked in this run.
+    pub prompt_tokens: Count,
+    /// Tokens of their answers.
+    pub answer_tokens: Count,
+    state: AtomicU8,
+}
+
+/// A counter.
+#[derive(Debug, Default)]
+pub struct Count(AtomicU64);
+
+impl Count {
+    /// Adds to it.
+    pub fn add(&self, n: u64) {
+        self.0.fetch_add(n, Ordering::Relaxed);
+    }
+
+    /// Its value.
+    pub fn get(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+/// How far a stage is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum State {
+    /// Its output is in the cache and nothing needs running.
+    Fresh,
+    /// Its cached output is being read for a stage further down.
+    Reading,
+    /// Waiting for its first record.
+    Waiting,
+    /// At work.
+    Running,
+    /// Finished, every record well.
+    Done,
+    /// Finished, but records failed here or before.
+    Lossy,
+    /// Did not finish: it failed, or the run was stopped.
+    Broken,
+}
+
+const STATES: [State; 7] = [
+    State::Fresh,
+    State::Reading,
+    State::Waiting,
+    State::Running,
+    State::Done,
+    State::Lossy,
+    State::Broken,
+];
+
+impl Row {
+    /// How far the stage is.
+    pub fn state(&self) -> State {
+        STATES[usize::from(self.state.load(Ordering::Relaxed)) % STATES.len()]
+    }
+
+    /// Sets how far it is.
+    pub fn set_state(&self, state: State) {
+        let at = STATES.iter().position(|s| *s == state).unwrap_or(0);
+        self.state.store(at as u8, Ordering::Relaxed);
+    }
+}
+
+/// Things worth a line of their own.
+#[derive(Clone, Debug)]
+pub enum Event {
+    /// A stage's state changed; the index is its row on the board.
+    State(usize, State),
+    /// A record failed: stage row, record key, why (no content of the record).
+    Failed {
+        /// Row of the stage.
+        stage: usize,
+        /// Key of the record.
+        key: String,
+        /// Why, in one line.
+        why: String,
+    },
+    /// Something to tell, such as a server being set up, started, or stopped.
+    Say(String),
+    /// Something to warn of, such as damage in the cache.
+    Warn(String),
+}
+
+/// Where events go.
+pub type Events = UnboundedSender<Event>;

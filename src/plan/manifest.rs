@@ -1,0 +1,252 @@
+//! What decides a stage's output, item by item. One list feeds both the key and the text that
+//! says why a stage has to run again.
+
+use serde::{Deserialize, Serialize};
+
+use crate::hash::Hash;
+
+/// Everything that decides a stage's output, apart from its inputs.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Manifest {
+    /// The items, in a fixed order.
+    pub items: Vec<Item>,
+}
+
+/// One thing that decides a stage's output.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "is", rename_all = "snake_case")]
+pub enum Item {
+    /// The verb and its semantic version.
+    Verb {
+        /// Its name.
+        name: String,
+        /// Its version.
+        version: u32,
+    },
+    /// The verb's settings, with params already filled in.
+    Settings {
+        /// As JSON.
+        value: serde_json::Value,
+    },
+    /// A param that an expression or prompt reads.
+    Param {
+        /// Its name.
+        name: String,
+        /// Its value.
+        value: serde_json::Value,
+    },
+    /// A prompt or a file that it includes.
+    Prompt {
+        /// Its path as the pipeline names it.
+        path: String,
+        /// Hash of its text.
+        hash: Hash,
+    },
+    /// A data file or script.
+    File {
+        /// Its path.
+        path: String,
+        /// Hash of its content.
+        hash: Hash,
+    },
+    /// What a model is: id, sampling, and how it is spoken to; not where it runs.
+    Model {
+        /// Its name in the pipeline.
+        name: String,
+        /// What decides its answers.
+        value: serde_json::Value,
+    },
+}
+
+#[derive(Serialize)]
+struct StageKey<'a> {
+    manifest: Vec<Item>,
+    inputs: &'a [Hash],
+}
+
+impl Manifest {
+    /// The key of a stage with this manifest over inputs with these identities.
+    ///
+    /// Version 1. Paths of files are left out: content decides, not where it lies.
+    pub fn key(&self, inputs: &[Hash]) -> Hash {
+        let mut manifest = self.items.clone();
+        for item in &mut manifest {
+            match item {
+                Item::File { path, .. } | Item::Prompt { path, .. } => path.clear(),
+                Item::Model { name, .. } => name.clear(),
+                Item::Settings { .. } | Item::Verb { .. } | Item::Param { .. } => {}
+            }
+        }
+        Hash::of("clue stage v1", &StageKey { manifest, inputs })
+    }
+
+    /// What changed since `old`, in the user's words. `text` gives an earlier or present
+    /// prompt text by its hash.
+    pub fn changes(&self, old: &Manifest, text: &dyn Fn(Hash) -> Option<String>) -> Vec<String> {
+        let mut changes = Vec::new();
+        for item in &self.items {
+            match (item, old.items.iter().find(|other| item.names_same(other))) {
+                (_, Some(other)) if other == item => {}
+                (item, Some(other)) => item.change(other, text, &mut changes),
+                (item, None) => changes.push(format!("{} is new", item.title())),
+            }
+        }
+        for item in &old.items {
+            if !self.items.iter().any(|other| item.names_same(other)) {
+                changes.push(format!("{} is no longer used", item.title()));
+            }
+        }
+        changes
+    }
+}
+
+impl Item {
+    fn names_same(&self, other: &Item) -> bool {
+        match (self, other) {
+            (Item::Verb { .. }, Item::Verb { .. })
+            | (Item::Settings { .. }, Item::Settings { .. }) => true,
+            (Item::Param { name: a, .. }, Item::Param { name: b, .. })
+            | (Item::Prompt { path: a, .. }, Item::Prompt { path: b, .. })
+            | (Item::File { path: a, .. }, Item::File { path: b, .. })
+            | (Item::Model { name: a, .. }, Item::Model { name: b, .. }) => a == b,
+            _ => false,
+        }
+    }
+
+    fn title(&self) -> String {
+        match self {
+            Item::Verb { name, .. } => format!("verb `{name}`"),
+            Item::Settings { .. } => "its settings".to_owned(),
+            Item::Param { name, .. } => format!("param {name}"),
+            Item::Prompt { path, .. } | Item::File { path, .. } => path.clone(),
+            Item::Model { name, .. } => format!("model {name}"),
+        }
+    }
+
+    fn change(&self, old: &Item, text: &dyn Fn(Hash) -> Option<String>, changes: &mut Vec<String>) {
+        match (self, old) {
+            (
+                Item::Verb { name, version },
+                Item::Verb {
+                    name: was,
+                    version: before,
+                },
+            ) => {
+                changes.push(if name == was {
+                    format!("verb `{name}` has a new version ({before} → {version})")
+                } else {
+                    format!("verb `{was}` → `{name}`")
+                });
+            }
+            (Item::Settings { value }, Item::Settings { value: was }) => {
+                json_changes("", was, value, changes)
+            }
+            (Item::Param { name, value }, Item::Param { value: was, .. }) => {
+                changes.push(format!("param {name} {} → {}", brief(was), brief(value)));
+            }
+            (Item::Prompt { path, hash }, Item::Prompt { hash: was, .. }) => {
+                let line = text(*was)
+                    .zip(text(*hash))
+                    .map(|(was, now)| first_difference(&was, &now));
+                changes.push(match line {
+                    Some(line) => format!("{path} line {line} changed"),
+                    None => format!("{path} changed"),
+                });
+            }
+            (Item::Model { name, value }, Item::Model { value: was, .. }) => {
+                json_changes(&format!("model {name}: "), was, value, changes);
+            }
+            _ => changes.push(format!("{} changed", self.title())),
+        }
+    }
+}
+
+/// The number (from 1) of the first line that differs.
+fn first_difference(was: &str, now: &str) -> usize {
+    let same = was
+        .lines()
+        .zip(now.lines())
+        .take_while(|(a, b)| a == b)
+        .count();
+    same + 1
+}
+
+fn json_changes(
+    prefix: &str,
+    was: &serde_json::Value,
+    now: &serde_json::Value,
+    changes: &mut Vec<String>,
+) {
+    let (serde_json::Value::Object(a), serde_json::Value::Object(b)) = (was, now) else {
+        changes.push(format!("{prefix}{} → {}", brief(was), brief(now)));
+        return;
+    };
+    let mut keys: Vec<&String> = a.keys().chain(b.keys()).collect();
+    keys.sort();
+    keys.dedup();
+    for key in keys {
+        match (a.get(key), b.get(key)) {
+            (Some(x), Some(y)) if x != y => json_changes(&format!("{prefix}{key} "), x, y, changes),
+            (Some(x), None) => changes.push(format!("{prefix}{key} {} removed", brief(x))),
+            (None, Some(y)) => changes.push(format!("{prefix}{key} {} added", brief(y))),
+            _ => {}
+        }
+    }
+}
+
+fn brief(value: &serde_json::Value) -> String {
+    let text = value.to_string();
+    if text.chars().count() <= 60 {
+        text
+    } else {
+        text.chars().take(57).chain("…".chars()).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn manifest(max: i64, prompt: &[u8]) -> Manifest {
+        Manifest {
+            items: vec![
+                Item::Param {
+                    name: "max_notes".into(),
+                    value: max.into(),
+                },
+                Item::Prompt {
+                    path: "prompts/statements.j2".into(),
+                    hash: Hash::of_bytes(prompt),
+                },
+            ],
+        }
+    }
+
+    #[test]
+    fn changes_are_told_in_the_users_words() {
+        let texts = |hash: Hash| {
+            [&b"a\nb\n"[..], &b"a\nc\n"[..]]
+                .into_iter()
+                .find(|t| Hash::of_bytes(t) == hash)
+                .map(|t| String::from_utf8_lossy(t).into_owned())
+        };
+        let changes = manifest(10, b"a\nc\n").changes(&manifest(4000, b"a\nb\n"), &texts);
+        assert_eq!(
+            changes,
+            [
+                "param max_notes 4000 → 10",
+                "prompts/statements.j2 line 2 changed"
+            ]
+        );
+    }
+
+    #[test]
+    fn paths_do_not_decide() {
+        let mut moved = manifest(1, b"x");
+        if let Item::Prompt { path, .. } = &mut moved.items[1] {
+            *path = "elsewhere.j2".into();
+        }
+        assert_eq!(moved.key(&[]), manifest(1, b"x").key(&[]));
+        assert_ne!(manifest(2, b"x").key(&[]), manifest(1, b"x").key(&[]));
+    }
+}
