@@ -1,7 +1,65 @@
-//! Chats, requests and replies as plain data. (Being written by another hand.)
-/// A request.
+//! Chats, requests and replies as plain data. Knows nothing of any API.
+
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use super::spec::ModelSpec;
+
+/// Who speaks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Role {
+    /// Sets the task.
+    System,
+    /// Asks.
+    User,
+    /// The model.
+    Assistant,
+}
+
+/// One turn of a chat.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Turn {
+    /// Who speaks.
+    pub role: Role,
+    /// What is said.
+    pub text: String,
+}
+
+/// A chat that a model is to continue.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Chat {
+    /// The turns so far.
+    pub turns: Vec<Turn>,
+    /// The beginning of the answer, which the model goes on from; empty for none.
+    pub prefill: String,
+}
+
+/// A question to a model.
 #[derive(Clone, Debug)]
-pub struct Request;
-/// A reply.
-#[derive(Clone, Debug)]
-pub struct Reply;
+pub struct Request {
+    /// The model, with the sampling of the stage that asks.
+    pub model: Arc<ModelSpec>,
+    /// What it is asked.
+    pub chat: Chat,
+}
+
+/// A model's reply.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Reply {
+    /// The generated text, without the prefill.
+    pub text: String,
+    /// Why the model stopped, in the server's word (`stop`, `length`, …).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub finish_reason: Option<String>,
+    /// Tokens of the prompt, as the server counts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub prompt_tokens: Option<u64>,
+    /// Tokens of the answer, as the server counts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub answer_tokens: Option<u64>,
+    /// The model's name in the server's reply.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub model: Option<String>,
+}

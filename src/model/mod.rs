@@ -1,2 +1,4 @@
-//! Models: (being written).
+//! Models: what a pipeline says of them, how they are spoken to, and who keeps them running.
+
 pub mod chat;
+pub mod spec;
