@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::spec::ModelSpec;
+use super::spec::{ModelSpec, SystemPrompt};
 
 /// Who speaks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -62,4 +62,38 @@ pub struct Reply {
     /// The model's name in the server's reply.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub model: Option<String>,
+}
+
+impl Chat {
+    /// The turns as a model gets them. With [`SystemPrompt::Merge`], system turns are put
+    /// before the text of the first user turn, or become one if there is none.
+    pub fn turns_for(&self, system: SystemPrompt) -> Vec<Turn> {
+        if system == SystemPrompt::Native {
+            return self.turns.clone();
+        }
+        let (systems, mut turns): (Vec<Turn>, Vec<Turn>) = self
+            .turns
+            .iter()
+            .cloned()
+            .partition(|turn| turn.role == Role::System);
+        if systems.is_empty() {
+            return turns;
+        }
+        let mut parts: Vec<String> = systems.into_iter().map(|turn| turn.text).collect();
+        let first = turns.iter_mut().find(|turn| turn.role == Role::User);
+        match first {
+            Some(turn) => {
+                parts.push(std::mem::take(&mut turn.text));
+                turn.text = parts.join("\n\n");
+            }
+            None => turns.insert(
+                0,
+                Turn {
+                    role: Role::User,
+                    text: parts.join("\n\n"),
+                },
+            ),
+        }
+        turns
+    }
 }

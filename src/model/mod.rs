@@ -1,4 +1,14 @@
 //! Models: what a pipeline says of them, how they are spoken to, and who keeps them running.
 
+pub mod api;
 pub mod chat;
+pub mod client;
+pub mod completions;
+pub mod consent;
+pub mod error;
+pub mod openai;
+pub mod retry;
+pub mod serve;
+pub mod setup;
 pub mod spec;
+mod spec_check;

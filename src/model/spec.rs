@@ -1,5 +1,364 @@
-//! What a pipeline says of a model. (Being written by another hand.)
+//! What a pipeline says of a model: how it is reached, how it samples, who starts it.
+//! Owns the settings and their checks; opens no connection and starts nothing.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use reqwest::Url;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::diag::Diagnostic;
+use crate::spec::decode::decode;
+use crate::spec::node::Node;
 
 /// A model of the pipeline.
-#[derive(Clone, Debug)]
-pub struct ModelSpec;
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ModelSpec {
+    /// Its name in the pipeline.
+    #[serde(skip)]
+    pub name: String,
+    /// How it is spoken to. Without it: `completions` if `instruct: false`, else `openai`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub api: Option<ApiKind>,
+    /// The base of the server's address, e.g. `http://127.0.0.1:8080/v1`. May be absent when
+    /// there is `serve`, and may then hold `{port}`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub url: Option<String>,
+    /// The model's name on the server.
+    pub id: String,
+    /// False for a base model, which goes on from a text and knows no chat.
+    #[serde(default = "yes")]
+    pub instruct: bool,
+    /// What becomes of the system prompt.
+    #[serde(default)]
+    pub system: SystemPrompt,
+    /// How it samples, unless a stage says otherwise.
+    #[serde(default)]
+    pub sampling: Sampling,
+    /// The most requests that are open at once.
+    #[serde(default = "sixteen")]
+    pub concurrency: u32,
+    /// Seconds that one attempt may take.
+    #[serde(default = "ten_minutes")]
+    pub timeout: f64,
+    /// How often a failed request is tried again.
+    #[serde(default = "five")]
+    pub retries: u32,
+    /// Name of the environment variable that holds the bearer token.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key_env: Option<String>,
+    /// The version of the weights, in any words. Other words ask all questions anew.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub revision: Option<String>,
+    /// A local server that is started for the run and stopped after it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub serve: Option<ServeSpec>,
+}
+
+fn yes() -> bool {
+    true
+}
+
+fn sixteen() -> u32 {
+    16
+}
+
+fn five() -> u32 {
+    5
+}
+
+fn ten_minutes() -> f64 {
+    600.0
+}
+
+/// The wire APIs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum ApiKind {
+    /// Chat completions as OpenAI, vLLM, llama.cpp and many others speak them.
+    Openai,
+    /// Plain text completions of the same servers, for base models.
+    Completions,
+}
+
+/// What becomes of the system prompt.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum SystemPrompt {
+    /// It is a turn of its own.
+    #[default]
+    Native,
+    /// It is put before the first user turn, for models that know no system role.
+    Merge,
+}
+
+/// How a model samples. What is not set is left to the server.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Sampling {
+    /// 0 picks the likeliest token each time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub temperature: Option<f64>,
+    /// Draws from the likeliest tokens that together have this probability.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub top_p: Option<f64>,
+    /// Draws from this many of the likeliest tokens.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub top_k: Option<i64>,
+    /// The most tokens of an answer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_tokens: Option<u32>,
+    /// Texts at which the answer ends; they are not part of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stop: Option<Vec<String>>,
+    /// The seed of the server's random numbers.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub seed: Option<i64>,
+    /// Further fields of the request's body, passed on as they are.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub extra: BTreeMap<String, Value>,
+}
+
+/// A local server: how it is set up, started, and known to be ready. Arguments may hold
+/// `{port}`, `{setup_dir}` and `{dir}` (the pipeline's folder).
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ServeSpec {
+    /// Program and arguments that start the server.
+    pub command: Vec<String>,
+    /// Program and arguments that fill `{setup_dir}`, once per machine and content.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub setup: Vec<String>,
+    /// Files whose content decides the set-up, besides those that `setup` names.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub files: Vec<String>,
+    /// The port on 127.0.0.1.
+    #[serde(default)]
+    pub port: Port,
+    /// The path that answers 200 when the server is ready.
+    #[serde(default = "health")]
+    pub health: String,
+    /// Seconds until the server must be ready.
+    #[serde(default = "two_minutes")]
+    pub startup_timeout: f64,
+    /// Environment variables for set-up and server.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub env: BTreeMap<String, String>,
+}
+
+fn health() -> String {
+    "/health".to_owned()
+}
+
+fn two_minutes() -> f64 {
+    120.0
+}
+
+/// The port of a local server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(untagged)]
+pub enum Port {
+    /// Always this one.
+    Fixed(u16),
+    /// A free one.
+    Free(Auto),
+}
+
+/// The word `auto`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Auto {
+    /// Let the program choose.
+    Auto,
+}
+
+impl Default for Port {
+    fn default() -> Port {
+        Port::Free(Auto::Auto)
+    }
+}
+
+impl ModelSpec {
+    /// A model with nothing said but its name on the server.
+    pub fn new(name: &str, id: &str) -> ModelSpec {
+        ModelSpec {
+            name: name.to_owned(),
+            api: None,
+            url: None,
+            id: id.to_owned(),
+            instruct: true,
+            system: SystemPrompt::Native,
+            sampling: Sampling::default(),
+            concurrency: sixteen(),
+            timeout: ten_minutes(),
+            retries: five(),
+            key_env: None,
+            revision: None,
+            serve: None,
+        }
+    }
+
+    /// Decodes and checks what the pipeline says under `models:`.
+    ///
+    /// # Errors
+    /// Every fault, each at its place.
+    pub fn from_node(name: &str, node: &Node) -> Result<ModelSpec, Vec<Diagnostic>> {
+        let mut spec: ModelSpec = decode(node).map_err(|fault| vec![fault])?;
+        name.clone_into(&mut spec.name);
+        let faults = super::spec_check::faults(&spec, node);
+        if faults.is_empty() {
+            Ok(spec)
+        } else {
+            Err(faults)
+        }
+    }
+
+    /// The API that it is spoken to with.
+    pub fn api(&self) -> ApiKind {
+        self.api.unwrap_or(if self.instruct {
+            ApiKind::Openai
+        } else {
+            ApiKind::Completions
+        })
+    }
+
+    /// What decides its answers, and nothing else: no address, no secrets, no concurrency.
+    pub fn identity(&self) -> Value {
+        serde_json::json!({
+            "api": self.api(),
+            "id": self.id,
+            "revision": self.revision,
+            "instruct": self.instruct,
+            "system": self.system,
+            "sampling": self.sampling,
+        })
+    }
+
+    /// The same model, sampled as a stage wants: what `over` sets, wins.
+    #[must_use]
+    pub fn with_sampling(&self, over: &Sampling) -> ModelSpec {
+        let base = &self.sampling;
+        let mut extra = base.extra.clone();
+        extra.extend(over.extra.clone());
+        ModelSpec {
+            sampling: Sampling {
+                temperature: over.temperature.or(base.temperature),
+                top_p: over.top_p.or(base.top_p),
+                top_k: over.top_k.or(base.top_k),
+                max_tokens: over.max_tokens.or(base.max_tokens),
+                stop: over.stop.clone().or_else(|| base.stop.clone()),
+                seed: over.seed.or(base.seed),
+                extra,
+            },
+            ..self.clone()
+        }
+    }
+
+    /// The same model at another address.
+    #[must_use]
+    pub fn with_url(&self, url: &str) -> ModelSpec {
+        ModelSpec {
+            url: Some(url.to_owned()),
+            ..self.clone()
+        }
+    }
+
+    /// The address for a port of a local server: `url` with `{port}` filled in.
+    pub fn url_on(&self, port: u16) -> String {
+        self.url
+            .as_deref()
+            .unwrap_or("http://127.0.0.1:{port}/v1")
+            .replace("{port}", &port.to_string())
+    }
+
+    /// The host that requests go to; `None` when there is no valid address.
+    pub fn host(&self) -> Option<String> {
+        let text = match (&self.url, &self.serve) {
+            (None, None) => return None,
+            (Some(url), None) => url.clone(),
+            (_, Some(_)) => self.url_on(1),
+        };
+        Url::parse(&text).ok()?.host_str().map(str::to_owned)
+    }
+
+    /// How long one attempt may take.
+    pub fn timeout(&self) -> Duration {
+        Duration::try_from_secs_f64(self.timeout).unwrap_or(Duration::from_secs(600))
+    }
+}
+
+impl ServeSpec {
+    /// How long the server may take to become ready.
+    pub fn startup_timeout(&self) -> Duration {
+        Duration::try_from_secs_f64(self.startup_timeout).unwrap_or(Duration::from_secs(120))
+    }
+}
+
+impl Sampling {
+    /// Puts what is set into the body of a request, under the names that the
+    /// OpenAI-compatible servers share.
+    pub(super) fn write(&self, body: &mut serde_json::Map<String, Value>) {
+        let settings = [
+            ("temperature", self.temperature.map(Value::from)),
+            ("top_p", self.top_p.map(Value::from)),
+            ("top_k", self.top_k.map(Value::from)),
+            ("max_tokens", self.max_tokens.map(Value::from)),
+            ("stop", self.stop.clone().map(Value::from)),
+            ("seed", self.seed.map(Value::from)),
+        ];
+        for (name, value) in settings {
+            if let Some(value) = value {
+                body.insert(name.to_owned(), value);
+            }
+        }
+        for (name, value) in &self.extra {
+            body.insert(name.clone(), value.clone());
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn identity_holds_only_what_decides_answers() {
+        let a = ModelSpec::new("a", "m");
+        let mut b = a.with_url("http://elsewhere/v1");
+        b.concurrency = 1;
+        b.key_env = Some("TOKEN".to_owned());
+        b.name = "b".to_owned();
+        assert_eq!(a.identity(), b.identity());
+        b.revision = Some("2".to_owned());
+        assert_ne!(a.identity(), b.identity());
+    }
+
+    #[test]
+    fn a_stage_overrides_only_what_it_sets() {
+        let mut spec = ModelSpec::new("a", "m");
+        spec.sampling.temperature = Some(0.5);
+        spec.sampling.max_tokens = Some(10);
+        spec.sampling.extra.insert("min_p".to_owned(), 0.1.into());
+        let over = Sampling {
+            temperature: Some(0.0),
+            stop: Some(Vec::new()),
+            ..Sampling::default()
+        };
+        let got = spec.with_sampling(&over).sampling;
+        assert_eq!(got.temperature, Some(0.0));
+        assert_eq!(got.max_tokens, Some(10));
+        assert_eq!(got.stop, Some(Vec::new()));
+        assert_eq!(got.extra.len(), 1);
+    }
+
+    #[test]
+    fn a_base_model_is_asked_for_completions() {
+        let mut spec = ModelSpec::new("a", "m");
+        assert_eq!(spec.api(), ApiKind::Openai);
+        spec.instruct = false;
+        assert_eq!(spec.api(), ApiKind::Completions);
+    }
+}

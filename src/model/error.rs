@@ -1,0 +1,216 @@
+//! Why a call failed. Owns the kinds, which of them may pass by waiting, and how a server's
+//! refusal is told apart; never keeps a server's words, since they may quote the prompt.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+/// Why a call failed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CallError {
+    /// No connection could be made.
+    Unreachable {
+        /// Host and port.
+        host: String,
+    },
+    /// No whole answer in time.
+    Timeout,
+    /// The connection ended before the answer did.
+    Cut,
+    /// The server is busy (429).
+    RateLimited,
+    /// The server refuses the token (401, 403).
+    WrongKey {
+        /// The status.
+        code: u16,
+    },
+    /// The server knows no such model, or no such path (404).
+    UnknownModel {
+        /// The model's name on the server.
+        id: String,
+    },
+    /// The prompt does not fit into the model's context.
+    ContextOverflow {
+        /// Tokens of the prompt, if the server told.
+        prompt: Option<u64>,
+        /// Tokens of the context, if the server told.
+        limit: Option<u64>,
+    },
+    /// The server points to another address (3xx), which is not followed.
+    Redirect {
+        /// The status.
+        code: u16,
+    },
+    /// Any other status that is not 200.
+    Status {
+        /// The status.
+        code: u16,
+    },
+    /// The answer is not the JSON that the API promises.
+    BadJson,
+    /// The answer is JSON without an answer in it.
+    NoChoice,
+    /// The answer is larger than any answer should be.
+    TooLarge,
+}
+
+impl CallError {
+    /// True when the same request may well succeed later.
+    pub fn is_transient(&self) -> bool {
+        match self {
+            CallError::Unreachable { .. }
+            | CallError::Timeout
+            | CallError::Cut
+            | CallError::RateLimited
+            | CallError::BadJson => true,
+            CallError::Status { code } => *code >= 500 || *code == 408,
+            _ => false,
+        }
+    }
+
+    /// What a status other than 200 means, with the help of the body that came with it.
+    pub fn of_status(code: u16, body: &[u8], id: &str) -> CallError {
+        if let Some(overflow) = overflow(body) {
+            return overflow;
+        }
+        match code {
+            300..=399 => CallError::Redirect { code },
+            401 | 403 => CallError::WrongKey { code },
+            404 => CallError::UnknownModel { id: id.to_owned() },
+            429 => CallError::RateLimited,
+            _ => CallError::Status { code },
+        }
+    }
+}
+
+/// Finds out whether an error body complains of a prompt that is too long: llama.cpp says so
+/// by `type` and numbers of its own, OpenAI by `code`, vLLM in a sentence.
+fn overflow(body: &[u8]) -> Option<CallError> {
+    let json: Value = serde_json::from_slice(body).ok()?;
+    let error = match json.get("error") {
+        Some(error @ Value::Object(_)) => error,
+        _ => &json,
+    };
+    let is = |key: &str, word: &str| error.get(key).and_then(Value::as_str) == Some(word);
+    let message = error.get("message").and_then(Value::as_str).unwrap_or("");
+    if is("type", "exceed_context_size_error") {
+        let number = |key: &str| error.get(key).and_then(Value::as_u64);
+        return Some(CallError::ContextOverflow {
+            prompt: number("n_prompt_tokens"),
+            limit: number("n_ctx"),
+        });
+    }
+    let limit = number_after(message, "maximum context length is ");
+    (is("code", "context_length_exceeded") || limit.is_some()).then(|| CallError::ContextOverflow {
+        prompt: number_before(message, " in the messages")
+            .or_else(|| number_before(message, " in the prompt"))
+            .or_else(|| number_before(message, " input tokens"))
+            .or_else(|| number_after(message, "resulted in ")),
+        limit,
+    })
+}
+
+fn number_after(text: &str, words: &str) -> Option<u64> {
+    let rest = &text[text.find(words)? + words.len()..];
+    let end = rest
+        .find(|c: char| !c.is_ascii_digit())
+        .unwrap_or(rest.len());
+    rest[..end].parse().ok()
+}
+
+fn number_before(text: &str, words: &str) -> Option<u64> {
+    let rest = &text[..text.find(words)?];
+    let start = rest.rfind(|c: char| !c.is_ascii_digit()).map_or(0, |at| {
+        at + rest[at..].chars().next().map_or(1, char::len_utf8)
+    });
+    rest[start..].parse().ok()
+}
+
+impl fmt::Display for CallError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            CallError::Unreachable { host } => write!(f, "no connection to `{host}`"),
+            CallError::Timeout => f.write_str("no answer in time"),
+            CallError::Cut => f.write_str("the connection was cut before the answer was whole"),
+            CallError::RateLimited => f.write_str("the server is busy (status 429)"),
+            CallError::WrongKey { code } => {
+                write!(f, "the server refuses the token (status {code})")
+            }
+            CallError::UnknownModel { id } => write!(
+                f,
+                "the server knows no model `{id}`, or the path of its `url` is wrong (status 404)"
+            ),
+            CallError::ContextOverflow { prompt, limit } => {
+                f.write_str("the prompt does not fit into the model's context")?;
+                match (prompt, limit) {
+                    (Some(p), Some(l)) => write!(f, " ({p} tokens, {l} fit)"),
+                    (Some(p), None) => write!(f, " ({p} tokens)"),
+                    (None, Some(l)) => write!(f, " ({l} tokens fit)"),
+                    (None, None) => Ok(()),
+                }
+            }
+            CallError::Redirect { code } => write!(
+                f,
+                "the server points to another address, which is not followed (status {code})"
+            ),
+            CallError::Status { code } => write!(f, "the server answered with status {code}"),
+            CallError::BadJson => f.write_str("the answer is not valid JSON of this API"),
+            CallError::NoChoice => f.write_str("the answer holds no generated text"),
+            CallError::TooLarge => f.write_str("the answer is too large"),
+        }
+    }
+}
+
+impl std::error::Error for CallError {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn overflow_of(body: &str) -> (Option<u64>, Option<u64>) {
+        match CallError::of_status(400, body.as_bytes(), "m") {
+            CallError::ContextOverflow { prompt, limit } => (prompt, limit),
+            other => panic!("{other}"),
+        }
+    }
+
+    #[test]
+    fn overflow_is_known_in_three_dialects() {
+        assert_eq!(
+            overflow_of(
+                r#"{"error":{"code":400,"message":"too long","type":"exceed_context_size_error","n_prompt_tokens":9000,"n_ctx":8192}}"#
+            ),
+            (Some(9000), Some(8192))
+        );
+        assert_eq!(
+            overflow_of(
+                r#"{"object":"error","message":"This model's maximum context length is 4096 tokens. However, you requested 5100 tokens (5000 in the messages, 100 in the completion).","code":400}"#
+            ),
+            (Some(5000), Some(4096))
+        );
+        assert_eq!(
+            overflow_of(r#"{"error":{"message":"no","code":"context_length_exceeded"}}"#),
+            (None, None)
+        );
+    }
+
+    #[test]
+    fn a_servers_words_are_never_repeated() {
+        let body = br#"{"error":{"message":"bad request: Mr Smith was admitted"}}"#;
+        for code in [302, 400, 401, 404, 422, 429, 500] {
+            let text = CallError::of_status(code, body, "m").to_string();
+            assert!(!text.contains("Smith"), "{text}");
+            assert!(!text.contains('\n'));
+        }
+    }
+
+    #[test]
+    fn only_passing_faults_are_tried_again() {
+        let kind = |code| CallError::of_status(code, b"", "m").is_transient();
+        assert!(kind(429) && kind(500) && kind(503) && kind(408));
+        assert!(!kind(400) && !kind(401) && !kind(404) && !kind(302));
+        assert!(!CallError::NoChoice.is_transient());
+    }
+}

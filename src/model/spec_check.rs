@@ -1,0 +1,247 @@
+//! What is wrong with a model's settings, beyond their shape. Pure.
+
+use reqwest::Url;
+
+use super::spec::{ApiKind, ModelSpec, ServeSpec};
+use crate::diag::{Diagnostic, Span};
+use crate::spec::node::Node;
+
+/// Fields of a body that settings of their own decide.
+const OWN_FIELDS: [&str; 5] = ["model", "messages", "prompt", "stream", "n"];
+
+/// Every fault of `spec`, at its place in `node`.
+pub(super) fn faults(spec: &ModelSpec, node: &Node) -> Vec<Diagnostic> {
+    let mut faults = Vec::new();
+    address(spec, node, &mut faults);
+    numbers(spec, node, &mut faults);
+    if spec.id.trim().is_empty() {
+        faults.push(Diagnostic::error("`id` is empty").at(place(node, &["id"]), ""));
+    }
+    if spec.api == Some(ApiKind::Openai) && !spec.instruct {
+        faults.push(
+            Diagnostic::error("`instruct: false` does not go with `api: openai`")
+                .at(place(node, &["api"]), "this API is for chats")
+                .help("leave `api` out, or say `api: completions`"),
+        );
+    }
+    for name in spec.sampling.extra.keys() {
+        if OWN_FIELDS.contains(&name.as_str()) {
+            faults.push(
+                Diagnostic::error(format!("`extra` must not set `{name}`"))
+                    .at(place(node, &["sampling", "extra", name]), ""),
+            );
+        }
+    }
+    if let Some(serve) = &spec.serve {
+        server(serve, node, &mut faults);
+    }
+    faults
+}
+
+/// The place of the innermost key of `path` that exists.
+fn place(node: &Node, path: &[&str]) -> Span {
+    let mut at = node;
+    for name in path {
+        match at.get(name) {
+            Some(inner) => at = inner,
+            None => break,
+        }
+    }
+    at.span
+}
+
+fn address(spec: &ModelSpec, node: &Node, faults: &mut Vec<Diagnostic>) {
+    let Some(text) = &spec.url else {
+        if spec.serve.is_none() {
+            faults.push(
+                Diagnostic::error(format!("model `{}` has no `url`", spec.name))
+                    .at(node.span, "")
+                    .help("say where it is, e.g. `url: http://127.0.0.1:8080/v1`"),
+            );
+        }
+        return;
+    };
+    let filled = if spec.serve.is_some() {
+        spec.url_on(1)
+    } else {
+        text.clone()
+    };
+    // The address itself is not repeated: a wrong one may hold a password.
+    let wrong = match Url::parse(&filled) {
+        Err(why) => Some(format!("`url` is not an address: {why}")),
+        Ok(url) if !matches!(url.scheme(), "http" | "https") => {
+            Some("`url` must begin with `http://` or `https://`".to_owned())
+        }
+        Ok(url) if !url.username().is_empty() || url.password().is_some() => {
+            Some("`url` must not hold a user or a password".to_owned())
+        }
+        Ok(_) => None,
+    };
+    if let Some(message) = wrong {
+        faults.push(
+            Diagnostic::error(message)
+                .at(place(node, &["url"]), "")
+                .help("an address looks like `http://127.0.0.1:8080/v1`; a token is named by `key_env`"),
+        );
+    }
+}
+
+fn numbers(spec: &ModelSpec, node: &Node, faults: &mut Vec<Diagnostic>) {
+    let mut must = |holds: bool, path: &[&str], message: &str| {
+        if !holds {
+            faults.push(Diagnostic::error(message).at(place(node, path), ""));
+        }
+    };
+    let seconds = |s: f64| s.is_finite() && s > 0.0 && s <= 7.0 * 86_400.0;
+    let sampling = &spec.sampling;
+    must(
+        (1..=4096).contains(&spec.concurrency),
+        &["concurrency"],
+        "`concurrency` must be between 1 and 4096",
+    );
+    must(
+        spec.retries <= 100,
+        &["retries"],
+        "`retries` must be between 0 and 100",
+    );
+    must(
+        seconds(spec.timeout),
+        &["timeout"],
+        "`timeout` must be more than 0 seconds and at most a week",
+    );
+    must(
+        sampling
+            .temperature
+            .is_none_or(|t| t.is_finite() && t >= 0.0),
+        &["sampling", "temperature"],
+        "`temperature` must be 0 or more",
+    );
+    must(
+        sampling.top_p.is_none_or(|p| p > 0.0 && p <= 1.0),
+        &["sampling", "top_p"],
+        "`top_p` must be more than 0 and at most 1",
+    );
+    must(
+        sampling.max_tokens != Some(0),
+        &["sampling", "max_tokens"],
+        "`max_tokens` must be 1 or more",
+    );
+    if let Some(serve) = &spec.serve {
+        must(
+            seconds(serve.startup_timeout),
+            &["serve", "startup_timeout"],
+            "`startup_timeout` must be more than 0 seconds and at most a week",
+        );
+    }
+}
+
+fn server(serve: &ServeSpec, node: &Node, faults: &mut Vec<Diagnostic>) {
+    let mut fault = |path: &[&str], message: &str, help: &str| {
+        faults.push(
+            Diagnostic::error(message)
+                .at(place(node, path), "")
+                .help(help),
+        );
+    };
+    if serve.command.first().is_none_or(String::is_empty) {
+        fault(
+            &["serve", "command"],
+            "`command` names no program",
+            "give the program and its arguments as a list",
+        );
+    }
+    if !serve.health.starts_with('/') {
+        fault(
+            &["serve", "health"],
+            "`health` must begin with `/`",
+            "it is a path on the server, e.g. `/health`",
+        );
+    }
+    let names = |args: &[String], what: &str| args.iter().any(|arg| arg.contains(what));
+    if names(&serve.setup, "{port}") {
+        fault(
+            &["serve", "setup"],
+            "`setup` cannot use `{port}`",
+            "it runs once, before any server has a port",
+        );
+    }
+    if serve.setup.is_empty() && names(&serve.command, "{setup_dir}") {
+        fault(
+            &["serve", "command"],
+            "`command` uses `{setup_dir}`, but there is no `setup`",
+            "add `setup`, or use `{dir}` for the pipeline's folder",
+        );
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+    use crate::diag::Sources;
+
+    fn read(yaml: &str) -> Result<ModelSpec, Vec<String>> {
+        let mut sources = Sources::default();
+        let file = sources.add(Path::new("p.yaml"), yaml);
+        let node = Node::parse(&sources, file).unwrap();
+        ModelSpec::from_node("m", &node).map_err(|faults| {
+            faults
+                .into_iter()
+                .map(|fault| {
+                    let line = fault
+                        .primary
+                        .as_ref()
+                        .map_or(0, |(span, _)| sources.line_column(*span).0);
+                    format!("{line}: {}", fault.message)
+                })
+                .collect()
+        })
+    }
+
+    #[test]
+    fn a_whole_model_is_read() {
+        let spec = read(
+            "url: http://127.0.0.1:{port}/v1\nid: gemma\ninstruct: false\n\
+             sampling: {temperature: 0, max_tokens: 9, stop: [\"\\n\"], extra: {min_p: 0.1}}\n\
+             serve: {command: [run, '{port}'], setup: [sh, a.sh], port: auto, env: {A: b}}\n",
+        )
+        .unwrap();
+        assert_eq!(spec.name, "m");
+        assert_eq!(spec.url_on(81), "http://127.0.0.1:81/v1");
+        assert_eq!(spec.sampling.temperature, Some(0.0));
+        assert_eq!(spec.serve.as_ref().unwrap().port, Default::default());
+        let again = read("id: x\nserve: {command: [a], port: 8080}\n").unwrap();
+        assert_eq!(again.url_on(8080), "http://127.0.0.1:8080/v1");
+        assert_eq!(again.host().as_deref(), Some("127.0.0.1"));
+    }
+
+    #[test]
+    fn all_faults_are_told_at_once() {
+        let faults = read(
+            "url: http://me:secret@host/v1\nid: x\napi: openai\ninstruct: false\n\
+             concurrency: 0\ntimeout: -1\nsampling:\n  top_p: 2\n  extra: {stream: true}\n\
+             serve:\n  command: ['{setup_dir}/run']\n  health: health\n",
+        )
+        .unwrap_err();
+        let lines: Vec<&str> = faults
+            .iter()
+            .map(|f| f.split(':').next().unwrap())
+            .collect();
+        assert_eq!(
+            lines,
+            ["1", "5", "6", "8", "3", "9", "12", "11"],
+            "{faults:#?}"
+        );
+        assert!(!faults.concat().contains("secret"));
+    }
+
+    #[test]
+    fn a_model_needs_an_address() {
+        assert_eq!(read("id: x\n").unwrap_err(), ["1: model `m` has no `url`"]);
+        assert_eq!(
+            read("id: x\nurl: localhost:8080\n").unwrap_err(),
+            ["2: `url` must begin with `http://` or `https://`"]
+        );
+    }
+}
