@@ -243,7 +243,10 @@ fn token(spec: &ModelSpec) -> Result<Option<HeaderValue>, Diagnostic> {
 
 /// A plain HTTP client: no redirects and no proxies, so that data goes where the pipeline
 /// says and nowhere else.
-fn http_client(url: &Url, token: Option<HeaderValue>) -> Result<reqwest::Client, reqwest::Error> {
+pub(super) fn http_client(
+    url: &Url,
+    token: Option<HeaderValue>,
+) -> Result<reqwest::Client, reqwest::Error> {
     // An error means that another part of the program has chosen already.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let mut headers = HeaderMap::new();

@@ -97,7 +97,7 @@ fn quoted(word: &str) -> String {
     if !word.is_empty() && word.chars().all(simple) {
         return word.to_owned();
     }
-    format!("'{}'", plain(word))
+    format!("'{}'", plain(word).replace('\'', r"'\''"))
 }
 
 /// Text with all characters that are not plainly visible written out.
@@ -121,7 +121,7 @@ mod tests {
     fn served() -> ModelSpec {
         let serve: ServeSpec = serde_json::from_value(serde_json::json!({
             "command": ["{setup_dir}/bin/python", "serve.py", "{port}"],
-            "setup": ["sh", "-c", "pip install \u{1b}[2J x"],
+            "setup": ["sh", "-c", "pip install \u{1b}[2J 'x"],
         }))
         .unwrap();
         ModelSpec {
@@ -138,7 +138,7 @@ mod tests {
         let needs = needs([&served(), &near, &far, &far], [("tidy", argv.as_slice())]);
         assert_eq!(
             render(&needs),
-            "  run   sh -c 'pip install \\u{1b}[2J x'   (set-up of model `gemma`)\n\
+            "  run   sh -c 'pip install \\u{1b}[2J '\\''x'   (set-up of model `gemma`)\n\
              \x20 run   {setup_dir}/bin/python serve.py {port}   (server of model `gemma`)\n\
              \x20 send  prompts to `api.example.org`   (model `far`)\n\
              \x20 run   python3 a.py   (stage `tidy`)\n"

@@ -6,6 +6,7 @@ pub mod client;
 pub mod completions;
 pub mod consent;
 pub mod error;
+mod leash;
 pub mod openai;
 pub mod retry;
 pub mod serve;

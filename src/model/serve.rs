@@ -1,1 +1,224 @@
-//! (being written)
+//! Local servers: started for a run, known to be ready, stopped after it. Knows no API; only
+//! that the server listens on a port and answers 200 to a path when it is ready.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use reqwest::{StatusCode, Url};
+
+use super::client::http_client;
+use super::leash::{Leashed, how, last_lines};
+use super::setup::prepare;
+use super::spec::{ModelSpec, Port, ServeSpec};
+use crate::diag::Diagnostic;
+
+/// How often a starting program is looked at.
+pub(super) const LOOK: Duration = Duration::from_millis(100);
+/// How long one question for health may take.
+const HEALTH_WITHIN: Duration = Duration::from_secs(2);
+
+/// Where lines of output are told to.
+pub type Say<'a> = &'a (dyn Fn(String) + Sync);
+
+/// Where servers are started and set up.
+#[derive(Clone, Debug)]
+pub struct Place {
+    /// The pipeline's folder, absolute: the working folder of all commands.
+    pub dir: PathBuf,
+    /// The folder that holds the set-ups, absolute.
+    pub envs: PathBuf,
+    /// The folder for the servers' logs.
+    pub logs: PathBuf,
+    /// This program, which is run again as the supervisor.
+    pub exe: PathBuf,
+}
+
+impl Place {
+    /// Servers of the pipeline in `dir`, set up in the store at `cache`, with logs in `logs`.
+    ///
+    /// # Errors
+    /// The working folder or this program's own path is not known.
+    pub fn new(dir: &Path, cache: &Path, logs: &Path) -> io::Result<Place> {
+        let absolute = |path: &Path| {
+            let path = if path.as_os_str().is_empty() {
+                Path::new(".")
+            } else {
+                path
+            };
+            std::path::absolute(path)
+        };
+        Ok(Place {
+            dir: absolute(dir)?,
+            envs: absolute(cache)?.join("envs"),
+            logs: absolute(logs)?,
+            exe: std::env::current_exe()?,
+        })
+    }
+
+    /// The environment variables of a server, with the places filled in.
+    pub(super) fn env(
+        &self,
+        spec: &ServeSpec,
+        port: Option<u16>,
+        setup: Option<&Path>,
+    ) -> BTreeMap<String, String> {
+        spec.env
+            .iter()
+            .map(|(name, value)| (name.clone(), fill(value, self, port, setup)))
+            .collect()
+    }
+}
+
+/// A word of a command with `{dir}`, `{port}` and `{setup_dir}` filled in, as far as known.
+/// Other braces stay: arguments may be JSON.
+pub(super) fn fill(word: &str, place: &Place, port: Option<u16>, setup: Option<&Path>) -> String {
+    let mut word = word.replace("{dir}", &place.dir.to_string_lossy());
+    if let Some(port) = port {
+        word = word.replace("{port}", &port.to_string());
+    }
+    if let Some(setup) = setup {
+        word = word.replace("{setup_dir}", &setup.to_string_lossy());
+    }
+    word
+}
+
+/// A running server. Dropping it ends it too, a moment later.
+pub struct Server {
+    /// The base of its address, for [`ModelSpec::with_url`].
+    pub url: String,
+    running: Leashed,
+}
+
+impl Server {
+    /// Sets the model's server up if that was not done before, starts it, and waits until it
+    /// is ready. `None` if the model has no `serve`.
+    ///
+    /// # Errors
+    /// What failed, with the exit code and the log file.
+    pub async fn start(
+        model: &ModelSpec,
+        place: &Place,
+        say: Say<'_>,
+    ) -> Result<Option<Server>, Diagnostic> {
+        let Some(spec) = &model.serve else {
+            return Ok(None);
+        };
+        let name = &model.name;
+        let setup = prepare(name, spec, place, say).await?;
+        let port = port(name, spec)?;
+        let fill = |word: &String| fill(word, place, Some(port), setup.as_deref());
+        let argv: Vec<String> = spec.command.iter().map(fill).collect();
+        let env = place.env(spec, Some(port), setup.as_deref());
+        let log = place.logs.join(format!("serve-{}.log", file_name(name)));
+        let running = Leashed::start(place, &argv, &env, &log).map_err(|why| {
+            Diagnostic::error(format!("cannot start the server of model `{name}`: {why}"))
+        })?;
+        let mut server = Server {
+            url: model.url_on(port),
+            running,
+        };
+        match server.ready(name, spec, say).await {
+            Ok(()) => Ok(Some(server)),
+            Err(fault) => {
+                server.stop().await;
+                Err(fault)
+            }
+        }
+    }
+
+    /// Ends the server and waits until it is gone.
+    pub async fn stop(self) {
+        self.running.stop().await;
+    }
+
+    async fn ready(
+        &mut self,
+        name: &str,
+        spec: &ServeSpec,
+        say: Say<'_>,
+    ) -> Result<(), Diagnostic> {
+        let (health, http) = Url::parse(&self.url)
+            .and_then(|url| url.join(&spec.health))
+            .ok()
+            .and_then(|url| http_client(&url, None).ok().map(|http| (url, http)))
+            .ok_or_else(|| Diagnostic::error(format!("model `{name}` has no valid `url`")))?;
+        let deadline = Instant::now() + spec.startup_timeout();
+        let mut last = None;
+        loop {
+            let answer = http.get(health.clone()).timeout(HEALTH_WITHIN).send().await;
+            let status = answer.ok().map(|answer| answer.status());
+            self.running.tell(say);
+            // Looked at after the answer: it might have come from somebody else.
+            match self.running.ended() {
+                Ok(None) => {}
+                Ok(Some(exit)) => {
+                    let message = format!("the server of model `{name}` {}", how(exit));
+                    return Err(self.fault(message));
+                }
+                Err(why) => {
+                    let message = format!("lost sight of the server of model `{name}`: {why}");
+                    return Err(self.fault(message));
+                }
+            }
+            if status == Some(StatusCode::OK) {
+                return Ok(());
+            }
+            last = status.or(last);
+            if Instant::now() >= deadline {
+                let message = format!(
+                    "the server of model `{name}` was not ready after {} seconds",
+                    spec.startup_timeout
+                );
+                let fault = self.fault(message).note(match last {
+                    Some(status) => {
+                        format!("`{}` answered with status {}", spec.health, status.as_u16())
+                    }
+                    None => format!("nobody answered at `{}`", spec.health),
+                });
+                return Err(fault.help("give it more time with `startup_timeout`"));
+            }
+            tokio::time::sleep(LOOK).await;
+        }
+    }
+
+    /// A fault with the log and its end. Nothing was asked yet, so no prompt can be in it.
+    fn fault(&self, message: String) -> Diagnostic {
+        let log = self.running.log();
+        let mut fault = Diagnostic::error(message).note(format!("its log is `{}`", log.display()));
+        for line in last_lines(log, 5) {
+            fault = fault.note(line);
+        }
+        fault
+    }
+}
+
+/// The port to use: a free one, or the one that is asked for, if it is free.
+fn port(name: &str, spec: &ServeSpec) -> Result<u16, Diagnostic> {
+    let wanted = match spec.port {
+        Port::Fixed(port) => port,
+        Port::Free(_) => 0,
+    };
+    TcpListener::bind(("127.0.0.1", wanted))
+        .and_then(|listener| listener.local_addr())
+        .map(|address| address.port())
+        .map_err(|why| {
+            Diagnostic::error(format!(
+                "the server of model `{name}` cannot have port {wanted}: {why}"
+            ))
+            .help("say `port: auto` to use a free one")
+        })
+}
+
+/// A model's name as part of a file's name.
+fn file_name(name: &str) -> String {
+    name.chars()
+        .map(|c| if c.is_alphanumeric() { c } else { '_' })
+        .collect()
+}
+
+#[cfg(test)]
+#[path = "serve_tests.rs"]
+mod tests;
