@@ -178,7 +178,11 @@ impl Server {
                     }
                     None => format!("nobody answered at `{}`", spec.health),
                 });
-                return Err(fault.help("give it more time with `startup_timeout`"));
+                return Err(fault.help(if last == Some(StatusCode::NOT_FOUND) {
+                    "name the path that tells when the server is ready with `health`"
+                } else {
+                    "give it more time with `startup_timeout`"
+                }));
             }
             tokio::time::sleep(LOOK).await;
         }
