@@ -1,1 +1,6 @@
-//! (being written)
+//! Text as Python sees it: white space, and patterns in the flavour of its `re` module.
+//! Plain functions of text; knows nothing of records or templates.
+
+mod space;
+
+pub use space::{is_space, strip, strip_end, strip_start};
