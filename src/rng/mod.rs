@@ -28,7 +28,7 @@ pub enum RngKind {
 #[derive(Clone, Debug)]
 pub enum Rng {
     /// CPython's.
-    Python(PythonRandom),
+    Python(Box<PythonRandom>),
     /// Our own.
     Own(OwnRng),
 }
@@ -38,7 +38,7 @@ impl Rng {
     /// give it `seed.unsigned_abs()`.
     pub fn new(kind: RngKind, seed: u64) -> Rng {
         match kind {
-            RngKind::Python => Rng::Python(PythonRandom::seed(seed)),
+            RngKind::Python => Rng::Python(Box::new(PythonRandom::seed(seed))),
             RngKind::Clue => Rng::Own(OwnRng::seed(seed)),
         }
     }
