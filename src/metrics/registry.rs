@@ -108,3 +108,36 @@ impl<M: Metric> AnyMetric for M {
         Metric::prepare(self)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+    use crate::diag::Sources;
+    use crate::metrics::metric;
+
+    fn decode_yaml(name: &str, yaml: &str) -> Result<Box<dyn AnyMetric>, String> {
+        let mut sources = Sources::default();
+        let file = sources.add(Path::new("a.yaml"), yaml);
+        let node = Node::parse(&sources, file).expect("YAML");
+        let metric = metric(name).expect("registered");
+        (metric.decode)(&node).map_err(|fault| fault.render(&sources, false))
+    }
+
+    #[test]
+    fn options_are_decoded_with_their_place() {
+        let rouge = decode_yaml("rouge", "types: [rouge2]\nof: [r]\n").expect("decodes");
+        assert_eq!(rouge.columns(), ["rouge2_recall"]);
+        let mut scorer = rouge.prepare().expect("ready");
+        let scores = scorer.score("a b c", "a b c d e").expect("scores");
+        assert_eq!(scores, [("rouge2_recall", 0.5)]);
+
+        let fault = decode_yaml("rouge", "stem: true\ntypes: [rouge3]\n").err();
+        let fault = fault.expect("no such type");
+        assert!(
+            fault.contains("a.yaml:2:9") && fault.contains("rouge2"),
+            "{fault}"
+        );
+    }
+}

@@ -4,4 +4,4 @@
 pub mod pattern;
 mod space;
 
-pub use space::{is_space, strip, strip_end, strip_start};
+pub use space::{is_space, strip};

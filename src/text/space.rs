@@ -13,16 +13,6 @@ pub fn strip(text: &str) -> &str {
     text.trim_matches(is_space)
 }
 
-/// The text without white space at its start: `str.lstrip()`.
-pub fn strip_start(text: &str) -> &str {
-    text.trim_start_matches(is_space)
-}
-
-/// The text without white space at its end: `str.rstrip()`.
-pub fn strip_end(text: &str) -> &str {
-    text.trim_end_matches(is_space)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -48,6 +38,5 @@ mod tests {
     fn strip_takes_both_ends() {
         assert_eq!(strip("\u{1c} a b\u{3000}\n"), "a b");
         assert_eq!(strip("\u{200b}"), "\u{200b}");
-        assert_eq!((strip_start(" a "), strip_end(" a ")), ("a ", " a"));
     }
 }
