@@ -1,4 +1,0 @@
-//! (being written by another hand)
-
-/// Adds the filters.
-pub fn register(_env: &mut minijinja::Environment<'static>) {}

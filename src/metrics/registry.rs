@@ -1,0 +1,143 @@
+//! What a metric is, and what makes a list of metrics out of their types: decoding, schema,
+//! and one object for all. Knows no metric.
+
+use schemars::{JsonSchema, Schema, SchemaGenerator};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::diag::Diagnostic;
+use crate::spec::decode::decode;
+use crate::spec::node::Node;
+
+/// One column of a score and its value.
+pub type Score = (&'static str, f64);
+
+/// A metric: its options, decoded.
+pub trait Metric: Serialize + DeserializeOwned + JsonSchema + Send + Sync + 'static {
+    /// The name that stands in `metric:`.
+    const NAME: &'static str;
+    /// Semantic version: raised when the same texts and options give another score.
+    const VERSION: u32;
+
+    /// The columns of every score, in order.
+    fn columns(&self) -> Vec<&'static str>;
+
+    /// Gets ready to score.
+    ///
+    /// # Errors
+    /// What the metric needs is missing, or its options do not fit together.
+    fn prepare(&self) -> Result<Box<dyn Scorer>, Diagnostic>;
+}
+
+/// Scores pairs of texts, one after another; may keep buffers from pair to pair.
+pub trait Scorer: Send {
+    /// The scores of one pair, in the order of [`Metric::columns`].
+    ///
+    /// # Errors
+    /// Why this pair has none, in one line without the texts.
+    fn score(&mut self, prediction: &str, reference: &str) -> Result<Vec<Score>, String>;
+}
+
+/// A metric as the registry knows it.
+#[derive(Clone, Copy)]
+pub struct MetricDef {
+    /// The name that stands in `metric:`.
+    pub name: &'static str,
+    /// Its semantic version.
+    pub version: u32,
+    /// The JSON Schema of its options.
+    pub schema: fn(&mut SchemaGenerator) -> Schema,
+    /// Decodes its options from a map of the pipeline file that holds nothing else.
+    pub decode: fn(&Node) -> Result<Box<dyn AnyMetric>, Diagnostic>,
+    /// Decodes its options from JSON, as [`AnyMetric::settings`] gives them. The error is
+    /// one line about the options.
+    pub decode_json: fn(serde_json::Value) -> Result<Box<dyn AnyMetric>, String>,
+}
+
+impl MetricDef {
+    /// The registration of a metric: one line.
+    pub const fn of<M: Metric>() -> MetricDef {
+        MetricDef {
+            name: M::NAME,
+            version: M::VERSION,
+            schema: |generator| generator.subschema_for::<M>(),
+            decode: |node| Ok(Box::new(decode::<M>(node)?)),
+            decode_json: |value| {
+                let metric: M = serde_json::from_value(value).map_err(|e| e.to_string())?;
+                Ok(Box::new(metric))
+            },
+        }
+    }
+}
+
+/// A [`Metric`] of any type.
+pub trait AnyMetric: Send + Sync {
+    /// The name that stands in `metric:`.
+    fn name(&self) -> &'static str;
+    /// Its semantic version.
+    fn version(&self) -> u32;
+    /// Its options as JSON, defaults included: what decides its scores, apart from the texts.
+    fn settings(&self) -> serde_json::Value;
+    /// See [`Metric::columns`].
+    fn columns(&self) -> Vec<&'static str>;
+    /// See [`Metric::prepare`].
+    ///
+    /// # Errors
+    /// As there.
+    fn prepare(&self) -> Result<Box<dyn Scorer>, Diagnostic>;
+}
+
+impl<M: Metric> AnyMetric for M {
+    fn name(&self) -> &'static str {
+        M::NAME
+    }
+
+    fn version(&self) -> u32 {
+        M::VERSION
+    }
+
+    fn settings(&self) -> serde_json::Value {
+        serde_json::to_value(self).unwrap_or_default()
+    }
+
+    fn columns(&self) -> Vec<&'static str> {
+        Metric::columns(self)
+    }
+
+    fn prepare(&self) -> Result<Box<dyn Scorer>, Diagnostic> {
+        Metric::prepare(self)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+    use crate::diag::Sources;
+    use crate::metrics::metric;
+
+    fn decode_yaml(name: &str, yaml: &str) -> Result<Box<dyn AnyMetric>, String> {
+        let mut sources = Sources::default();
+        let file = sources.add(Path::new("a.yaml"), yaml);
+        let node = Node::parse(&sources, file).expect("YAML");
+        let metric = metric(name).expect("registered");
+        (metric.decode)(&node).map_err(|fault| fault.render(&sources, false))
+    }
+
+    #[test]
+    fn options_are_decoded_with_their_place() {
+        let rouge = decode_yaml("rouge", "types: [rouge2]\nof: [r]\n").expect("decodes");
+        assert_eq!(rouge.columns(), ["rouge2_recall"]);
+        let mut scorer = rouge.prepare().expect("ready");
+        let scores = scorer.score("a b c", "a b c d e").expect("scores");
+        assert_eq!(scores, [("rouge2_recall", 0.5)]);
+
+        let fault = decode_yaml("rouge", "stem: true\ntypes: [rouge3]\n").err();
+        let fault = fault.expect("no such type");
+        assert!(
+            fault.contains("a.yaml:2:9") && fault.contains("rouge2"),
+            "{fault}"
+        );
+    }
+}
