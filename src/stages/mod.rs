@@ -1,14 +1,28 @@
 //! The verbs: one file each, and one line each in [`VERBS`].
 
+pub mod bound;
 pub mod check;
 pub mod contract;
+#[cfg(test)]
+mod driver;
 pub mod filter;
+pub mod load;
+pub mod named;
 pub mod registry;
+pub mod set;
+pub mod take;
+pub mod write;
 
 use registry::VerbDef;
 
 /// Every verb there is. The JSON Schema, the docs and the suggestions follow from it.
-pub static VERBS: &[VerbDef] = &[VerbDef::of::<filter::Where>()];
+pub static VERBS: &[VerbDef] = &[
+    VerbDef::of::<load::Load>(),
+    VerbDef::of::<filter::Where>(),
+    VerbDef::of::<set::Set>(),
+    VerbDef::of::<take::Take>(),
+    VerbDef::of::<write::Write>(),
+];
 
 /// A verb by its name.
 pub fn verb(name: &str) -> Option<&'static VerbDef> {
