@@ -77,7 +77,7 @@ impl Stage {
             temp_dir: Path::new("/tmp"),
             env: env(),
             shared: Arc::new(Shared {
-                params: Value::from_serialize(serde_json::json!({"n": 2})),
+                params: Value::from_pairs([("n", 2)]),
                 with: Vec::new(),
             }),
             prompt_dirs: &[],

@@ -2,14 +2,18 @@
 
 pub mod bound;
 pub mod check;
+pub mod columns;
 pub mod contract;
 #[cfg(test)]
 mod driver;
+pub mod explode;
 pub mod filter;
 pub mod load;
 pub mod named;
 pub mod registry;
 pub mod set;
+pub mod shuffle;
+pub mod spool;
 pub mod take;
 pub mod write;
 
@@ -20,7 +24,13 @@ pub static VERBS: &[VerbDef] = &[
     VerbDef::of::<load::Load>(),
     VerbDef::of::<filter::Where>(),
     VerbDef::of::<set::Set>(),
+    VerbDef::of::<columns::Select>(),
+    VerbDef::of::<columns::Drop>(),
+    VerbDef::of::<columns::Rename>(),
+    VerbDef::of::<explode::Explode>(),
     VerbDef::of::<take::Take>(),
+    VerbDef::of::<shuffle::Shuffle>(),
+    VerbDef::of::<shuffle::Sample>(),
     VerbDef::of::<write::Write>(),
 ];
 

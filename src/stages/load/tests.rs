@@ -114,7 +114,22 @@ fn broken_files_are_told_with_their_line_and_without_their_content() {
         fails("a.json", b"[{\"a\": 1}, {\"a\": 1}]", ", key: a"),
         fails("a.json", b"[{\"a\": []}]", ", key: a"),
     ];
-    insta::assert_snapshot!(cases.join("\n"), @"");
+    insta::assert_snapshot!(cases.join("\n"), @r"
+    `a.csv`: line 3: expected 2 fields, found 3
+    `a.csv`: line 2: expected 2 fields, found 1
+    `a.csv`: line 2: a quote that opens here is never closed
+    `a.csv`: line 3: byte 0xff is not UTF-8
+    `a.csv`: the file is empty: a CSV file begins with a header
+    `a.csv`: two columns are called `a`
+    `a.csv`: `a` does not tell records apart: lines 2 and 4 have the same one
+    `a.csv`: line 2: the key `a` is empty
+    `a.csv.gz`: the compressed data ends too early, after line 4968
+    `a.jsonl`: not valid JSON on line 2, column 7
+    `a.jsonl`: record 1 (line 1) is text, not an object
+    `a.json`: line 1: expected `,` or `]`
+    `a.json`: `a` does not tell records apart: records 1 and 2 have the same one
+    `a.json`: record 1: the key `a` is neither text nor a number
+    ");
 }
 
 #[test]
@@ -130,7 +145,22 @@ fn the_check_knows_the_header_and_the_folder() {
     assert_eq!(faults, "");
     let (fields, faults) = check("{path: notes.csv.gz, key: noteid, fields: [txt]}");
     assert_eq!(fields.names, ["txt"]);
-    insta::assert_snapshot!(faults, @"");
+    insta::assert_snapshot!(faults, @r"
+    error: no column `noteid` in `notes.csv.gz`
+     --> test.yaml:1:27
+      |
+    1 | {path: notes.csv.gz, key: noteid, fields: [txt]}
+      |                           ^^^^^^
+      |
+      = help: did you mean `note_id`?
+    error: no column `txt` in `notes.csv.gz`
+     --> test.yaml:1:44
+      |
+    1 | {path: notes.csv.gz, key: noteid, fields: [txt]}
+      |                                            ^^^
+      |
+      = help: did you mean `text`?
+    ");
     insta::assert_snapshot!(check("path: notes.csv").1, @"");
     insta::assert_snapshot!(check("path: no/notes.csv").1, @"");
 }
