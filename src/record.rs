@@ -41,6 +41,11 @@ impl Record {
 pub struct Fields(Vec<(Arc<str>, Value)>);
 
 impl Fields {
+    /// Fields whose names are known to be different, such as the columns of a table.
+    pub fn from_distinct(pairs: Vec<(Arc<str>, Value)>) -> Fields {
+        Fields(pairs)
+    }
+
     /// The value of a field.
     pub fn get(&self, name: &str) -> Option<&Value> {
         self.0.iter().find(|(n, _)| &**n == name).map(|(_, v)| v)

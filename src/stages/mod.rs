@@ -1,14 +1,38 @@
 //! The verbs: one file each, and one line each in [`VERBS`].
 
+pub mod bound;
 pub mod check;
+pub mod columns;
 pub mod contract;
+#[cfg(test)]
+mod driver;
+pub mod explode;
 pub mod filter;
+pub mod load;
+pub mod named;
 pub mod registry;
+pub mod set;
+pub mod shuffle;
+pub mod spool;
+pub mod take;
+pub mod write;
 
 use registry::VerbDef;
 
 /// Every verb there is. The JSON Schema, the docs and the suggestions follow from it.
-pub static VERBS: &[VerbDef] = &[VerbDef::of::<filter::Where>()];
+pub static VERBS: &[VerbDef] = &[
+    VerbDef::of::<load::Load>(),
+    VerbDef::of::<filter::Where>(),
+    VerbDef::of::<set::Set>(),
+    VerbDef::of::<columns::Select>(),
+    VerbDef::of::<columns::Drop>(),
+    VerbDef::of::<columns::Rename>(),
+    VerbDef::of::<explode::Explode>(),
+    VerbDef::of::<take::Take>(),
+    VerbDef::of::<shuffle::Shuffle>(),
+    VerbDef::of::<shuffle::Sample>(),
+    VerbDef::of::<write::Write>(),
+];
 
 /// A verb by its name.
 pub fn verb(name: &str) -> Option<&'static VerbDef> {

@@ -1,0 +1,416 @@
+//! Reads records out of a file in any of the formats. Owns decoding and keys; knows nothing
+//! of pipelines.
+
+use std::borrow::Cow;
+use std::collections::HashMap;
+use std::fs::File;
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::io::{self, BufRead, BufReader, Read};
+use std::path::Path;
+use std::sync::Arc;
+
+use flate2::read::MultiGzDecoder;
+use memchr::memchr;
+use minijinja::Value;
+
+use super::Format;
+use super::json::Values;
+use super::rows::{Row, RowError, Rows};
+use super::trouble::Trouble;
+use crate::diag::{Diagnostic, Span};
+use crate::record::{Fields, Record};
+use crate::stages::contract::{Fault, Source};
+
+/// Bytes read at once.
+const CHUNK: usize = 256 * 1024;
+/// Records emitted at once.
+const BATCH: usize = 64;
+
+/// How to read the file.
+pub struct Options {
+    /// Its format.
+    pub format: Format,
+    /// Between CSV fields.
+    pub delimiter: u8,
+    /// Make every line break in a text a `\n`.
+    pub universal: bool,
+    /// The field that is the key.
+    pub key: Option<String>,
+    /// The fields to take.
+    pub fields: Option<Vec<String>>,
+    /// Where the pipeline names the file.
+    pub span: Span,
+}
+
+/// Why a file cannot be opened.
+pub enum OpenError {
+    /// The system says no.
+    Io(io::Error),
+    /// Its beginning is not what it should be.
+    Content(Diagnostic),
+}
+
+type Input = BufReader<Box<dyn Read + Send>>;
+
+struct Table {
+    rows: Rows<Input>,
+    row: Row,
+    header: Vec<Arc<str>>,
+    /// Which columns are taken, and which is the key.
+    take: Vec<usize>,
+    key: Option<usize>,
+}
+
+enum Body {
+    Csv(Table),
+    Json(Values<Input>),
+    /// The objects of one object of objects.
+    Object(std::vec::IntoIter<(Arc<str>, Value)>),
+    Jsonl(Input),
+    Lines(Input),
+    Text(Input),
+    End,
+}
+
+/// A file of records.
+pub struct Reader {
+    body: Body,
+    options: Options,
+    trouble: Trouble,
+    /// Records so far.
+    count: u64,
+    /// Lines so far, of the formats that are read by lines.
+    line: u64,
+    /// Of each key so far: its hash, and the line or record where it stood.
+    seen: HashMap<u64, u64>,
+}
+
+impl Reader {
+    /// Opens a file, and reads a CSV's header.
+    ///
+    /// # Errors
+    /// When it cannot be opened, or its header is broken.
+    pub fn open(path: &Path, options: Options) -> Result<Reader, OpenError> {
+        let file = File::open(path).map_err(OpenError::Io)?;
+        if file.metadata().is_ok_and(|meta| meta.is_dir()) {
+            return Err(OpenError::Io(io::ErrorKind::IsADirectory.into()));
+        }
+        let zipped = path
+            .extension()
+            .is_some_and(|e| e.eq_ignore_ascii_case("gz"));
+        let file: Box<dyn Read + Send> = if zipped {
+            Box::new(MultiGzDecoder::new(BufReader::with_capacity(CHUNK, file)))
+        } else {
+            Box::new(file)
+        };
+        let mut input = BufReader::with_capacity(CHUNK, file);
+        let trouble = Trouble::new(path, options.span);
+        // A byte order mark is no part of the first name.
+        match input.fill_buf() {
+            Ok(chunk) if chunk.starts_with(b"\xef\xbb\xbf") => input.consume(3),
+            Ok(_) => {}
+            Err(error) => return Err(OpenError::Content(trouble.io(&error, 1))),
+        }
+        let body = match options.format {
+            Format::Csv => {
+                Body::Csv(Table::open(input, &options, &trouble).map_err(OpenError::Content)?)
+            }
+            Format::Json => Body::Json(Values::new(input)),
+            Format::Jsonl => Body::Jsonl(input),
+            Format::Lines => Body::Lines(input),
+            Format::Text => Body::Text(input),
+        };
+        Ok(Reader {
+            body,
+            options,
+            trouble,
+            count: 0,
+            line: 0,
+            seen: HashMap::new(),
+        })
+    }
+
+    /// The names of the fields: of a CSV its header, of JSON the first record's. Reads that
+    /// record: the reader is of no use afterwards.
+    ///
+    /// # Errors
+    /// When the first record cannot be read.
+    pub fn names(mut self) -> Result<Vec<String>, Diagnostic> {
+        if let Body::Csv(table) = &self.body {
+            return Ok(table.header.iter().map(|name| name.to_string()).collect());
+        }
+        if matches!(self.body, Body::Lines(_) | Body::Text(_)) {
+            return Ok(vec!["text".to_owned()]);
+        }
+        let first = self.record()?;
+        Ok(first.map_or_else(Vec::new, |record| {
+            record.fields.names().map(str::to_owned).collect()
+        }))
+    }
+
+    fn record(&mut self) -> Result<Option<Record>, Diagnostic> {
+        let universal = self.options.universal;
+        let (name, fields, place) = match &mut self.body {
+            Body::End => return Ok(None),
+            Body::Csv(table) => match table.next(universal, &self.trouble)? {
+                Some((key, fields)) => (key, fields, table.row.line),
+                None => return self.end(),
+            },
+            Body::Json(values) => {
+                let mut bytes = Vec::new();
+                let line = values.line;
+                let more = values.next(&mut bytes);
+                if !more.map_err(|error| self.trouble.io(&error, values.line))? {
+                    return self.end();
+                }
+                let value = self.trouble.parse(&bytes, line)?;
+                if self.count == 0
+                    && values.is_sequence()
+                    && values
+                        .at_end()
+                        .map_err(|error| self.trouble.io(&error, line))?
+                    && let Some(objects) = objects(&value)
+                {
+                    self.body = Body::Object(objects.into_iter());
+                    return self.record();
+                }
+                let fields = self.trouble.object(value, self.count + 1, line)?;
+                (None, fields, self.count + 1)
+            }
+            Body::Object(objects) => match objects.next() {
+                None => return self.end(),
+                Some((name, value)) => {
+                    let fields = self.trouble.object(value, self.count + 1, 1)?;
+                    (Some(name), fields, self.count + 1)
+                }
+            },
+            Body::Jsonl(input) => loop {
+                let Some(line) = next_line(input, &mut self.line, &self.trouble)? else {
+                    return self.end();
+                };
+                if line.iter().all(u8::is_ascii_whitespace) {
+                    continue;
+                }
+                let value = self.trouble.parse(&line, self.line)?;
+                let fields = self.trouble.object(value, self.count + 1, self.line)?;
+                break (None, fields, self.line);
+            },
+            Body::Lines(input) => {
+                let Some(mut line) = next_line(input, &mut self.line, &self.trouble)? else {
+                    return self.end();
+                };
+                if universal && line.last() == Some(&b'\r') {
+                    line.pop();
+                }
+                (
+                    None,
+                    self.trouble.text(&line, self.line, universal)?,
+                    self.line,
+                )
+            }
+            Body::Text(input) => {
+                let mut bytes = Vec::new();
+                input
+                    .read_to_end(&mut bytes)
+                    .map_err(|error| self.trouble.io(&error, 1))?;
+                let fields = self.trouble.text(&bytes, 1, universal)?;
+                self.body = Body::End;
+                (None, fields, 1)
+            }
+        };
+        self.count += 1;
+        let key = match (&self.options.key, name) {
+            (None, Some(name)) => name,
+            (None, None) => self.count.to_string().into(),
+            (Some(field), name) => {
+                let key = match name.filter(|_| self.options.format == Format::Csv) {
+                    Some(key) => key,
+                    None => self.trouble.key(field, fields.get(field), place)?,
+                };
+                let field = field.clone();
+                self.unique(&field, &key, place)?;
+                key
+            }
+        };
+        Ok(Some(Record {
+            key,
+            fields: self.taken(fields),
+        }))
+    }
+
+    /// JSON's fields, cut down to those that were asked for; a CSV's already are.
+    fn taken(&self, mut fields: Fields) -> Fields {
+        match &self.options.fields {
+            Some(names) if self.options.format != Format::Csv => names
+                .iter()
+                .filter_map(|name| Some((name.as_str().into(), fields.remove(name)?)))
+                .collect(),
+            _ => fields,
+        }
+    }
+
+    fn unique(&mut self, field: &str, key: &str, place: u64) -> Result<(), Diagnostic> {
+        let mut hasher = DefaultHasher::new();
+        key.hash(&mut hasher);
+        match self.seen.insert(hasher.finish(), place) {
+            None => Ok(()),
+            Some(before) => {
+                let unit = match self.options.format {
+                    Format::Json => "records",
+                    _ => "lines",
+                };
+                Err(self
+                    .trouble
+                    .say(format!(
+                        "`{field}` does not tell records apart: {unit} {before} and {place} have the same one"
+                    ))
+                    .help("leave out `key:` to number the records instead"))
+            }
+        }
+    }
+
+    fn end(&mut self) -> Result<Option<Record>, Diagnostic> {
+        self.body = Body::End;
+        Ok(None)
+    }
+}
+
+impl Source for Reader {
+    fn next(&mut self, out: &mut Vec<Record>) -> Result<bool, Fault> {
+        for _ in 0..BATCH {
+            match self.record()? {
+                Some(record) => out.push(record),
+                None => return Ok(false),
+            }
+        }
+        Ok(true)
+    }
+}
+
+impl Table {
+    fn open(input: Input, options: &Options, trouble: &Trouble) -> Result<Table, Diagnostic> {
+        let mut rows = Rows::new(input, options.delimiter);
+        let mut row = Row::default();
+        match rows.next(&mut row) {
+            Ok(true) => {}
+            Ok(false) => {
+                return Err(trouble.say("the file is empty: a CSV file begins with a header"));
+            }
+            Err(error) => return Err(row_error(&error, rows.line(), trouble)),
+        }
+        let mut header: Vec<Arc<str>> = Vec::with_capacity(row.len());
+        for at in 0..row.len() {
+            let name = trouble.utf8(row.field(at), row.line)?;
+            if header.iter().any(|other| **other == *name) {
+                return Err(trouble.say(format!("two columns are called `{name}`")));
+            }
+            header.push(name.into());
+        }
+        let place = |name: &String| {
+            header
+                .iter()
+                .position(|column| **column == **name)
+                .ok_or_else(|| trouble.say(format!("there is no column `{name}`")))
+        };
+        let take = match &options.fields {
+            None => (0..header.len()).collect(),
+            Some(names) => names.iter().map(place).collect::<Result<_, _>>()?,
+        };
+        let key = options.key.as_ref().map(place).transpose()?;
+        Ok(Table {
+            rows,
+            row,
+            header,
+            take,
+            key,
+        })
+    }
+
+    fn next(
+        &mut self,
+        universal: bool,
+        trouble: &Trouble,
+    ) -> Result<Option<(Option<Arc<str>>, Fields)>, Diagnostic> {
+        let row = &mut self.row;
+        match self.rows.next(row) {
+            Ok(true) => {}
+            Ok(false) => return Ok(None),
+            Err(error) => return Err(row_error(&error, self.rows.line(), trouble)),
+        }
+        if row.len() != self.header.len() {
+            return Err(trouble.say(format!(
+                "line {}: expected {} fields, found {}",
+                row.line,
+                self.header.len(),
+                row.len()
+            )));
+        }
+        let mut fields = Vec::with_capacity(self.take.len());
+        for &at in &self.take {
+            let text = trouble.utf8(row.field(at), row.line)?;
+            let text = line_breaks(text, universal);
+            fields.push((self.header[at].clone(), Value::from(text.as_ref())));
+        }
+        let key = match self.key {
+            None => None,
+            Some(at) => match trouble.utf8(row.field(at), row.line)? {
+                "" => {
+                    return Err(trouble.say(format!(
+                        "line {}: the key `{}` is empty",
+                        row.line, self.header[at]
+                    )));
+                }
+                key => Some(key.into()),
+            },
+        };
+        Ok(Some((key, Fields::from_distinct(fields))))
+    }
+}
+
+fn row_error(error: &RowError, line: u64, trouble: &Trouble) -> Diagnostic {
+    match error {
+        RowError::Io(error) => trouble.io(error, line),
+        RowError::OpenQuote(line) => trouble.say(format!(
+            "line {line}: a quote that opens here is never closed"
+        )),
+    }
+}
+
+/// Line breaks as Python's universal newlines make them.
+pub fn line_breaks(text: &str, universal: bool) -> Cow<'_, str> {
+    if !universal || memchr(b'\r', text.as_bytes()).is_none() {
+        return Cow::Borrowed(text);
+    }
+    Cow::Owned(text.replace("\r\n", "\n").replace('\r', "\n"))
+}
+
+/// A line without its `\n`; none at the end.
+fn next_line(
+    input: &mut Input,
+    line: &mut u64,
+    trouble: &Trouble,
+) -> Result<Option<Vec<u8>>, Diagnostic> {
+    let mut bytes = Vec::new();
+    let read = input.read_until(b'\n', &mut bytes);
+    if read.map_err(|error| trouble.io(&error, *line))? == 0 {
+        return Ok(None);
+    }
+    *line += 1;
+    if bytes.last() == Some(&b'\n') {
+        bytes.pop();
+    }
+    Ok(Some(bytes))
+}
+
+/// The members of an object if it has some and all are objects.
+fn objects(value: &Value) -> Option<Vec<(Arc<str>, Value)>> {
+    let members: Vec<(Arc<str>, Value)> = value
+        .try_iter()
+        .ok()?
+        .map(|name| Some((name.as_str()?.into(), value.get_item(&name).ok()?)))
+        .collect::<Option<_>>()?;
+    let all = members
+        .iter()
+        .all(|(_, member)| member.kind() == minijinja::value::ValueKind::Map);
+    (all && !members.is_empty()).then_some(members)
+}
