@@ -2,7 +2,7 @@
 
 use reqwest::Url;
 
-use super::spec::{ApiKind, ModelSpec, ServeSpec};
+use super::spec::{ApiKind, ModelSpec, Sampling, ServeSpec};
 use crate::diag::{Diagnostic, Span};
 use crate::spec::node::Node;
 
@@ -24,18 +24,47 @@ pub(super) fn faults(spec: &ModelSpec, node: &Node) -> Vec<Diagnostic> {
                 .help("leave `api` out, or say `api: completions`"),
         );
     }
-    for name in spec.sampling.extra.keys() {
-        if OWN_FIELDS.contains(&name.as_str()) {
-            faults.push(
-                Diagnostic::error(format!("`extra` must not set `{name}`"))
-                    .at(place(node, &["sampling", "extra", name]), ""),
-            );
-        }
+    for (path, message) in spec.sampling.faults() {
+        let path: Vec<&str> = ["sampling"].into_iter().chain(path).collect();
+        faults.push(Diagnostic::error(message).at(place(node, &path), ""));
     }
     if let Some(serve) = &spec.serve {
         server(serve, node, &mut faults);
     }
     faults
+}
+
+impl Sampling {
+    /// What is wrong with the values: the path of the key, and a message.
+    pub fn faults(&self) -> Vec<(Vec<&str>, String)> {
+        let ranges = [
+            (
+                self.temperature.is_none_or(|t| t.is_finite() && t >= 0.0),
+                "temperature",
+                "`temperature` must be 0 or more",
+            ),
+            (
+                self.top_p.is_none_or(|p| p > 0.0 && p <= 1.0),
+                "top_p",
+                "`top_p` must be more than 0 and at most 1",
+            ),
+            (
+                self.max_tokens != Some(0),
+                "max_tokens",
+                "`max_tokens` must be 1 or more",
+            ),
+        ];
+        let ranges = ranges.into_iter().filter(|(holds, ..)| !holds);
+        let own = self.extra.keys().map(String::as_str);
+        let own = own.filter(|name| OWN_FIELDS.contains(name));
+        ranges
+            .map(|(_, key, message)| (vec![key], message.to_owned()))
+            .chain(own.map(|name| {
+                let message = format!("`extra` must not set `{name}`");
+                (vec!["extra", name], message)
+            }))
+            .collect()
+    }
 }
 
 /// The place of the innermost key of `path` that exists.
@@ -93,7 +122,6 @@ fn numbers(spec: &ModelSpec, node: &Node, faults: &mut Vec<Diagnostic>) {
         }
     };
     let seconds = |s: f64| s.is_finite() && s > 0.0 && s <= 7.0 * 86_400.0;
-    let sampling = &spec.sampling;
     must(
         (1..=4096).contains(&spec.concurrency),
         &["concurrency"],
@@ -108,23 +136,6 @@ fn numbers(spec: &ModelSpec, node: &Node, faults: &mut Vec<Diagnostic>) {
         seconds(spec.timeout),
         &["timeout"],
         "`timeout` must be more than 0 seconds and at most a week",
-    );
-    must(
-        sampling
-            .temperature
-            .is_none_or(|t| t.is_finite() && t >= 0.0),
-        &["sampling", "temperature"],
-        "`temperature` must be 0 or more",
-    );
-    must(
-        sampling.top_p.is_none_or(|p| p > 0.0 && p <= 1.0),
-        &["sampling", "top_p"],
-        "`top_p` must be more than 0 and at most 1",
-    );
-    must(
-        sampling.max_tokens != Some(0),
-        &["sampling", "max_tokens"],
-        "`max_tokens` must be 1 or more",
     );
     if let Some(serve) = &spec.serve {
         must(
@@ -230,7 +241,7 @@ mod tests {
             .collect();
         assert_eq!(
             lines,
-            ["1", "5", "6", "8", "3", "9", "12", "11"],
+            ["1", "5", "6", "3", "8", "9", "12", "11"],
             "{faults:#?}"
         );
         assert!(!faults.concat().contains("secret"));

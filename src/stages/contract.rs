@@ -4,6 +4,7 @@
 //! Operators are synchronous and do no network I/O: the engine feeds them records, sends
 //! the requests that they return, and hands the replies back.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -12,9 +13,11 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use super::traces::Traces;
 use crate::diag::{Diagnostic, Sources};
 use crate::jinja::expr::Shared;
 use crate::model::chat::{Reply, Request};
+use crate::model::spec::ModelSpec;
 use crate::record::Record;
 
 /// A verb: the settings of a stage, decoded.
@@ -37,6 +40,12 @@ pub trait Verb: Serialize + DeserializeOwned + JsonSchema + Send + Sync + 'stati
     /// Files outside the pipeline (data, scripts) whose content decides the output.
     fn files(&self, _cx: &Build<'_>) -> Vec<PathBuf> {
         Vec::new()
+    }
+
+    /// What decides its output besides its settings, its files and its input. Unless a verb
+    /// says otherwise: the params that its settings name.
+    fn traces(&self, cx: &Build<'_>) -> Traces {
+        Traces::of_settings(self, cx)
     }
 
     /// Checks the settings before anything runs, and says which fields the output has.
@@ -228,6 +237,8 @@ pub struct Build<'a> {
     pub shared: Arc<Shared>,
     /// Folders that shadow the prompts' own, first match wins (`--prompts DIR`).
     pub prompt_dirs: &'a [PathBuf],
+    /// The pipeline's models by name.
+    pub models: &'a BTreeMap<String, Arc<ModelSpec>>,
 }
 
 impl Build<'_> {

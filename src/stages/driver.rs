@@ -1,5 +1,6 @@
 //! Runs a verb in a test the way the engine does: YAML in, records out.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
@@ -8,6 +9,7 @@ use minijinja::{Environment, Value};
 use super::contract::{Build, Check, Fault, FieldSet, Operator};
 use crate::diag::{Diagnostic, Sources};
 use crate::jinja::expr::Shared;
+use crate::model::spec::ModelSpec;
 use crate::record::{Fields, Record};
 use crate::spec::node::Node;
 
@@ -15,6 +17,13 @@ use crate::spec::node::Node;
 pub fn env() -> &'static Environment<'static> {
     static ENV: OnceLock<Environment<'static>> = OnceLock::new();
     ENV.get_or_init(crate::jinja::environment)
+}
+
+/// The models of all tests: one, `writer`.
+pub fn models() -> &'static BTreeMap<String, Arc<ModelSpec>> {
+    static MODELS: OnceLock<BTreeMap<String, Arc<ModelSpec>>> = OnceLock::new();
+    let writer = || Arc::new(ModelSpec::new("writer", "w"));
+    MODELS.get_or_init(|| BTreeMap::from([("writer".to_owned(), writer())]))
 }
 
 /// A record from JSON.
@@ -70,7 +79,8 @@ impl Stage {
         }
     }
 
-    fn build(&self) -> Build<'_> {
+    /// What its operator is built with.
+    pub fn build(&self) -> Build<'_> {
         Build {
             dir: &self.dir,
             out_dir: &self.dir,
@@ -81,10 +91,12 @@ impl Stage {
                 with: Vec::new(),
             }),
             prompt_dirs: &[],
+            models: models(),
         }
     }
 
-    fn verb(&self) -> Box<dyn super::registry::AnyVerb> {
+    /// The verb itself.
+    pub fn verb(&self) -> Box<dyn super::registry::AnyVerb> {
         let def = super::verb(self.verb).expect("a verb");
         (def.decode)(&self.node).expect("settings that fit")
     }
@@ -105,11 +117,11 @@ impl Stage {
             build: self.build(),
             with: &[],
             params: &["n".to_owned()],
-            models: &[],
+            models: &["writer".to_owned()],
             sources: &mut sources,
             faults: &mut faults,
         });
-        let render = |fault: &Diagnostic| fault.render(&self.sources, false);
+        let render = |fault: &Diagnostic| fault.render(&sources, false);
         (fields, faults.iter().map(render).collect())
     }
 

@@ -6,15 +6,19 @@ pub mod columns;
 pub mod contract;
 #[cfg(test)]
 mod driver;
+pub mod exec;
 pub mod explode;
 pub mod filter;
+pub mod generate;
 pub mod load;
 pub mod named;
 pub mod registry;
+pub mod score;
 pub mod set;
 pub mod shuffle;
 pub mod spool;
 pub mod take;
+pub mod traces;
 pub mod write;
 
 use registry::VerbDef;
@@ -31,6 +35,9 @@ pub static VERBS: &[VerbDef] = &[
     VerbDef::of::<take::Take>(),
     VerbDef::of::<shuffle::Shuffle>(),
     VerbDef::of::<shuffle::Sample>(),
+    VerbDef::of::<generate::Generate>(),
+    VerbDef::of::<score::ScoreTexts>(),
+    VerbDef::of::<exec::Exec>(),
     VerbDef::of::<write::Write>(),
 ];
 

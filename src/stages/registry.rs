@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use schemars::{Schema, SchemaGenerator};
 
 use super::contract::{Build, Check, FieldSet, Operator, Verb};
+use super::traces::Traces;
 use crate::diag::Diagnostic;
 use crate::spec::decode::decode;
 use crate::spec::node::Node;
@@ -45,6 +46,8 @@ pub trait AnyVerb: Send + Sync {
     fn heavy(&self) -> bool;
     /// See [`Verb::files`].
     fn files(&self, cx: &Build<'_>) -> Vec<PathBuf>;
+    /// See [`Verb::traces`].
+    fn traces(&self, cx: &Build<'_>) -> Traces;
     /// See [`Verb::check`].
     fn check(&self, cx: &mut Check<'_>) -> FieldSet;
     /// See [`Verb::operator`].
@@ -77,6 +80,10 @@ impl<V: Verb> AnyVerb for V {
 
     fn files(&self, cx: &Build<'_>) -> Vec<PathBuf> {
         Verb::files(self, cx)
+    }
+
+    fn traces(&self, cx: &Build<'_>) -> Traces {
+        Verb::traces(self, cx)
     }
 
     fn check(&self, cx: &mut Check<'_>) -> FieldSet {

@@ -1,0 +1,363 @@
+//! `generate`: asks a model about each record. Owns how a record becomes a request and an
+//! answer becomes a field; the engine does the asking.
+
+use std::sync::{Arc, OnceLock};
+
+use minijinja::Value;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::bound::Bound;
+use super::contract::{Ask, Build, Check, Fault, FieldSet, Operator, Verb};
+use super::traces::Traces;
+use crate::diag::{Diagnostic, Sources};
+use crate::jinja::expr::{Expr, Scope, Shared};
+use crate::model::chat::{Reply, Request};
+use crate::model::spec::{ModelSpec, Sampling};
+use crate::prompt::Prompt;
+use crate::record::Record;
+use crate::spec::decode::Src;
+use crate::text::is_space;
+
+/// Asks a model about each record, and keeps the answer in a field.
+///
+/// The names of the model and the prompt are no settings that decide the output: what they
+/// stand for is, and [`Verb::traces`] tells it.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Generate {
+    /// The model, by its name under `models:`.
+    #[serde(skip_serializing)]
+    model: Src<String>,
+    /// The file of the prompt, relative to this file.
+    #[serde(skip_serializing)]
+    prompt: Src<String>,
+    /// The field that gets the answer.
+    #[serde(default = "answer")]
+    into: String,
+    /// What is made of the answer before it is kept: an expression over the record and
+    /// `answer`, such as `answer | bullets`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    parse: Option<Src<Expr>>,
+    /// How the model samples here, where it differs from the model's own settings.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    sampling: Option<Src<Sampling>>,
+    /// True to take an empty answer for an answer; else its record fails.
+    #[serde(default)]
+    allow_empty: bool,
+    /// The prompt, read once: what keys are made of is what is asked.
+    #[serde(skip)]
+    loaded: OnceLock<Arc<Prompt>>,
+}
+
+/// The field for the answer, and its name in `parse`.
+const ANSWER: &str = "answer";
+
+fn answer() -> String {
+    ANSWER.to_owned()
+}
+
+impl Generate {
+    fn load(&self, cx: &Build<'_>, sources: &mut Sources) -> Result<Arc<Prompt>, Vec<Diagnostic>> {
+        let path = cx.path(&self.prompt);
+        let prompt = Prompt::load(&path, cx.prompt_dirs, sources).map_err(|faults| {
+            let here = |fault: Diagnostic| match fault.primary {
+                None => fault.at(self.prompt.span, ""),
+                Some(_) => fault,
+            };
+            faults.into_iter().map(here).collect::<Vec<_>>()
+        })?;
+        let prompt = Arc::new(prompt);
+        Ok(self.loaded.get_or_init(|| prompt.clone()).clone())
+    }
+
+    /// The prompt, for those who cannot show places in it.
+    fn prompt(&self, cx: &Build<'_>) -> Result<Arc<Prompt>, Diagnostic> {
+        if let Some(prompt) = self.loaded.get() {
+            return Ok(prompt.clone());
+        }
+        let mut sources = Sources::default();
+        self.load(cx, &mut sources).map_err(|faults| {
+            let what = faults.first().map(|fault| {
+                let place = fault.primary.as_ref().map(|(span, _)| *span);
+                match place.filter(|span| *span != self.prompt.span) {
+                    Some(span) => {
+                        let (line, column) = sources.line_column(span);
+                        let path = sources.path(span.file).display();
+                        format!("{path}:{line}:{column}: {}", fault.message)
+                    }
+                    None => fault.message.clone(),
+                }
+            });
+            Diagnostic::error(what.unwrap_or_default()).at(self.prompt.span, "")
+        })
+    }
+
+    fn unknown_model<'a>(&self, names: impl IntoIterator<Item = &'a str>) -> Diagnostic {
+        Diagnostic::error(format!("no model `{}`", self.model.value))
+            .at(self.model.span, "")
+            .suggest(&self.model, names)
+    }
+}
+
+impl Verb for Generate {
+    const NAME: &'static str = "generate";
+    const VERSION: u32 = 1;
+
+    fn heavy(&self) -> bool {
+        true
+    }
+
+    fn traces(&self, cx: &Build<'_>) -> Traces {
+        let mut traces = Traces::of_settings(self, cx);
+        traces.models.push(self.model.value.clone());
+        // A prompt that cannot be read is a fault of the check's.
+        if let Ok(prompt) = self.prompt(cx) {
+            traces.prompts.clone_from(&prompt.files);
+            for (name, _) in prompt.names() {
+                traces.read_name(name, cx);
+            }
+        }
+        traces
+    }
+
+    fn check(&self, cx: &mut Check<'_>) -> FieldSet {
+        let mut fields = cx.input();
+        if !cx.models.contains(&self.model) {
+            let fault = self.unknown_model(cx.models.iter().map(String::as_str));
+            cx.fault(fault);
+        }
+        match self.load(&cx.build, cx.sources) {
+            Ok(prompt) => {
+                for (name, span) in prompt.names() {
+                    cx.names(vec![name.clone()], *span, &fields, &[]);
+                }
+            }
+            Err(faults) => faults.into_iter().for_each(|fault| cx.fault(fault)),
+        }
+        if let Some(parse) = &self.parse {
+            cx.expr(parse, &fields, &[ANSWER]);
+        }
+        if let Some(sampling) = &self.sampling {
+            for (_, message) in sampling.faults() {
+                cx.fault(Diagnostic::error(message).at(sampling.span, ""));
+            }
+        }
+        fields.add(&self.into);
+        fields
+    }
+
+    fn operator(&self, cx: &Build<'_>) -> Result<Operator, Diagnostic> {
+        let known = cx.models.get(&self.model.value);
+        let model =
+            known.ok_or_else(|| self.unknown_model(cx.models.keys().map(String::as_str)))?;
+        let model = match &self.sampling {
+            Some(sampling) => Arc::new(model.with_sampling(sampling)),
+            None => model.clone(),
+        };
+        let parse = self.parse.as_ref().map(|parse| Bound::new(parse, cx));
+        Ok(Operator::Ask(Arc::new(Asker {
+            model,
+            prompt: self.prompt(cx)?,
+            parse: parse.transpose()?,
+            into: self.into.as_str().into(),
+            allow_empty: self.allow_empty,
+            shared: cx.shared.clone(),
+        })))
+    }
+}
+
+struct Asker {
+    model: Arc<ModelSpec>,
+    prompt: Arc<Prompt>,
+    parse: Option<Bound>,
+    into: Arc<str>,
+    allow_empty: bool,
+    shared: Arc<Shared>,
+}
+
+impl Asker {
+    fn scope(&self, record: &Record) -> Scope {
+        Scope {
+            fields: record.fields.clone(),
+            shared: self.shared.clone(),
+        }
+    }
+}
+
+impl Ask for Asker {
+    fn requests(&self, record: &Record) -> Result<Vec<Request>, Fault> {
+        let chat = self.prompt.render(&self.scope(record));
+        Ok(vec![Request {
+            model: self.model.clone(),
+            chat: chat.map_err(Fault::Record)?,
+        }])
+    }
+
+    fn absorb(
+        &self,
+        mut record: Record,
+        replies: Vec<Reply>,
+        out: &mut Vec<Record>,
+    ) -> Result<(), Fault> {
+        let Some(reply) = replies.into_iter().next() else {
+            return Err(Fault::Record("there is no reply".to_owned()));
+        };
+        if !self.allow_empty && reply.text.chars().all(is_space) {
+            return Err(Fault::Record(empty(reply.finish_reason.as_deref())));
+        }
+        let prefill = self.prompt.prefill(&self.scope(&record));
+        let mut answer = prefill.map_err(Fault::Record)?;
+        answer.push_str(&reply.text);
+        let answer = Value::from(answer);
+        let value = match &self.parse {
+            Some(parse) => {
+                let mut fields = record.fields.clone();
+                fields.set(ANSWER, answer);
+                parse.eval(&fields).map_err(|fault| match fault {
+                    Fault::Record(why) => Fault::Record(format!("cannot parse the answer: {why}")),
+                    stage => stage,
+                })?
+            }
+            None => answer,
+        };
+        record.fields.set(self.into.clone(), value);
+        out.push(record);
+        Ok(())
+    }
+}
+
+/// What is said of an empty answer. Only reasons that servers are known to give are told:
+/// others could be any text.
+fn empty(reason: Option<&str>) -> String {
+    let known = ["stop", "length", "content_filter"];
+    match reason.filter(|reason| known.contains(reason)) {
+        Some(reason) => format!("the answer is empty (the model stopped because of `{reason}`)"),
+        None => "the answer is empty".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::sync::Arc;
+
+    use crate::model::chat::Reply;
+    use crate::stages::contract::{Ask, Fault, Operator};
+    use crate::stages::driver::{Stage, record, show};
+
+    const PROMPT: &str = "{% user %}\nList {{ params.n }}: {{ text }}\n{% enduser %}\n\
+                          {% assistant %}\n{{ '- ' }}\n{% endassistant %}\n";
+
+    fn stage(dir: &tempfile::TempDir, yaml: &str) -> Stage {
+        let prompts = dir.path().join("prompts");
+        fs::create_dir_all(&prompts).expect("a folder");
+        fs::write(prompts.join("p.j2"), PROMPT).expect("written");
+        Stage::within(dir.path(), "generate", yaml)
+    }
+
+    fn asker(stage: &Stage) -> Arc<dyn Ask> {
+        match stage.verb().operator(&stage.build()) {
+            Ok(Operator::Ask(ask)) => ask,
+            Ok(_) => panic!("does not ask"),
+            Err(fault) => panic!("{}", fault.message),
+        }
+    }
+
+    fn answer(yaml: &str, text: &str) -> Result<Vec<String>, String> {
+        let dir = tempfile::tempdir().expect("a folder");
+        let reply = Reply {
+            text: text.to_owned(),
+            finish_reason: Some("length".to_owned()),
+            ..Reply::default()
+        };
+        let mut out = Vec::new();
+        let record = record("k", r#"{"text":"secret"}"#);
+        let ask = asker(&stage(&dir, yaml));
+        match ask.absorb(record, vec![reply], &mut out) {
+            Ok(()) => Ok(show(&out)),
+            Err(Fault::Record(why)) => Err(why),
+            Err(Fault::Stage(fault)) => Err(fault.message),
+        }
+    }
+
+    #[test]
+    fn a_record_becomes_a_request() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let yaml = "{model: writer, prompt: prompts/p.j2, sampling: {temperature: 0.5}}";
+        let ask = asker(&stage(&dir, yaml));
+        let requests = ask.requests(&record("k", r#"{"text":"T"}"#)).expect("asks");
+        assert_eq!(requests.len(), 1);
+        assert_eq!(requests[0].model.sampling.temperature, Some(0.5));
+        assert_eq!(requests[0].chat.turns[0].text, "List 2: T");
+        assert_eq!(requests[0].chat.prefill, "- ");
+        let lost = ask.requests(&record("k", r#"{"txt":"secret"}"#));
+        let Err(Fault::Record(why)) = lost else {
+            panic!("rendered without a field");
+        };
+        assert_eq!(why, "prompts/p.j2:2: no field `text`; did you mean `txt`?");
+    }
+
+    #[test]
+    fn an_answer_goes_on_from_its_beginning() {
+        let plain = "{model: writer, prompt: prompts/p.j2}";
+        assert_eq!(
+            answer(plain, "a\n- b"),
+            Ok(vec![
+                r#"k {"text":"secret","answer":"- a\n- b"}"#.to_owned()
+            ])
+        );
+        let parsed = "{model: writer, prompt: prompts/p.j2, into: items, parse: answer | bullets}";
+        assert_eq!(
+            answer(parsed, "a\n- b"),
+            Ok(vec![r#"k {"text":"secret","items":["a","b"]}"#.to_owned()])
+        );
+    }
+
+    #[test]
+    fn answers_that_are_none_fail_their_record_without_quoting_it() {
+        let plain = "{model: writer, prompt: prompts/p.j2}";
+        assert_eq!(
+            answer(plain, " \n"),
+            Err("the answer is empty (the model stopped because of `length`)".to_owned())
+        );
+        let lenient = "{model: writer, prompt: prompts/p.j2, allow_empty: true}";
+        assert!(answer(lenient, "").is_ok());
+        let parsed = "{model: writer, prompt: prompts/p.j2, parse: answer + 1}";
+        let why = answer(parsed, "hush").expect_err("no number");
+        assert!(why.starts_with("cannot parse the answer: "), "{why}");
+        assert!(!why.contains("hush") && !why.contains("secret"), "{why}");
+    }
+
+    #[test]
+    fn faults_are_told_all_at_once() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let yaml = "{model: riter, prompt: prompts/p.j2, parse: anser, sampling: {top_p: 2}}";
+        let (fields, mut faults) = stage(&dir, yaml).check(&[&["txt"]]);
+        assert_eq!(fields.names, ["txt", "answer"]);
+        let missing = "{model: writer, prompt: prompts/q.j2}";
+        faults.extend(stage(&dir, missing).check(&[&["text"]]).1);
+        let all = faults.join("\n\n");
+        insta::assert_snapshot!(all.replace(&format!("{}/", dir.path().display()), ""));
+    }
+
+    #[test]
+    fn keys_see_what_is_asked_not_what_it_is_called() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let yaml = "{model: writer, prompt: prompts/p.j2, into: x}";
+        let stage = stage(&dir, yaml);
+        let verb = stage.verb();
+        assert_eq!(
+            verb.settings(),
+            serde_json::json!({"into": "x", "allow_empty": false})
+        );
+        let traces = verb.traces(&stage.build());
+        assert_eq!(traces.models, ["writer"]);
+        assert_eq!(traces.params, ["n"]);
+        assert_eq!(traces.prompts.len(), 1);
+        assert_eq!(traces.prompts[0].0, "prompts/p.j2");
+        // What was hashed is what is asked, whatever happens to the file.
+        fs::write(dir.path().join("prompts/p.j2"), "changed").expect("written");
+        assert_eq!(verb.traces(&stage.build()), traces);
+    }
+}
