@@ -66,7 +66,7 @@ impl Reader<'_> {
             Some(actual) => {
                 reader.file(path, &actual, None);
             }
-            None => reader.missing(&path.to_string_lossy(), &[path.clone()], None),
+            None => reader.missing(&path.to_string_lossy(), std::slice::from_ref(&path), None),
         }
         if reader.faults.is_empty() {
             Ok(reader.files)
