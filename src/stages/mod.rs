@@ -10,11 +10,14 @@ pub mod explode;
 pub mod filter;
 pub mod load;
 pub mod named;
+pub mod order;
 pub mod registry;
 pub mod set;
 pub mod shuffle;
+pub mod sort;
 pub mod spool;
 pub mod take;
+pub mod top_k;
 pub mod write;
 
 use registry::VerbDef;
@@ -31,6 +34,8 @@ pub static VERBS: &[VerbDef] = &[
     VerbDef::of::<take::Take>(),
     VerbDef::of::<shuffle::Shuffle>(),
     VerbDef::of::<shuffle::Sample>(),
+    VerbDef::of::<sort::Sort>(),
+    VerbDef::of::<top_k::TopK>(),
     VerbDef::of::<write::Write>(),
 ];
 
