@@ -3,11 +3,15 @@
 pub mod bound;
 pub mod check;
 pub mod columns;
+pub mod concat;
 pub mod contract;
+pub mod dedupe;
 #[cfg(test)]
 mod driver;
 pub mod explode;
 pub mod filter;
+pub mod fingerprint;
+pub mod join;
 pub mod load;
 pub mod named;
 pub mod order;
@@ -36,6 +40,9 @@ pub static VERBS: &[VerbDef] = &[
     VerbDef::of::<shuffle::Sample>(),
     VerbDef::of::<sort::Sort>(),
     VerbDef::of::<top_k::TopK>(),
+    VerbDef::of::<dedupe::Dedupe>(),
+    VerbDef::of::<concat::Concat>(),
+    VerbDef::of::<join::Join>(),
     VerbDef::of::<write::Write>(),
 ];
 
