@@ -1,5 +1,6 @@
 //! The verbs: one file each, and one line each in [`VERBS`].
 
+pub mod aggregate;
 pub mod bound;
 pub mod check;
 pub mod columns;
@@ -11,6 +12,7 @@ mod driver;
 pub mod explode;
 pub mod filter;
 pub mod fingerprint;
+pub mod group;
 pub mod join;
 pub mod load;
 pub mod named;
@@ -43,6 +45,7 @@ pub static VERBS: &[VerbDef] = &[
     VerbDef::of::<dedupe::Dedupe>(),
     VerbDef::of::<concat::Concat>(),
     VerbDef::of::<join::Join>(),
+    VerbDef::of::<group::Group>(),
     VerbDef::of::<write::Write>(),
 ];
 
