@@ -109,17 +109,19 @@ impl Verb for Join {
     }
 
     fn operator(&self, cx: &Build<'_>) -> Result<Operator, Diagnostic> {
-        let names = |side: fn(&(Src<String>, Src<String>)) -> &Src<String>| {
-            let pairs = self.on.0.iter();
-            pairs.map(|pair| side(pair).value.clone()).collect()
-        };
+        let (left_on, right_on) = self
+            .on
+            .0
+            .iter()
+            .map(|(left, right)| (left.value.clone(), right.value.clone()))
+            .unzip();
         let take = self.fields.as_ref().map(|names| {
             let names = names.0.iter();
             names.map(|name| name.value.clone()).collect()
         });
         Ok(Operator::Flow(Box::new(Joining {
-            left_on: names(|pair| &pair.0),
-            right_on: names(|pair| &pair.1),
+            left_on,
+            right_on,
             how: self.how,
             take,
             prefix: self.prefix.clone(),
@@ -190,7 +192,7 @@ impl Joining {
                 self.names.push(name.into());
             }
         }
-        let at = self.right.len();
+        let at = self.right.count();
         self.right.push(&kept)?;
         self.next.push(None);
         match self.heads.get_mut(&on) {

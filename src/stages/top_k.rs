@@ -125,12 +125,12 @@ impl Best {
         if order.len() < k {
             let message = format!(
                 "cannot pick {k} records: {} came in, which gives {} picks",
-                self.spool.len(),
+                self.spool.count(),
                 order.len()
             );
             return Err(Diagnostic::error(message).at(self.span, "").into());
         }
-        let mut times = vec![0; self.spool.len()];
+        let mut times = vec![0; self.spool.count()];
         for &at in &order {
             times[at] += 1;
             self.times.push(times[at]);
