@@ -1,23 +1,32 @@
 //! The verbs: one file each, and one line each in [`VERBS`].
 
+pub mod aggregate;
 pub mod bound;
 pub mod check;
 pub mod columns;
+pub mod concat;
 pub mod contract;
+pub mod dedupe;
 #[cfg(test)]
 mod driver;
 pub mod exec;
 pub mod explode;
 pub mod filter;
+pub mod fingerprint;
 pub mod generate;
+pub mod group;
+pub mod join;
 pub mod load;
 pub mod named;
+pub mod order;
 pub mod registry;
 pub mod score;
 pub mod set;
 pub mod shuffle;
+pub mod sort;
 pub mod spool;
 pub mod take;
+pub mod top_k;
 pub mod traces;
 pub mod write;
 
@@ -35,6 +44,12 @@ pub static VERBS: &[VerbDef] = &[
     VerbDef::of::<take::Take>(),
     VerbDef::of::<shuffle::Shuffle>(),
     VerbDef::of::<shuffle::Sample>(),
+    VerbDef::of::<sort::Sort>(),
+    VerbDef::of::<top_k::TopK>(),
+    VerbDef::of::<dedupe::Dedupe>(),
+    VerbDef::of::<concat::Concat>(),
+    VerbDef::of::<join::Join>(),
+    VerbDef::of::<group::Group>(),
     VerbDef::of::<generate::Generate>(),
     VerbDef::of::<score::ScoreTexts>(),
     VerbDef::of::<exec::Exec>(),

@@ -88,7 +88,7 @@ struct Mix {
 
 impl Mix {
     fn order(&mut self) -> Result<Vec<usize>, Fault> {
-        let count = self.spool.len();
+        let count = self.spool.count();
         let Some((n, span)) = self.sample else {
             let mut order: Vec<usize> = (0..count).collect();
             self.rng.shuffle(&mut order);

@@ -47,7 +47,7 @@ impl Spool {
     }
 
     /// How many records there are.
-    pub fn len(&self) -> usize {
+    pub fn count(&self) -> usize {
         self.ends.len()
     }
 
@@ -168,6 +168,6 @@ mod tests {
             assert_eq!(format!("{back:?}"), format!("{:?}", make(n)));
         }
         assert!(spool.get(50).is_err());
-        assert_eq!(spool.len(), 50);
+        assert_eq!(spool.count(), 50);
     }
 }

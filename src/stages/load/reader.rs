@@ -52,6 +52,9 @@ pub enum OpenError {
 
 type Input = BufReader<Box<dyn Read + Send>>;
 
+/// The fields of a row, and its key if a column holds it.
+type Keyed = (Option<Arc<str>>, Fields);
+
 struct Table {
     rows: Rows<Input>,
     row: Row,
@@ -326,11 +329,7 @@ impl Table {
         })
     }
 
-    fn next(
-        &mut self,
-        universal: bool,
-        trouble: &Trouble,
-    ) -> Result<Option<(Option<Arc<str>>, Fields)>, Diagnostic> {
+    fn next(&mut self, universal: bool, trouble: &Trouble) -> Result<Option<Keyed>, Diagnostic> {
         let row = &mut self.row;
         match self.rows.next(row) {
             Ok(true) => {}

@@ -184,7 +184,10 @@ mod tests {
     use proptest::prelude::{ProptestConfig, prop_assert_eq, proptest};
     use std::io::BufReader;
 
-    fn rows(text: &[u8], chunk: usize) -> Result<Vec<(u64, Vec<Vec<u8>>)>, RowError> {
+    /// Each row's line and fields.
+    type All = Vec<(u64, Vec<Vec<u8>>)>;
+
+    fn rows(text: &[u8], chunk: usize) -> Result<All, RowError> {
         let mut rows = Rows::new(BufReader::with_capacity(chunk, text), b',');
         let (mut row, mut all) = (Row::default(), Vec::new());
         while rows.next(&mut row)? {

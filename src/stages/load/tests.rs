@@ -161,8 +161,24 @@ fn the_check_knows_the_header_and_the_folder() {
       |
       = help: did you mean `text`?
     ");
-    insta::assert_snapshot!(check("path: notes.csv").1, @"");
-    insta::assert_snapshot!(check("path: no/notes.csv").1, @"");
+    insta::assert_snapshot!(check("path: notes.csv").1, @r"
+    error: no file `notes.csv`
+     --> test.yaml:1:7
+      |
+    1 | path: notes.csv
+      |       ^^^^^^^^^
+      |
+      = help: did you mean `notes.csv.gz`?
+    ");
+    insta::assert_snapshot!(check("path: no/notes.csv").1, @r"
+    error: no file `no/notes.csv`
+     --> test.yaml:1:7
+      |
+    1 | path: no/notes.csv
+      |       ^^^^^^^^^^^^
+      |
+      = note: there is no folder `no`
+    ");
 }
 
 #[test]
