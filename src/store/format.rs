@@ -14,10 +14,14 @@ const FORMAT: u64 = 1;
 /// Everything in a store stays out of version control: it may hold patient data.
 const IGNORE: &[u8] = b"*\n";
 
-/// A version as it is written, with a check by which a changed digit is told from a newer
-/// version.
+/// By this a changed digit is told from a newer version; it stays the same in all versions.
+fn check_of(format: u64) -> String {
+    Hash::of("clue store format v1", &format).short()
+}
+
+/// A version as it is written.
 fn text(format: u64) -> String {
-    let check = Hash::of("clue store format v1", &format).short();
+    let check = check_of(format);
     format!("{{\"format\":{format},\"check\":\"{check}\"}}\n")
 }
 
@@ -65,17 +69,20 @@ pub(super) fn check(root: &Path, faults: &Faults) -> Result<(), Diagnostic> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
         Err(error) => return Err(StoreError::new("reading", &path, error).into()),
     };
-    let json: Option<serde_json::Value> = serde_json::from_slice(&found).ok();
-    let format = json.as_ref().and_then(|j| j.get("format")?.as_u64());
-    let changed = json.as_ref().is_some_and(|j| j.get("check").is_some())
-        && format.is_none_or(|f| found != text(f).as_bytes());
+    let json: serde_json::Value = serde_json::from_slice(&found).unwrap_or_default();
+    let format = json["format"].as_u64();
+    let alone = json.as_object().is_some_and(|keys| keys.len() == 1);
     match format {
-        Some(format) if format > FORMAT && !changed => Err(Diagnostic::error(format!(
-            "the store `{}` has format {format}, and this program reads formats up to {FORMAT}",
-            root.display()
-        ))
-        .help("use the newer `clue` that wrote it, or choose another folder with `--store`")),
-        Some(FORMAT) if !changed => Ok(()),
+        Some(FORMAT) if alone || found == text(FORMAT).as_bytes() => Ok(()),
+        Some(newer)
+            if newer > FORMAT && (json["check"].is_null() || json["check"] == check_of(newer)) =>
+        {
+            Err(Diagnostic::error(format!(
+                "the store `{}` has format {newer}, and this program reads formats up to {FORMAT}",
+                root.display()
+            ))
+            .help("use the newer `clue` that wrote it, or choose another folder with `--store`"))
+        }
         _ => {
             faults.push(format!(
                 "`{}` is damaged: format {FORMAT} is taken for granted",

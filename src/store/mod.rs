@@ -25,6 +25,8 @@ mod log;
 mod maintain;
 mod sealed;
 mod stat;
+#[cfg(test)]
+mod tests;
 mod writer;
 
 use std::fmt;
