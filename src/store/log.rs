@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard};
 
 use super::error::Faults;
 use super::frame::{self, Frame, Kind};
@@ -21,44 +21,83 @@ pub(super) struct Place {
     pub(super) frame: Frame,
 }
 
+/// A place in few bytes, as there may be millions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Slot {
+    segment: u32,
+    len: u32,
+    at: u64,
+}
+
 #[derive(Debug, Default)]
 struct Index {
-    best: HashMap<(Kind, Hash), Place>,
+    /// Only grows, so that numbers stay valid.
+    segments: Vec<Arc<Path>>,
+    best: HashMap<(Kind, Hash), Slot>,
     /// Further copies, in the order in which they are tried.
-    more: HashMap<(Kind, Hash), Vec<Place>>,
+    more: HashMap<(Kind, Hash), Vec<Slot>>,
 }
 
 impl Index {
-    /// The first call counts, and the last result.
-    fn insert(&mut self, place: Place) {
-        let id = (place.frame.kind, place.frame.key);
+    /// The number of a segment.
+    fn segment(&mut self, path: &Arc<Path>) -> u32 {
+        let known = self.segments.iter().rposition(|p| p == path);
+        let number = known.unwrap_or_else(|| {
+            self.segments.push(path.clone());
+            self.segments.len() - 1
+        });
+        number as u32
+    }
+
+    /// Adds a copy: the first call counts, and the last result.
+    fn insert(&mut self, segment: u32, frame: &Frame) {
+        let id = (frame.kind, frame.key);
+        let slot = Slot {
+            segment,
+            len: frame.len,
+            at: frame.at,
+        };
         let Some(best) = self.best.get_mut(&id) else {
-            self.best.insert(id, place);
+            self.best.insert(id, slot);
             return;
         };
-        match place.frame.kind {
-            Kind::Call => self.more.entry(id).or_default().push(place),
+        match frame.kind {
+            Kind::Call => self.more.entry(id).or_default().push(slot),
             Kind::Result => {
-                let older = std::mem::replace(best, place);
+                let older = std::mem::replace(best, slot);
                 self.more.entry(id).or_default().insert(0, older);
             }
         }
     }
 
+    /// Where the copy that counts is.
+    fn place(&self, kind: Kind, key: Hash) -> Option<Place> {
+        let slot = self.best.get(&(kind, key))?;
+        Some(Place {
+            path: self.segments.get(slot.segment as usize)?.clone(),
+            frame: Frame {
+                kind,
+                key,
+                at: slot.at,
+                len: slot.len,
+            },
+        })
+    }
+
     /// Passes over a damaged copy, unless another thread did so before.
     fn remove(&mut self, place: &Place) {
-        let id = (place.frame.kind, place.frame.key);
-        if self.best.get(&id) != Some(place) {
+        let Frame { kind, key, .. } = place.frame;
+        if self.place(kind, key).as_ref() != Some(place) {
             return;
         }
         let next = self
             .more
-            .get_mut(&id)
+            .get_mut(&(kind, key))
             .filter(|more| !more.is_empty())
             .map(|more| more.remove(0));
         match next {
-            Some(next) => self.best.insert(id, next),
-            None => self.best.remove(&id),
+            Some(next) => self.best.insert((kind, key), next),
+            None => self.best.remove(&(kind, key)),
         };
     }
 }
@@ -88,11 +127,18 @@ impl Log {
 
     /// Reads everything anew; true when a segment is damaged.
     pub(super) fn reload(&self) -> io::Result<bool> {
-        let mut index = Index::default();
+        let mut index = Index {
+            segments: self.read_index().segments.clone(),
+            ..Index::default()
+        };
         let mut damaged = false;
         for path in segments(&self.folder)? {
-            let scan = match File::open(&path).and_then(|file| frame::scan(&file)) {
+            let scan = || File::open(&path).and_then(|file| frame::scan(&file));
+            // A second try, as another process may just have cut off what did not fit on the
+            // disk.
+            let scan = match scan().or_else(|_| scan()) {
                 Ok(scan) => scan,
+                Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
                 Err(error) => {
                     self.faults.push(format!(
                         "`{}` cannot be read ({}): its entries will be recomputed",
@@ -106,10 +152,9 @@ impl Log {
                 damaged = true;
                 self.faults.push(damage(&path, start, end));
             }
-            let path: Arc<Path> = path.into();
-            for frame in scan.frames {
-                let path = path.clone();
-                index.insert(Place { path, frame });
+            let segment = index.segment(&path.into());
+            for frame in &scan.frames {
+                index.insert(segment, frame);
             }
         }
         *self.index.write().unwrap_or_else(PoisonError::into_inner) = index;
@@ -120,20 +165,18 @@ impl Log {
         Ok(damaged)
     }
 
-    /// Adds frames that are durable by now.
-    pub(super) fn add(&self, places: impl IntoIterator<Item = Place>) {
+    /// Adds frames of a segment that are durable by now.
+    pub(super) fn add(&self, path: &Arc<Path>, frames: &[Frame]) {
         let mut index = self.index.write().unwrap_or_else(PoisonError::into_inner);
-        places.into_iter().for_each(|place| index.insert(place));
+        let segment = index.segment(path);
+        frames.iter().for_each(|frame| index.insert(segment, frame));
     }
 
     /// The payload under a key, unpacked. Damaged copies are passed over; when no sound one is
     /// left, they are told.
     pub(super) fn get(&self, kind: Kind, key: Hash) -> Option<Vec<u8>> {
         let mut told = Vec::new();
-        loop {
-            let Some(place) = self.place(kind, key) else {
-                break;
-            };
+        while let Some(place) = self.place(kind, key) {
             if let Some(text) = self.read(&place) {
                 return Some(text);
             }
@@ -150,14 +193,16 @@ impl Log {
 
     /// Where the copy that counts is.
     pub(super) fn place(&self, kind: Kind, key: Hash) -> Option<Place> {
-        let index = self.index.read().unwrap_or_else(PoisonError::into_inner);
-        index.best.get(&(kind, key)).cloned()
+        self.read_index().place(kind, key)
     }
 
-    /// Every frame that counts, in no order.
-    pub(super) fn winners(&self) -> Vec<Frame> {
-        let index = self.index.read().unwrap_or_else(PoisonError::into_inner);
-        index.best.values().map(|place| place.frame).collect()
+    /// The ids of all entries, in no order.
+    pub(super) fn ids(&self) -> Vec<(Kind, Hash)> {
+        self.read_index().best.keys().copied().collect()
+    }
+
+    fn read_index(&self) -> RwLockReadGuard<'_, Index> {
+        self.index.read().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// An unpacked payload, or nothing when a byte of its frame has changed.

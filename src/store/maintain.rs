@@ -70,10 +70,11 @@ impl Store {
     /// Counts what is there, without reading contents.
     pub fn stats(&self) -> StoreStats {
         let mut stats = StoreStats::default();
-        for frame in self.0.log.winners() {
-            match frame.kind {
-                Kind::Call => stats.calls.add(frame.size()),
-                Kind::Result => stats.results.add(frame.size()),
+        for (kind, key) in self.0.log.ids() {
+            let size = self.0.log.place(kind, key).map_or(0, |p| p.frame.size());
+            match kind {
+                Kind::Call => stats.calls.add(size),
+                Kind::Result => stats.results.add(size),
             }
         }
         for (.., bytes) in sealed::list(&self.folder("artifacts"), EXTENSION) {
@@ -232,7 +233,7 @@ impl Store {
         let mut dead = 0;
         let mut after = 0;
         let mut live: HashSet<(PathBuf, u64)> = HashSet::new();
-        for Frame { kind, key, .. } in self.0.log.winners() {
+        for (kind, key) in self.0.log.ids() {
             let Some(text) = self.0.log.get(kind, key) else {
                 continue;
             };

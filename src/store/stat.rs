@@ -67,23 +67,20 @@ struct Entries {
 
 impl Stats {
     pub(super) fn open(path: PathBuf, faults: &Faults) -> Stats {
-        let all = match sealed::read(&path) {
-            Sealed::Sound(all) => all,
-            Sealed::Missing => BTreeMap::new(),
+        let (all, changed) = match sealed::read(&path) {
+            Sealed::Sound(all) => (all, false),
+            Sealed::Missing => (BTreeMap::new(), false),
             Sealed::Damaged => {
                 faults.push(format!(
                     "`{}` is damaged: files will be hashed again",
                     path.display()
                 ));
-                BTreeMap::new()
+                (BTreeMap::new(), true)
             }
         };
         Stats {
             path,
-            entries: Mutex::new(Entries {
-                all,
-                changed: false,
-            }),
+            entries: Mutex::new(Entries { all, changed }),
         }
     }
 

@@ -221,7 +221,9 @@ fn stores_are_merged_by_copying() {
     assert!(hashes.into_iter().all(|h| store.verify_artifact(h)));
     assert_eq!(store.runs::<String>().len(), 2);
     assert_eq!(store.verify(), [""; 0]);
-    [from, to].map(|d| fs::remove_dir_all(d).unwrap());
+    for dir in [from, to] {
+        fs::remove_dir_all(dir).unwrap();
+    }
 }
 
 #[test]

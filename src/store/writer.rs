@@ -14,7 +14,7 @@ use tokio::sync::oneshot;
 
 use super::error::StoreError;
 use super::frame::{self, Frame, HEADER, Kind};
-use super::log::{Log, Place};
+use super::log::Log;
 use crate::hash::Hash;
 
 /// A group is written when it has this many bytes, even when more frames wait.
@@ -124,10 +124,7 @@ impl Writer {
         };
         match append(&mut segment, frames) {
             Ok(written) => {
-                self.log.add(written.into_iter().map(|frame| Place {
-                    path: segment.path.clone(),
-                    frame,
-                }));
+                self.log.add(&segment.path, &written);
                 self.segment = Some(segment);
                 Ok(())
             }
