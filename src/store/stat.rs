@@ -1,0 +1,176 @@
+//! Hashes of the user's files, remembered by path, size, times and inode so that an unchanged
+//! gigabyte isn't read again. The hash decides everything; this only saves the reading of it.
+
+use std::collections::BTreeMap;
+use std::fs::{File, Metadata};
+use std::io;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use serde::{Deserialize, Serialize};
+
+use super::error::{Faults, StoreError};
+use super::sealed::{self, Sealed};
+use crate::hash::Hash;
+
+/// A file that changed within this many nanoseconds before it was read may change again within
+/// the same tick of its clock, unnoticed: it is not remembered.
+const SETTLED: i128 = 2_000_000_000;
+
+/// What must be the same for a file to be taken as unchanged. Times are in nanoseconds since
+/// 1970.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct Seen {
+    size: u64,
+    modified: i64,
+    changed: i64,
+    inode: u64,
+}
+
+impl Seen {
+    fn of(data: &Metadata) -> Seen {
+        let nanos = |s: i64, n: i64| s.saturating_mul(1_000_000_000).saturating_add(n);
+        Seen {
+            size: data.len(),
+            modified: nanos(data.mtime(), data.mtime_nsec()),
+            changed: nanos(data.ctime(), data.ctime_nsec()),
+            inode: data.ino(),
+        }
+    }
+
+    fn settled(&self, now: i128) -> bool {
+        now - i128::from(self.modified.max(self.changed)) > SETTLED
+    }
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+struct Entry {
+    #[serde(flatten)]
+    seen: Seen,
+    hash: Hash,
+}
+
+/// The remembered hashes.
+#[derive(Debug)]
+pub(super) struct Stats {
+    path: PathBuf,
+    entries: Mutex<Entries>,
+}
+
+#[derive(Debug, Default)]
+struct Entries {
+    all: BTreeMap<String, Entry>,
+    changed: bool,
+}
+
+impl Stats {
+    pub(super) fn open(path: PathBuf, faults: &Faults) -> Stats {
+        let (all, changed) = match sealed::read(&path) {
+            Sealed::Sound(all) => (all, false),
+            Sealed::Missing => (BTreeMap::new(), false),
+            Sealed::Damaged => {
+                faults.push(format!(
+                    "`{}` is damaged: files will be hashed again",
+                    path.display()
+                ));
+                (BTreeMap::new(), true)
+            }
+        };
+        Stats {
+            path,
+            entries: Mutex::new(Entries { all, changed }),
+        }
+    }
+
+    pub(super) fn hash_file(&self, path: &Path) -> io::Result<Hash> {
+        let now = SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .map_or(0, |d| d.as_nanos() as i128);
+        self.hash_file_at(path, now)
+    }
+
+    fn hash_file_at(&self, path: &Path, now: i128) -> io::Result<Hash> {
+        let file = File::open(path)?;
+        let seen = Seen::of(&file.metadata()?);
+        let name = std::path::absolute(path)?.to_str().map(str::to_owned);
+        if let Some(name) = &name {
+            let entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
+            if let Some(entry) = entries.all.get(name).filter(|e| e.seen == seen) {
+                return Ok(entry.hash);
+            }
+        }
+        let mut hasher = blake3::Hasher::new();
+        hasher.update_reader(&file)?;
+        let hash = Hash(*hasher.finalize().as_bytes());
+        let still = Seen::of(&file.metadata()?) == seen;
+        if let Some(name) = name.filter(|_| still && seen.settled(now)) {
+            let mut entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
+            entries.all.insert(name, Entry { seen, hash });
+            entries.changed = true;
+        }
+        Ok(hash)
+    }
+
+    /// Writes what was learnt, together with what others wrote meanwhile.
+    pub(super) fn save(&self, tmp: &Path) -> Result<(), StoreError> {
+        let mut entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
+        if !entries.changed {
+            return Ok(());
+        }
+        if let Sealed::Sound(theirs) = sealed::read::<BTreeMap<String, Entry>>(&self.path) {
+            for (name, entry) in theirs {
+                entries.all.entry(name).or_insert(entry);
+            }
+        }
+        sealed::write(tmp, &self.path, &entries.all)?;
+        entries.changed = false;
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn later() -> i128 {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+        now.as_nanos() as i128 + 2 * SETTLED
+    }
+
+    #[test]
+    fn only_settled_files_are_remembered() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("notes.csv");
+        std::fs::write(&file, "a").unwrap();
+        let stats = Stats::open(dir.path().join("files.json"), &Faults::default());
+        assert_eq!(stats.hash_file(&file).unwrap(), Hash::of_bytes(b"a"));
+        assert!(!stats.entries.lock().unwrap().changed, "racy");
+        stats.hash_file_at(&file, later()).unwrap();
+        stats.save(dir.path()).unwrap();
+
+        let again = Stats::open(dir.path().join("files.json"), &Faults::default());
+        assert_eq!(again.entries.lock().unwrap().all.len(), 1);
+        assert_eq!(again.hash_file(&file).unwrap(), Hash::of_bytes(b"a"));
+        std::fs::write(&file, "b").unwrap();
+        assert_eq!(again.hash_file(&file).unwrap(), Hash::of_bytes(b"b"));
+    }
+
+    #[test]
+    fn two_writers_of_the_stat_cache_keep_both_halves() {
+        let dir = tempfile::tempdir().unwrap();
+        let (a, b) = (dir.path().join("a"), dir.path().join("b"));
+        std::fs::write(&a, "a").unwrap();
+        std::fs::write(&b, "b").unwrap();
+        let path = dir.path().join("files.json");
+        let one = Stats::open(path.clone(), &Faults::default());
+        let two = Stats::open(path.clone(), &Faults::default());
+        one.hash_file_at(&a, later()).unwrap();
+        two.hash_file_at(&b, later()).unwrap();
+        one.save(dir.path()).unwrap();
+        two.save(dir.path()).unwrap();
+        let all = Stats::open(path, &Faults::default());
+        assert_eq!(all.entries.lock().unwrap().all.len(), 2);
+    }
+}
