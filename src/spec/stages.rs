@@ -287,17 +287,18 @@ impl Reader<'_, '_> {
     }
 }
 
-/// Reports inputs that are not stages.
+/// Reports inputs that are not stages. `unread` are stages at fault, reported already.
 pub fn check_inputs(entries: &[Entry], unread: &[String], faults: &mut Vec<Diagnostic>) {
     let names: Vec<&str> = entries
         .iter()
         .filter(|e| !e.stage.is_output)
         .map(|e| e.stage.name.as_str())
+        .chain(unread.iter().map(String::as_str))
         .collect();
     for entry in entries {
         let with = entry.stage.with.iter().map(|(_, stage)| stage);
         for input in entry.stage.from.iter().chain(with) {
-            if names.contains(&input.as_str()) || unread.contains(&input.value) {
+            if names.contains(&input.as_str()) {
                 continue;
             }
             let is_output = entries.iter().any(|e| e.stage.name.value == input.value);

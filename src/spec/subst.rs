@@ -30,18 +30,19 @@ pub struct Filler<'a> {
 impl<'a> Filler<'a> {
     /// With these params (false: its value is at fault, reported elsewhere).
     pub fn new(params: &'a [(Param, bool)], shapes: &'a Shapes) -> Filler<'a> {
-        let values: Value = params
-            .iter()
-            .filter(|(_, known)| *known)
-            .map(|(param, _)| (param.name.clone(), param.value.clone()))
-            .collect();
+        let values = Value::from_pairs(
+            params
+                .iter()
+                .filter(|(_, known)| *known)
+                .map(|(param, _)| (param.name.clone(), param.value.clone())),
+        );
         Filler {
             env: Arc::new(crate::jinja::environment()),
             params: params
                 .iter()
                 .map(|(param, known)| (param.name.as_str(), *known))
                 .collect(),
-            context: [("params", values)].into_iter().collect(),
+            context: Value::from_pairs([("params", values)]),
             shapes,
             unknown: Vec::new(),
             faults: Vec::new(),
@@ -224,10 +225,11 @@ pub fn value_of(node: &Node) -> Value {
         NodeValue::Float(x) => Value::from(*x),
         NodeValue::Str(text) => Value::from(text.as_str()),
         NodeValue::Seq(items) => items.iter().map(value_of).collect(),
-        NodeValue::Map(entries) => entries
-            .iter()
-            .map(|(key, node)| (key.name.clone(), value_of(node)))
-            .collect(),
+        NodeValue::Map(entries) => Value::from_pairs(
+            entries
+                .iter()
+                .map(|(key, node)| (key.name.clone(), value_of(node))),
+        ),
     }
 }
 

@@ -187,7 +187,7 @@ fn params_in_text_are_checked() {
         [
             "no value `parms`",
             "no param `m`",
-            "syntax error: unexpected end of variable block, expected identifier"
+            "syntax error: unexpected end of variable block, expected identifier or integer"
         ]
     );
 }
@@ -200,7 +200,7 @@ fn files_that_cannot_be_read_give_one_fault() {
         folder
             .text(&loaded)
             .replace(&*folder.path("").to_string_lossy(), ""),
-        "error: `p.yaml` is not UTF-8: first bad byte at offset 8, line 2\n  |\n  = help: save it as UTF-8"
+        "error: `p.yaml` is not UTF-8: first bad byte at offset 8, line 2\n |\n = help: save it as UTF-8"
     );
     for (name, message) in [("", "is a folder, not a file"), ("none", "no file")] {
         let loaded = load(&folder.path(name), &Overrides::default(), &shapes());
