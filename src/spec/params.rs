@@ -97,8 +97,8 @@ pub fn declare<'a>(
     declared
 }
 
-/// Gives every param its value. A param at fault has none in the answer's values: its value
-/// is `None`.
+/// Gives every param its value. The flag is false for a param at fault, whose value is
+/// undefined.
 pub fn resolve(
     declared: &[Declared<'_>],
     overrides: &Overrides,

@@ -1,6 +1,8 @@
 //! Whole messages for the main faults, and what must never happen: a panic, or a place
 //! outside the file.
 
+#![allow(clippy::unwrap_used)]
+
 use std::path::{Path, PathBuf};
 
 use proptest::prelude::*;
@@ -260,6 +262,39 @@ fn includes_share_one_space_of_names() {
         folder
             .text(&loaded)
             .replace(&*folder.path("").to_string_lossy(), "")
+    );
+}
+
+#[test]
+fn values_of_params_are_converted() {
+    let yaml = b"clue: 1\nparams: {n: 1, on: true, x: 0.5, l: [1], p: {type: path, default: d}}\n";
+    let folder = Folder::new(&[("p.yaml", yaml)]);
+    let good = set(&[
+        ("n", "2"),
+        ("on", "false"),
+        ("x", "3"),
+        ("l", "1, b,012"),
+        ("p", "e"),
+    ]);
+    let values: Vec<String> = folder
+        .load(&good)
+        .pipeline
+        .unwrap()
+        .params
+        .iter()
+        .map(|p| p.value.to_string())
+        .collect();
+    assert_eq!(values, ["2", "false", "3.0", "[1, \"b\", \"012\"]", "e"]);
+    let bad = folder.load(&set(&[("n", "x"), ("m", "1"), ("on", "yes")]));
+    let mut messages: Vec<String> = bad.faults.into_iter().map(|f| f.message).collect();
+    messages.sort();
+    assert_eq!(
+        messages,
+        [
+            "`-p n=…`: expected a whole number, found `x`",
+            "`-p on=…`: expected `true` or `false`, found `yes`",
+            "no param `m` (given with `-p`)"
+        ]
     );
 }
 
