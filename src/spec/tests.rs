@@ -284,7 +284,7 @@ fn values_of_params_are_converted() {
         .iter()
         .map(|p| p.value.to_string())
         .collect();
-    assert_eq!(values, ["2", "false", "3.0", "[1, \"b\", \"012\"]", "e"]);
+    assert_eq!(values, ["2", "False", "3.0", "[1, 'b', '012']", "e"]);
     let bad = folder.load(&set(&[("n", "x"), ("m", "1"), ("on", "yes")]));
     let mut messages: Vec<String> = bad.faults.into_iter().map(|f| f.message).collect();
     messages.sort();
@@ -328,6 +328,26 @@ fn editors_accept_what_loads() {
         let json: serde_json::Value = serde_yaml::from_str(bad).unwrap();
         assert!(!validator.is_valid(&json), "{bad}");
     }
+}
+
+#[test]
+fn wholly_filled_values_keep_their_type() {
+    let yaml = "clue: 1\nparams: {names: [a, b], n: many}\nstages:\n  a: {load: {path: x, fields: '{{ params.names }}'}}\n  b: {load: {path: x, limit: '{{ params.n }}'}, on_error: {skip: 2}}\n";
+    assert_eq!(
+        titles(yaml),
+        [
+            "expected a whole number, found text",
+            "expected a share from 0 to 1, found 2"
+        ]
+    );
+    assert_eq!(
+        titles("clue: 2\nstage: {}\non_error: finsh\n"),
+        [
+            "this clue reads version 1 of the language, not 2",
+            "unknown key `stage`",
+            "unknown value `finsh`"
+        ]
+    );
 }
 
 fn survives(bytes: &[u8]) -> Result<(), TestCaseError> {
