@@ -1,5 +1,21 @@
-//! The language: YAML to a typed pipeline, with places. See `pipeline` for the types.
+//! The language: YAML to a typed pipeline, with places. See `pipeline` for the types and
+//! [`load`] for the way in.
 
+mod cycles;
 pub mod decode;
+mod file;
+mod load;
 pub mod node;
+mod params;
 pub mod pipeline;
+mod schema;
+mod shape;
+mod shapes;
+mod stages;
+mod subst;
+#[cfg(test)]
+mod tests;
+
+pub use load::{Loaded, load};
+pub use schema::json_schema;
+pub use shapes::Shapes;

@@ -23,8 +23,8 @@ pub struct Pipeline {
     pub sources: Sources,
     /// Params with their values for this run, in the file's order.
     pub params: Vec<Param>,
-    /// Models, each with its name, place, and undecoded settings.
-    pub models: Vec<(Src<String>, Node)>,
+    /// Models in the file's order, their settings not yet understood.
+    pub models: Vec<ModelEntry>,
     /// Stages in the file's order, outputs last (each output is a `write` stage).
     pub stages: Vec<StageSpec>,
 }
@@ -59,6 +59,17 @@ pub enum ParamKind {
     Path,
     /// A list.
     List,
+}
+
+/// A model of the pipeline.
+#[derive(Clone, Debug)]
+pub struct ModelEntry {
+    /// Its name in the pipeline.
+    pub name: Src<String>,
+    /// Its settings.
+    pub node: Node,
+    /// The folder that relative paths in it start from (of the file it stands in).
+    pub dir: PathBuf,
 }
 
 /// One stage: its inputs and its verb, not yet understood.

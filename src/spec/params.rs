@@ -1,0 +1,285 @@
+//! Params: what the file declares, and the value each has for this run.
+//!
+//! The first that speaks decides: `-p`, then `--params` files (the last first), then
+//! `CLUE_PARAM_NAME`, then the default.
+
+use std::path::{Path, PathBuf};
+
+use minijinja::Value;
+
+use super::file;
+use super::node::{Key, Node, NodeValue};
+use super::pipeline::{Overrides, Param, ParamKind};
+use super::subst::value_of;
+use crate::diag::{Diagnostic, Sources};
+
+const KINDS: [(&str, ParamKind); 6] = [
+    ("string", ParamKind::String),
+    ("int", ParamKind::Int),
+    ("float", ParamKind::Float),
+    ("bool", ParamKind::Bool),
+    ("path", ParamKind::Path),
+    ("list", ParamKind::List),
+];
+
+/// A declaration: `name: default` or `name: {type, default, help}`.
+pub struct Declared<'a> {
+    key: &'a Key,
+    kind: ParamKind,
+    default: Option<&'a Node>,
+    dir: &'a Path,
+}
+
+/// Reads one declaration of a file in `dir`.
+pub fn declare<'a>(
+    key: &'a Key,
+    node: &'a Node,
+    dir: &'a Path,
+    faults: &mut Vec<Diagnostic>,
+) -> Declared<'a> {
+    let mut declared = Declared {
+        key,
+        kind: ParamKind::String,
+        default: None,
+        dir,
+    };
+    if !is_name(&key.name) {
+        faults.push(
+            Diagnostic::error(format!("`{}` cannot name a param", key.name))
+                .at(key.span, "")
+                .help("use letters, digits and `_`, not beginning with a digit"),
+        );
+    }
+    let NodeValue::Map(entries) = &node.value else {
+        if !matches!(node.value, NodeValue::Null) {
+            declared.default = Some(node);
+            declared.kind = kind_of(node);
+        }
+        return declared;
+    };
+    declared.default = node
+        .get("default")
+        .filter(|default| !matches!(default.value, NodeValue::Null));
+    declared.kind = declared.default.map_or(ParamKind::String, kind_of);
+    for (name, value) in entries {
+        match name.name.as_str() {
+            "default" => {}
+            "type" => match value.as_str() {
+                Some(text) => match KINDS.iter().find(|(kind, _)| *kind == text) {
+                    Some((_, kind)) => declared.kind = *kind,
+                    None => faults.push(
+                        Diagnostic::error(format!("unknown type `{text}`"))
+                            .at(value.span, "")
+                            .suggest(text, KINDS.iter().map(|(kind, _)| *kind)),
+                    ),
+                },
+                None => faults.push(
+                    Diagnostic::error(format!("expected a type, found {}", value.kind()))
+                        .at(value.span, "")
+                        .suggest("", KINDS.iter().map(|(kind, _)| *kind)),
+                ),
+            },
+            "help" => {
+                if value.as_str().is_none() {
+                    faults.push(
+                        Diagnostic::error(format!("expected text, found {}", value.kind()))
+                            .at(value.span, ""),
+                    );
+                }
+            }
+            other => faults.push(
+                Diagnostic::error(format!("unknown key `{other}`"))
+                    .at(name.span, "")
+                    .suggest(other, ["type", "default", "help"]),
+            ),
+        }
+    }
+    declared
+}
+
+/// Gives every param its value. The flag is false for a param at fault, whose value is
+/// undefined.
+pub fn resolve(
+    declared: &[Declared<'_>],
+    overrides: &Overrides,
+    sources: &mut Sources,
+    faults: &mut Vec<Diagnostic>,
+) -> Vec<(Param, bool)> {
+    let names: Vec<&str> = declared.iter().map(|d| d.key.name.as_str()).collect();
+    let files = read_files(overrides, &names, sources, faults);
+    for (name, _) in &overrides.params {
+        if !names.contains(&name.as_str()) {
+            faults.push(
+                Diagnostic::error(format!("no param `{name}` (given with `-p`)"))
+                    .suggest(name, names.iter().copied()),
+            );
+        }
+    }
+    declared
+        .iter()
+        .map(|param| {
+            let value = value(param, overrides, &files).unwrap_or_else(|fault| {
+                faults.push(fault);
+                None
+            });
+            let known = value.is_some();
+            let param = Param {
+                name: param.key.name.clone(),
+                value: value.unwrap_or(Value::UNDEFINED),
+                kind: param.kind,
+                span: param.key.span,
+            };
+            (param, known)
+        })
+        .collect()
+}
+
+fn value(
+    param: &Declared<'_>,
+    overrides: &Overrides,
+    files: &[(PathBuf, Node)],
+) -> Result<Option<Value>, Diagnostic> {
+    let name = &param.key.name;
+    if let Some((_, text)) = overrides.params.iter().rev().find(|(n, _)| n == name) {
+        return from_text(text, param.kind).map(Some).map_err(|why| {
+            Diagnostic::error(format!("`-p {name}=…`: {why}")).at(param.key.span, "declared here")
+        });
+    }
+    for (dir, node) in files.iter().rev() {
+        if let Some(node) = node.get(name) {
+            return from_node(node, param.kind, dir).map(Some);
+        }
+    }
+    if let Some(text) = overrides.env.get(&name.to_lowercase()) {
+        return from_text(text, param.kind).map(Some).map_err(|why| {
+            Diagnostic::error(format!("`CLUE_PARAM_{}`: {why}", name.to_uppercase()))
+                .at(param.key.span, "declared here")
+        });
+    }
+    match param.default {
+        Some(node) => from_node(node, param.kind, param.dir).map(Some),
+        None => Err(Diagnostic::error(format!("param `{name}` has no value"))
+            .at(param.key.span, "has no default")
+            .help(format!("set it with `-p {name}=…`"))),
+    }
+}
+
+fn read_files(
+    overrides: &Overrides,
+    names: &[&str],
+    sources: &mut Sources,
+    faults: &mut Vec<Diagnostic>,
+) -> Vec<(PathBuf, Node)> {
+    let mut files = Vec::new();
+    for path in &overrides.params_files {
+        let node = match file::read(path, sources) {
+            Ok((_, node)) => node,
+            Err(fault) => {
+                faults.push(fault);
+                continue;
+            }
+        };
+        file::duplicates(&node, faults);
+        if !matches!(node.value, NodeValue::Map(_)) {
+            faults.push(
+                Diagnostic::error(format!("expected a map of params, found {}", node.kind()))
+                    .at(node.span, ""),
+            );
+            continue;
+        }
+        for (key, _) in node.entries() {
+            if !names.contains(&key.name.as_str()) {
+                faults.push(
+                    Diagnostic::error(format!("no param `{}`", key.name))
+                        .at(key.span, "")
+                        .suggest(&key.name, names.iter().copied()),
+                );
+            }
+        }
+        files.push((file::folder(path), node));
+    }
+    files
+}
+
+/// True for what an expression can name: letters, digits and `_`.
+pub fn is_name(text: &str) -> bool {
+    text.chars().all(|c| c.is_alphanumeric() || c == '_')
+        && text.chars().next().is_some_and(|c| !c.is_numeric())
+}
+
+fn kind_of(node: &Node) -> ParamKind {
+    match node.value {
+        NodeValue::Bool(_) => ParamKind::Bool,
+        NodeValue::Int(_) => ParamKind::Int,
+        NodeValue::Float(_) => ParamKind::Float,
+        NodeValue::Seq(_) => ParamKind::List,
+        NodeValue::Null | NodeValue::Str(_) | NodeValue::Map(_) => ParamKind::String,
+    }
+}
+
+fn expected(kind: ParamKind) -> &'static str {
+    match kind {
+        ParamKind::String => "text",
+        ParamKind::Int => "a whole number",
+        ParamKind::Float => "a number",
+        ParamKind::Bool => "`true` or `false`",
+        ParamKind::Path => "a path",
+        ParamKind::List => "a list",
+    }
+}
+
+fn from_node(node: &Node, kind: ParamKind, dir: &Path) -> Result<Value, Diagnostic> {
+    Ok(match (kind, &node.value) {
+        (ParamKind::Path, NodeValue::Str(text)) => {
+            Value::from(file::join(dir, text).to_string_lossy().into_owned())
+        }
+        (ParamKind::Float, NodeValue::Int(n)) => Value::from(*n as f64),
+        (ParamKind::String, NodeValue::Str(_))
+        | (ParamKind::Int, NodeValue::Int(_))
+        | (ParamKind::Float, NodeValue::Float(_))
+        | (ParamKind::Bool, NodeValue::Bool(_))
+        | (ParamKind::List, NodeValue::Seq(_)) => value_of(node),
+        _ => {
+            return Err(Diagnostic::error(format!(
+                "expected {}, found {}",
+                expected(kind),
+                node.kind()
+            ))
+            .at(node.span, ""));
+        }
+    })
+}
+
+fn from_text(text: &str, kind: ParamKind) -> Result<Value, String> {
+    let wrong = || format!("expected {}, found `{text}`", expected(kind));
+    match kind {
+        ParamKind::String | ParamKind::Path => Ok(Value::from(text)),
+        ParamKind::Int => text.parse::<i64>().map(Value::from).map_err(|_| wrong()),
+        ParamKind::Float => text
+            .parse::<f64>()
+            .ok()
+            .filter(|x| x.is_finite())
+            .map(Value::from)
+            .ok_or_else(wrong),
+        ParamKind::Bool => text.parse::<bool>().map(Value::from).map_err(|_| wrong()),
+        ParamKind::List if text.trim_start().starts_with('[') => {
+            let mut sources = Sources::default();
+            let file = sources.add(Path::new("-p"), text);
+            match Node::parse(&sources, file) {
+                Ok(node) if matches!(node.value, NodeValue::Seq(_)) => Ok(value_of(&node)),
+                _ => Err(wrong()),
+            }
+        }
+        ParamKind::List if text.trim().is_empty() => Ok(Value::from(Vec::<Value>::new())),
+        ParamKind::List => Ok(text.split(',').map(|item| scalar(item.trim())).collect()),
+    }
+}
+
+/// A number only if it would be printed the same: `012` is an identifier.
+fn scalar(text: &str) -> Value {
+    match (text.parse::<i64>(), text.parse::<f64>()) {
+        (Ok(n), _) if n.to_string() == text => Value::from(n),
+        (_, Ok(x)) if x.to_string() == text && x.is_finite() => Value::from(x),
+        _ => Value::from(text),
+    }
+}
