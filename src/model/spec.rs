@@ -23,8 +23,9 @@ pub struct ModelSpec {
     /// How it is spoken to. Without it: `completions` if `instruct: false`, else `openai`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub api: Option<ApiKind>,
-    /// The base of the server's address, e.g. `http://127.0.0.1:8080/v1`. May be absent when
-    /// there is `serve`, and may then hold `{port}`.
+    /// The base of the server's address, e.g. `http://127.0.0.1:8080/v1`. With `serve`, leave it
+    /// out (or empty), or let it hold `{port}`: a whole address is that of a server that runs
+    /// already, and `serve` is not used.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub url: Option<String>,
     /// The model's name on the server.
@@ -208,7 +209,14 @@ impl ModelSpec {
     pub fn from_node(name: &str, node: &Node) -> Result<ModelSpec, Vec<Diagnostic>> {
         let mut spec: ModelSpec = decode(node).map_err(|fault| vec![fault])?;
         name.clone_into(&mut spec.name);
+        if spec.url.as_deref() == Some("") {
+            spec.url = None;
+        }
         let faults = super::spec_check::faults(&spec, node);
+        // A whole address is that of a server that runs already.
+        if spec.url.as_ref().is_some_and(|url| !url.contains("{port}")) {
+            spec.serve = None;
+        }
         if faults.is_empty() {
             Ok(spec)
         } else {

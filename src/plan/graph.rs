@@ -84,16 +84,16 @@ pub struct Planned {
     pub action: Action,
 }
 
-/// The order in which stages can be planned and run.
+/// The order in which stages can be planned and run, given what each one reads.
 ///
 /// # Errors
 /// The index of a node on a cycle.
-pub fn order(nodes: &[Node]) -> Result<Vec<usize>, usize> {
+pub fn order(sources: &[Vec<usize>]) -> Result<Vec<usize>, usize> {
     let mut graph = DiGraph::<usize, ()>::new();
-    let ids: Vec<_> = (0..nodes.len()).map(|at| graph.add_node(at)).collect();
-    for (at, node) in nodes.iter().enumerate() {
-        for source in node.sources() {
-            graph.add_edge(ids[source], ids[at], ());
+    let ids: Vec<_> = (0..sources.len()).map(|at| graph.add_node(at)).collect();
+    for (at, sources) in sources.iter().enumerate() {
+        for source in sources {
+            graph.add_edge(ids[*source], ids[at], ());
         }
     }
     let sorted = toposort(&graph, None).map_err(|cycle| graph[cycle.node_id()])?;

@@ -28,6 +28,11 @@ pub enum Item {
         /// As JSON.
         value: serde_json::Value,
     },
+    /// The names under which other stages are read, in order.
+    With {
+        /// The names.
+        names: Vec<String>,
+    },
     /// A param that an expression or prompt reads.
     Param {
         /// Its name.
@@ -74,7 +79,10 @@ impl Manifest {
             match item {
                 Item::File { path, .. } | Item::Prompt { path, .. } => path.clear(),
                 Item::Model { name, .. } => name.clear(),
-                Item::Settings { .. } | Item::Verb { .. } | Item::Param { .. } => {}
+                Item::Settings { .. }
+                | Item::With { .. }
+                | Item::Verb { .. }
+                | Item::Param { .. } => {}
             }
         }
         Hash::of("clue stage v1", &StageKey { manifest, inputs })
@@ -104,7 +112,8 @@ impl Item {
     fn names_same(&self, other: &Item) -> bool {
         match (self, other) {
             (Item::Verb { .. }, Item::Verb { .. })
-            | (Item::Settings { .. }, Item::Settings { .. }) => true,
+            | (Item::Settings { .. }, Item::Settings { .. })
+            | (Item::With { .. }, Item::With { .. }) => true,
             (Item::Param { name: a, .. }, Item::Param { name: b, .. })
             | (Item::Prompt { path: a, .. }, Item::Prompt { path: b, .. })
             | (Item::File { path: a, .. }, Item::File { path: b, .. })
@@ -117,6 +126,7 @@ impl Item {
         match self {
             Item::Verb { name, .. } => format!("verb `{name}`"),
             Item::Settings { .. } => "its settings".to_owned(),
+            Item::With { .. } => "`with`".to_owned(),
             Item::Param { name, .. } => format!("param {name}"),
             Item::Prompt { path, .. } | Item::File { path, .. } => path.clone(),
             Item::Model { name, .. } => format!("model {name}"),

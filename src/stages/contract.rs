@@ -37,6 +37,11 @@ pub trait Verb: Serialize + DeserializeOwned + JsonSchema + Send + Sync + 'stati
         false
     }
 
+    /// The file that it writes, relative to the output folder, if it writes one.
+    fn writes(&self) -> Option<&Path> {
+        None
+    }
+
     /// Files outside the pipeline (data, scripts) whose content decides the output.
     fn files(&self, _cx: &Build<'_>) -> Vec<PathBuf> {
         Vec::new()

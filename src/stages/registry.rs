@@ -1,6 +1,6 @@
 //! What makes a list of verbs out of their types: decoding, schema, and one object for all.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use schemars::{Schema, SchemaGenerator};
 
@@ -44,6 +44,8 @@ pub trait AnyVerb: Send + Sync {
     fn inputs(&self) -> (usize, usize);
     /// See [`Verb::heavy`].
     fn heavy(&self) -> bool;
+    /// See [`Verb::writes`].
+    fn writes(&self) -> Option<&Path>;
     /// See [`Verb::files`].
     fn files(&self, cx: &Build<'_>) -> Vec<PathBuf>;
     /// See [`Verb::traces`].
@@ -76,6 +78,10 @@ impl<V: Verb> AnyVerb for V {
 
     fn heavy(&self) -> bool {
         Verb::heavy(self)
+    }
+
+    fn writes(&self) -> Option<&Path> {
+        Verb::writes(self)
     }
 
     fn files(&self, cx: &Build<'_>) -> Vec<PathBuf> {

@@ -88,6 +88,10 @@ impl Verb for Write {
     const NAME: &'static str = "write";
     const VERSION: u32 = 1;
 
+    fn writes(&self) -> Option<&Path> {
+        Some(Path::new(&self.path.value))
+    }
+
     fn check(&self, cx: &mut Check<'_>) -> FieldSet {
         let input = cx.input();
         let plain = |part| matches!(part, Component::Normal(_) | Component::CurDir);

@@ -1,0 +1,197 @@
+//! Calls to models: from the cache if they are there, else from the model, once for equal
+//! requests, and stored before they are used. Owns the models' servers and how many calls are
+//! under way; knows nothing of records.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use tokio::sync::{OnceCell, Semaphore};
+
+use super::board::{Event, Events, Row};
+use super::halt::{Halt, Reason};
+use crate::diag::Diagnostic;
+use crate::hash::Hash;
+use crate::model::api::call_key;
+use crate::model::chat::{Reply, Request};
+use crate::model::client::Client;
+use crate::model::serve::{Place, Server};
+use crate::model::spec::ModelSpec;
+use crate::store::Store;
+
+/// Why there is no reply.
+#[derive(Clone, Debug)]
+pub enum NoReply {
+    /// The call failed: why, in one line.
+    Failed(String),
+    /// The model cannot be asked at all.
+    NoModel(Box<Diagnostic>),
+    /// The run stops before the call was made.
+    Stopped,
+    /// The call is not in the cache, and this run makes none.
+    Missing,
+}
+
+/// All calls of a run.
+pub struct Calls {
+    store: Store,
+    halt: Halt,
+    events: Events,
+    lanes: BTreeMap<String, Lane>,
+    /// Calls under way, so that equal ones wait for each other.
+    flights: Mutex<HashMap<Hash, Arc<OnceCell<Result<Reply, NoReply>>>>>,
+    /// True to look into the cache only.
+    dry: bool,
+}
+
+/// What calls to one model share.
+struct Lane {
+    model: Arc<ModelSpec>,
+    place: Option<Place>,
+    slots: Semaphore,
+    open: OnceCell<Result<Client, Box<Diagnostic>>>,
+    server: tokio::sync::Mutex<Option<Server>>,
+}
+
+impl Calls {
+    /// Calls to these models; `place` says where a model's server would be set up and run.
+    pub fn new(
+        models: &BTreeMap<String, Arc<ModelSpec>>,
+        place: impl Fn(&str) -> Option<Place>,
+        store: &Store,
+        halt: &Halt,
+        events: &Events,
+        dry: bool,
+    ) -> Calls {
+        let lane = |(name, model): (&String, &Arc<ModelSpec>)| {
+            let lane = Lane {
+                model: model.clone(),
+                place: place(name),
+                slots: Semaphore::new(model.concurrency.max(1) as usize),
+                open: OnceCell::new(),
+                server: tokio::sync::Mutex::new(None),
+            };
+            (name.clone(), lane)
+        };
+        Calls {
+            store: store.clone(),
+            halt: halt.clone(),
+            events: events.clone(),
+            lanes: models.iter().map(lane).collect(),
+            flights: Mutex::default(),
+            dry,
+        }
+    }
+
+    /// The reply to a request, counted on `row`.
+    ///
+    /// # Errors
+    /// Why there is none.
+    pub async fn reply(&self, request: &Request, row: &Row) -> Result<Reply, NoReply> {
+        row.calls.add(1);
+        let key = call_key(request);
+        if let Some(reply) = self.store.get_call::<Reply>(key) {
+            row.cached.add(1);
+            return Ok(reply);
+        }
+        if self.dry {
+            return Err(NoReply::Missing);
+        }
+        let flight = self.flight(key);
+        let mut mine = false;
+        let result = flight
+            .get_or_init(|| async {
+                mine = true;
+                self.ask(key, request, row).await
+            })
+            .await
+            .clone();
+        if mine {
+            // Later equal requests find the reply in the cache, or ask again after a failure.
+            self.flights().remove(&key);
+        } else if result.is_ok() {
+            row.cached.add(1);
+        }
+        result
+    }
+
+    fn flights(
+        &self,
+    ) -> std::sync::MutexGuard<'_, HashMap<Hash, Arc<OnceCell<Result<Reply, NoReply>>>>> {
+        self.flights.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn flight(&self, key: Hash) -> Arc<OnceCell<Result<Reply, NoReply>>> {
+        self.flights().entry(key).or_default().clone()
+    }
+
+    async fn ask(&self, key: Hash, request: &Request, row: &Row) -> Result<Reply, NoReply> {
+        let name = &request.model.name;
+        let Some(lane) = self.lanes.get(name) else {
+            let fault = Diagnostic::error(format!("no model `{name}`"));
+            return Err(NoReply::NoModel(Box::new(fault)));
+        };
+        // Whoever waits for a slot when the run stops has not begun; whoever has one goes on.
+        let slot = tokio::select! {
+            biased;
+            () = self.halt.raised() => return Err(NoReply::Stopped),
+            slot = lane.slots.acquire() => slot,
+        };
+        // Another run on the same cache or an equal request may have answered meanwhile.
+        let _slot = slot.map_err(|_| NoReply::Stopped)?;
+        let client = tokio::select! {
+            biased;
+            () = self.halt.raised() => return Err(NoReply::Stopped),
+            client = lane.client(&self.events) => client.map_err(NoReply::NoModel)?,
+        };
+        let reply = client
+            .ask(request)
+            .await
+            .map_err(|why| NoReply::Failed(why.to_string()))?;
+        row.asked.add(1);
+        row.prompt_tokens.add(reply.prompt_tokens.unwrap_or(0));
+        row.answer_tokens.add(reply.answer_tokens.unwrap_or(0));
+        if let Err(error) = self.store.put_call(key, &reply).await {
+            self.halt.raise(Reason::Store(error.to_string()));
+            return Err(NoReply::Stopped);
+        }
+        Ok(reply)
+    }
+
+    /// Ends the servers that were started.
+    pub async fn close(&self) {
+        for (name, lane) in &self.lanes {
+            if let Some(server) = lane.server.lock().await.take() {
+                server.stop().await;
+                let _ = self
+                    .events
+                    .send(Event::Say(format!("stopped the server of model `{name}`")));
+            }
+        }
+    }
+}
+
+impl Lane {
+    async fn client(&self, events: &Events) -> Result<Client, Box<Diagnostic>> {
+        self.open
+            .get_or_init(|| async { self.connect(events).await.map_err(Box::new) })
+            .await
+            .clone()
+    }
+
+    async fn connect(&self, events: &Events) -> Result<Client, Diagnostic> {
+        let Some(place) = self.place.as_ref().filter(|_| self.model.serve.is_some()) else {
+            return Client::new(&self.model);
+        };
+        let say = |line: String| {
+            let _ = events.send(Event::Say(line));
+        };
+        match Server::start(&self.model, place, &say).await? {
+            Some(server) => {
+                let client = Client::new(&self.model.with_url(&server.url));
+                *self.server.lock().await = Some(server);
+                client
+            }
+            None => Client::new(&self.model),
+        }
+    }
+}

@@ -1,0 +1,149 @@
+//! What is known before a run: the manifest of every stage, and the plan that follows from the
+//! cache and the output folder. Reads files to hash them; writes nothing.
+
+use std::path::PathBuf;
+
+use super::pipe::Pipe;
+use crate::diag::Diagnostic;
+use crate::hash::Hash;
+use crate::plan::graph::{self, Known, Node, Output, Planned};
+use crate::plan::manifest::{Item, Manifest};
+use crate::store::Store;
+
+/// A pipeline with its plan.
+pub struct Survey {
+    /// The stages as the planner sees them.
+    pub nodes: Vec<Node>,
+    /// What happens to each.
+    pub planned: Vec<Planned>,
+    /// The stages that are wanted for their own sake.
+    pub targets: Vec<usize>,
+}
+
+/// Which part of a pipeline is wanted.
+#[derive(Clone, Debug, Default)]
+pub struct Wanted {
+    /// Only what these stages need (`--until`); all outputs if empty.
+    pub until: Vec<usize>,
+    /// Stages to run again even though their output is known (`--force`).
+    pub force: Vec<usize>,
+}
+
+/// Plans a run.
+///
+/// # Errors
+/// A file that cannot be read.
+pub fn survey(pipe: &Pipe, store: &Store, wanted: &Wanted) -> Result<Survey, Diagnostic> {
+    let nodes = (0..pipe.stages.len())
+        .map(|at| node(pipe, store, at))
+        .collect::<Result<Vec<Node>, Diagnostic>>()?;
+    let targets = targets(&nodes, wanted);
+    let force: Vec<bool> = (0..nodes.len()).map(|at| wanted.force.contains(&at)).collect();
+    let known = Looked { pipe, store };
+    let planned = graph::plan(&nodes, &pipe.order, &targets, &force, &known);
+    Ok(Survey {
+        nodes,
+        planned,
+        targets,
+    })
+}
+
+/// The stages named; else the outputs, and stages that nobody reads.
+fn targets(nodes: &[Node], wanted: &Wanted) -> Vec<usize> {
+    if !wanted.until.is_empty() {
+        return wanted.until.clone();
+    }
+    let read = |at: usize| nodes.iter().any(|node| node.sources().any(|i| i == at));
+    (0..nodes.len())
+        .filter(|at| nodes[*at].sink || (nodes[*at].heavy && !read(*at)))
+        .collect()
+}
+
+fn node(pipe: &Pipe, store: &Store, at: usize) -> Result<Node, Diagnostic> {
+    let stage = &pipe.stages[at];
+    let build = pipe.build(at, Vec::new());
+    let traces = stage.verb.traces(&build);
+    let mut items = vec![
+        Item::Verb {
+            name: stage.verb.name().to_owned(),
+            version: stage.verb.version(),
+        },
+        Item::Settings {
+            value: stage.verb.settings(),
+        },
+    ];
+    for name in &traces.params {
+        if let Some(param) = pipe.pipeline.params.iter().find(|p| p.name == *name) {
+            items.push(Item::Param {
+                name: name.clone(),
+                value: serde_json::to_value(&param.value).unwrap_or_default(),
+            });
+        }
+    }
+    for (path, hash, _) in &traces.prompts {
+        items.push(Item::Prompt {
+            path: path.clone(),
+            hash: *hash,
+        });
+    }
+    for path in stage.verb.files(&build) {
+        let hash = store.hash_file(&path).map_err(|error| {
+            Diagnostic::error(format!("cannot read `{}`: {error}", path.display()))
+                .at(stage.spec.verb.span, "")
+        })?;
+        items.push(Item::File {
+            path: path.display().to_string(),
+            hash,
+        });
+    }
+    for name in &traces.models {
+        if let Some(model) = pipe.models.get(name) {
+            items.push(Item::Model {
+                name: name.clone(),
+                value: model.identity(),
+            });
+        }
+    }
+    // The names under which inputs are read are part of what expressions mean.
+    if !stage.with.is_empty() {
+        let names = stage.with.iter().map(|(name, _)| name.clone()).collect();
+        items.push(Item::With { names });
+    }
+    Ok(Node {
+        name: stage.spec.name.value.clone(),
+        verb: stage.verb.name().to_owned(),
+        inputs: stage.inputs.clone(),
+        with: stage.with.clone(),
+        heavy: stage.verb.heavy(),
+        sink: stage.verb.writes().is_some(),
+        asks: !traces.models.is_empty(),
+        manifest: Manifest { items },
+    })
+}
+
+struct Looked<'a> {
+    pipe: &'a Pipe,
+    store: &'a Store,
+}
+
+impl Known for Looked<'_> {
+    fn output(&self, key: Hash) -> Option<Output> {
+        self.store.get_result(key)
+    }
+
+    fn has_artifact(&self, content: Hash) -> bool {
+        self.store.has_artifact(content)
+    }
+
+    fn has_file(&self, stage: usize, content: Hash) -> bool {
+        out_file(self.pipe, stage)
+            .and_then(|path| self.store.hash_file(&path).ok())
+            .is_some_and(|hash| hash == content)
+    }
+}
+
+/// The file that a stage writes.
+pub fn out_file(pipe: &Pipe, stage: usize) -> Option<PathBuf> {
+    let path = pipe.stages[stage].verb.writes()?;
+    Some(pipe.folders.out.join(path))
+}
