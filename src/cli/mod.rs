@@ -1,10 +1,95 @@
-//! The command line: one file per command.
+//! The command line: one file per command. Exit codes: 0 done; 1 some records or stages
+//! failed; 2 bad input or usage; 3 refused for want of consent; 130 interrupted.
 
+mod cache;
+mod check;
+mod display;
+mod graph;
+mod plan;
+mod run;
+mod schema;
+mod session;
+mod show;
+mod summary;
 pub mod supervise;
 
+use std::ffi::OsString;
+use std::io::{self, Write};
 use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// Declarative, cached, resumable pipelines that build and run language-model benchmarks.
+#[derive(Parser)]
+#[command(name = "clue", version, propagate_version = true, max_term_width = 100)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Run a pipeline: only what is not in the cache
+    Run(run::Args),
+    /// Show what a run would do, and why, without doing it
+    Plan(plan::PlanArgs),
+    /// Say why one stage would run again
+    Why(plan::WhyArgs),
+    /// Check a pipeline and everything it names; all faults at once
+    Check(check::Args),
+    /// Show the records of a stage from the cache
+    Show(show::Args),
+    /// Draw the stages as Mermaid, DOT or SVG
+    Graph(graph::Args),
+    /// Print the JSON Schema of pipeline files, for editors
+    Schema,
+    /// Look after the cache
+    #[command(subcommand)]
+    Cache(cache::Command),
+    /// Keep a program on a leash (used by clue itself)
+    #[command(hide = true)]
+    Supervise {
+        #[arg(last = true, required = true)]
+        argv: Vec<OsString>,
+    },
+}
 
 /// Runs the program on the process's own arguments.
 pub fn main() -> ExitCode {
-    ExitCode::SUCCESS
+    let cli = Cli::parse();
+    log();
+    match cli.command {
+        Command::Run(args) => run::run(&args),
+        Command::Plan(args) => plan::plan(&args),
+        Command::Why(args) => plan::why(&args),
+        Command::Check(args) => check::check(&args),
+        Command::Show(args) => show::show(&args),
+        Command::Graph(args) => graph::graph(&args),
+        Command::Schema => schema::schema(),
+        Command::Cache(command) => cache::cache(&command),
+        Command::Supervise { argv } => supervise::run(&argv),
+    }
+}
+
+/// `CLUE_LOG=debug` tells more, on standard error; never the content of records.
+fn log() {
+    if let Ok(filter) = tracing_subscriber::EnvFilter::try_from_env("CLUE_LOG") {
+        tracing_subscriber::fmt()
+            .with_env_filter(filter)
+            .with_writer(io::stderr)
+            .init();
+    }
+}
+
+/// Prints results; a reader that has gone away is no fault.
+fn out(text: &str) {
+    let mut stdout = io::stdout().lock();
+    let _ = stdout
+        .write_all(text.as_bytes())
+        .and_then(|()| stdout.flush());
+}
+
+/// Prints what is no result.
+fn err(text: &str) {
+    let _ = io::stderr().lock().write_all(text.as_bytes());
 }

@@ -86,6 +86,18 @@ const STATES: [State; 7] = [
 ];
 
 impl Row {
+    /// Counters at zero.
+    pub fn new(name: &str, verb: &str, asks: bool, state: State) -> Row {
+        let row = Row {
+            name: name.to_owned(),
+            verb: verb.to_owned(),
+            asks,
+            ..Row::default()
+        };
+        row.set_state(state);
+        row
+    }
+
     /// How far the stage is.
     pub fn state(&self) -> State {
         STATES[usize::from(self.state.load(Ordering::Relaxed)) % STATES.len()]

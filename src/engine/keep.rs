@@ -226,9 +226,7 @@ impl Failures {
 pub fn write_failures(path: &Path, failures: &[Failure]) -> Result<(), Diagnostic> {
     if failures.is_empty() {
         return match fs::remove_file(path) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                Err(unwritable(path, &error))
-            }
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(unwritable(path, &error)),
             _ => Ok(()),
         };
     }

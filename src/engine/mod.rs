@@ -1,9 +1,15 @@
 //! Runs a plan. Emits events; prints nothing.
 
+pub mod asking;
 pub mod board;
 pub mod calls;
 pub mod edge;
+pub mod exec;
+pub mod flow;
 pub mod halt;
+pub mod history;
 pub mod keep;
 pub mod pipe;
+pub mod run;
 pub mod survey;
+pub mod worker;

@@ -121,7 +121,10 @@ pub fn understand(
 }
 
 fn links(stages: &[Stage]) -> Vec<Vec<usize>> {
-    stages.iter().map(|stage| stage.sources().collect()).collect()
+    stages
+        .iter()
+        .map(|stage| stage.sources().collect())
+        .collect()
 }
 
 fn decode(pipeline: &Pipeline, faults: &mut Vec<Diagnostic>) -> Vec<Stage> {
@@ -155,7 +158,12 @@ fn decode(pipeline: &Pipeline, faults: &mut Vec<Diagnostic>) -> Vec<Stage> {
 }
 
 fn check(pipe: &mut Pipe, sources: &mut Sources, faults: &mut Vec<Diagnostic>) {
-    let params: Vec<String> = pipe.pipeline.params.iter().map(|p| p.name.clone()).collect();
+    let params: Vec<String> = pipe
+        .pipeline
+        .params
+        .iter()
+        .map(|p| p.name.clone())
+        .collect();
     let models: Vec<String> = pipe.models.keys().cloned().collect();
     let mut fields: Vec<FieldSet> = vec![FieldSet::unknown(); pipe.stages.len()];
     for at in pipe.order.clone() {

@@ -38,7 +38,9 @@ pub fn survey(pipe: &Pipe, store: &Store, wanted: &Wanted) -> Result<Survey, Dia
         .map(|at| node(pipe, store, at))
         .collect::<Result<Vec<Node>, Diagnostic>>()?;
     let targets = targets(&nodes, wanted);
-    let force: Vec<bool> = (0..nodes.len()).map(|at| wanted.force.contains(&at)).collect();
+    let force: Vec<bool> = (0..nodes.len())
+        .map(|at| wanted.force.contains(&at))
+        .collect();
     let known = Looked { pipe, store };
     let planned = graph::plan(&nodes, &pipe.order, &targets, &force, &known);
     Ok(Survey {

@@ -1,1 +1,3 @@
-//! (being written)
+//! What is made of pipelines and finished runs, for people to look at.
+
+pub mod graph;

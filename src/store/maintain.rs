@@ -168,6 +168,14 @@ impl Store {
         }
     }
 
+    /// The keys of all calls.
+    pub fn call_keys(&self) -> Vec<Hash> {
+        let ids = self.0.log.ids().into_iter();
+        ids.filter(|(kind, _)| *kind == Kind::Call)
+            .map(|(_, key)| key)
+            .collect()
+    }
+
     /// Removes everything that `keep` (keys of calls and results, hashes of artifacts and
     /// blobs) does not name; a result also stays with its artifact. Segments become one.
     /// Nothing may be stored meanwhile.

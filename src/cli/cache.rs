@@ -1,0 +1,165 @@
+//! `clue cache`: what is in the cache, whether it is sound, and what can go.
+
+use std::collections::HashSet;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use super::session::refuse;
+use super::{err, out};
+use crate::diag::Diagnostic;
+use crate::engine::history::RunRecord;
+use crate::plan::manifest::Item;
+use crate::store::{Amount, Store};
+
+/// Which folder, and how to tell.
+#[derive(clap::Args)]
+pub struct Place {
+    /// The cache
+    #[arg(long, value_name = "DIR", env = "CLUE_STORE", default_value = ".clue")]
+    store: PathBuf,
+    /// Tell it as JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// The commands.
+#[derive(clap::Subcommand)]
+pub enum Command {
+    /// Say how much is in the cache
+    Stats(Place),
+    /// Read everything and say what is damaged; damaged parts are made anew when needed
+    Verify(Place),
+    /// Remove artifacts and prompt texts that only older runs used; calls are kept
+    Gc {
+        #[command(flatten)]
+        place: Place,
+        /// How many of the latest runs keep what they use
+        #[arg(long, value_name = "N", default_value_t = 10)]
+        keep_runs: usize,
+        /// Say what would go, and remove nothing
+        #[arg(long)]
+        dry_run: bool,
+    },
+}
+
+/// Runs a command.
+pub fn cache(command: &Command) -> ExitCode {
+    let done = match command {
+        Command::Stats(place) => stats(place),
+        Command::Verify(place) => verify(place),
+        Command::Gc {
+            place,
+            keep_runs,
+            dry_run,
+        } => gc(place, *keep_runs, *dry_run),
+    };
+    done.unwrap_or_else(|fault| refuse(&fault))
+}
+
+fn existing(place: &Place) -> Result<(), Diagnostic> {
+    if place.store.is_dir() {
+        return Ok(());
+    }
+    Err(
+        Diagnostic::error(format!("no cache at `{}`", place.store.display()))
+            .help("name it with `--store DIR`"),
+    )
+}
+
+fn stats(place: &Place) -> Result<ExitCode, Diagnostic> {
+    existing(place)?;
+    let store = Store::open_read(&place.store)?;
+    let stats = store.stats();
+    if place.json {
+        out(&format!("{}\n", serde_json::json!(stats)));
+    } else {
+        let line = |what: &str, amount: &Amount| {
+            let bytes = size(amount.bytes);
+            format!("{what:<10} {:>9}  {bytes:>10}\n", amount.count)
+        };
+        out(&line("calls", &stats.calls));
+        out(&line("results", &stats.results));
+        out(&line("artifacts", &stats.artifacts));
+    }
+    tell(&store);
+    Ok(ExitCode::SUCCESS)
+}
+
+fn verify(place: &Place) -> Result<ExitCode, Diagnostic> {
+    existing(place)?;
+    let store = Store::open(&place.store)?;
+    let mut faults = store.take_faults();
+    faults.extend(store.verify());
+    faults.dedup();
+    if place.json {
+        out(&format!("{}\n", serde_json::json!({ "faults": faults })));
+    } else if faults.is_empty() {
+        out("the cache is sound\n");
+    } else {
+        for fault in &faults {
+            out(&format!("{fault}\n"));
+        }
+        out(&format!("{} damaged parts\n", faults.len()));
+    }
+    Ok(ExitCode::from(u8::from(!faults.is_empty())))
+}
+
+fn gc(place: &Place, keep_runs: usize, dry_run: bool) -> Result<ExitCode, Diagnostic> {
+    existing(place)?;
+    let store = Store::open(&place.store)?;
+    let runs = store.runs::<RunRecord>();
+    let mut keep: HashSet<crate::hash::Hash> = store.call_keys().into_iter().collect();
+    for (_, run) in runs.iter().take(keep_runs) {
+        for stage in run.stages.values() {
+            keep.insert(stage.recipe);
+            keep.extend(stage.output.as_ref().map(|output| output.content));
+            keep.extend(stage.manifest.items.iter().filter_map(|item| match item {
+                Item::Prompt { hash, .. } => Some(*hash),
+                _ => None,
+            }));
+        }
+    }
+    if !dry_run {
+        for (id, _) in runs.iter().skip(keep_runs) {
+            store.remove_run(id)?;
+        }
+    }
+    let freed = store.gc(&keep, dry_run)?;
+    if place.json {
+        out(&format!("{}\n", serde_json::json!(freed)));
+    } else {
+        let bytes = freed.entries.bytes + freed.artifacts.bytes + freed.blobs.bytes;
+        let would = if dry_run { "would free" } else { "freed" };
+        out(&format!(
+            "{would} {}: {} artifacts, {} prompt texts, {} entries of the log\n",
+            size(bytes),
+            freed.artifacts.count,
+            freed.blobs.count,
+            freed.entries.count
+        ));
+    }
+    tell(&store);
+    Ok(ExitCode::SUCCESS)
+}
+
+fn tell(store: &Store) {
+    for fault in store.take_faults() {
+        err(&format!("warning: {fault}\n"));
+    }
+}
+
+/// Bytes as people read them.
+pub fn size(bytes: u64) -> String {
+    const UNITS: [&str; 5] = ["B", "kB", "MB", "GB", "TB"];
+    let mut value = bytes as f64;
+    let mut unit = 0;
+    while value >= 999.5 && unit + 1 < UNITS.len() {
+        value /= 1000.0;
+        unit += 1;
+    }
+    if unit == 0 {
+        format!("{bytes} B")
+    } else {
+        format!("{value:.1} {}", UNITS[unit])
+    }
+}

@@ -1,0 +1,297 @@
+//! `clue run`: plans, asks for consent, runs, and says what came of it.
+
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
+
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::mpsc;
+
+use super::display::{Form, show};
+use super::session::{Common, bad, color};
+use super::show::stage;
+use super::summary::Summary;
+use super::{err, out};
+use crate::diag::Diagnostic;
+use crate::engine::board::{Event, Events};
+use crate::engine::calls::Calls;
+use crate::engine::halt::{Halt, Reason};
+use crate::engine::history::remember;
+use crate::engine::keep::{Failures, write_failures};
+use crate::engine::pipe::Pipe;
+use crate::engine::run::{Outcome, board, run as execute};
+use crate::engine::survey::{Survey, Wanted, survey};
+use crate::engine::worker::Shop;
+use crate::model::consent;
+use crate::model::serve::Place;
+use crate::plan::graph::Action;
+use crate::store::Store;
+
+/// Some records or stages failed.
+const FAILED: u8 = 1;
+/// Refused for want of consent.
+const REFUSED: u8 = 3;
+/// Interrupted.
+const INTERRUPTED: u8 = 130;
+
+/// Arguments of `clue run`.
+#[derive(clap::Args)]
+pub struct Args {
+    #[command(flatten)]
+    common: Common,
+    /// Allow the programs and hosts that the pipeline names, for this run
+    #[arg(long)]
+    yes: bool,
+    /// Run only what this stage needs; may be given several times
+    #[arg(long, value_name = "STAGE")]
+    until: Vec<String>,
+    /// Run this stage again even though its output is known (calls stay cached)
+    #[arg(long, value_name = "STAGE")]
+    force: Vec<String>,
+    /// Tell progress and result as JSON lines on standard output
+    #[arg(long)]
+    json: bool,
+    /// Tell warnings and the result only
+    #[arg(short, long)]
+    quiet: bool,
+}
+
+/// Runs a pipeline.
+pub fn run(args: &Args) -> ExitCode {
+    let pipe = match args.common.pipe() {
+        Ok(pipe) => Arc::new(pipe),
+        Err(code) => return code,
+    };
+    match prepared(args, &pipe) {
+        Ok(code) => code,
+        Err(fault) => bad(&[*fault], &pipe.pipeline.sources),
+    }
+}
+
+fn prepared(args: &Args, pipe: &Arc<Pipe>) -> Result<ExitCode, Box<Diagnostic>> {
+    let store = Store::open(&args.common.store)?;
+    let wanted = Wanted {
+        until: stages(pipe, &args.until)?,
+        force: stages(pipe, &args.force)?,
+    };
+    let survey = sound(pipe, &store, &wanted)?;
+    // The stat cache only saves reading inputs again: not worth a fault.
+    let _ = store.save_stats();
+    let needs = needs(pipe, &survey);
+    if !needs.is_empty() && !args.yes {
+        err(&format!(
+            "this run needs your consent, because it would\n{}say so with `--yes`\n",
+            needs
+        ));
+        return Ok(ExitCode::from(REFUSED));
+    }
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Diagnostic::error(format!("cannot start: {error}")))?;
+    let code = runtime.block_on(go(args, pipe, &store, &survey));
+    // A blocking read that never returns must not keep the program from ending.
+    runtime.shutdown_background();
+    code.map_err(Box::new)
+}
+
+fn stages(pipe: &Pipe, names: &[String]) -> Result<Vec<usize>, Diagnostic> {
+    names.iter().map(|name| stage(pipe, name)).collect()
+}
+
+/// A plan whose artifacts are sound: damaged ones are told, removed, and planned anew.
+fn sound(pipe: &Pipe, store: &Store, wanted: &Wanted) -> Result<Survey, Diagnostic> {
+    loop {
+        let survey = survey(pipe, store, wanted)?;
+        let read = survey.planned.iter().filter(|p| p.action == Action::Read);
+        let outputs = read.filter_map(|planned| planned.output.as_ref());
+        // All of them, so that all damage is told at once.
+        let damaged = outputs
+            .filter(|o| !store.verify_artifact(o.content))
+            .count();
+        if damaged == 0 {
+            return Ok(survey);
+        }
+    }
+}
+
+/// What the user must allow, of the stages that run.
+fn needs(pipe: &Pipe, survey: &Survey) -> String {
+    let runs = |at: &usize| survey.planned[*at].action == Action::Run;
+    let running: Vec<usize> = (0..pipe.stages.len()).filter(runs).collect();
+    let mut models = Vec::new();
+    let mut programs = Vec::new();
+    for at in running {
+        let build = pipe.build(at, Vec::new());
+        let verb = &pipe.stages[at].verb;
+        for name in verb.traces(&build).models {
+            models.extend(pipe.models.get(&name).map(|model| &**model));
+        }
+        let settings = verb.settings();
+        if let Some(words) = settings["command"]
+            .as_array()
+            .filter(|_| verb.name() == "exec")
+        {
+            let words = words.iter().filter_map(|word| word.as_str());
+            let words: Vec<String> = words.map(str::to_owned).collect();
+            programs.push((pipe.stages[at].spec.name.value.as_str(), words));
+        }
+    }
+    let programs = programs
+        .iter()
+        .map(|(name, words)| (*name, words.as_slice()));
+    consent::render(&consent::needs(models, programs))
+}
+
+async fn go(
+    args: &Args,
+    pipe: &Arc<Pipe>,
+    store: &Store,
+    survey: &Survey,
+) -> Result<ExitCode, Diagnostic> {
+    let start = Instant::now();
+    let (events, told) = mpsc::unbounded_channel();
+    let board = Arc::new(board(pipe, survey));
+    let halt = Halt::default();
+    listen(&halt, &events);
+    for fault in store.take_faults() {
+        let _ = events.send(Event::Warn(fault));
+    }
+    let form = Form::choose(args.json, args.quiet);
+    let display = tokio::spawn(show(form, board.clone(), told));
+    let root = store.root().to_owned();
+    let place = |name: &str| {
+        let dir = pipe.model_dir(name);
+        Place::new(dir, &root, &root.join("logs")).ok()
+    };
+    let calls = Calls::new(&pipe.models, place, store, &halt, &events, false);
+    let shop = Shop {
+        pipe: pipe.clone(),
+        store: store.clone(),
+        calls: Arc::new(calls),
+        board: board.clone(),
+        events: events.clone(),
+        halt,
+        failures: Arc::new(Failures::default()),
+        dry: false,
+    };
+    let outcome = execute(&shop, survey).await;
+    for fault in store.take_faults() {
+        let _ = events.send(Event::Warn(fault));
+    }
+    drop((shop, events));
+    let kept = remember(store, pipe, survey, &outcome, &id());
+    let errors = pipe.folders.out.join("errors.jsonl");
+    let listed = write_failures(&errors, &outcome.failures);
+    let _ = tokio::time::timeout(std::time::Duration::from_secs(1), display).await;
+    let summary = Summary {
+        pipe,
+        board: &board,
+        outcome: &outcome,
+        took: start.elapsed(),
+    };
+    if args.json {
+        out(&format!("{}\n", summary.json()));
+    } else {
+        out(&summary.text());
+    }
+    if !outcome.failures.is_empty() && listed.is_ok() {
+        err(&format!("why each record failed: {}\n", errors.display()));
+    }
+    let code = conclude(pipe, &outcome, &board);
+    if !matches!(outcome.stopped, Some(Reason::Store(_))) {
+        kept?;
+        listed?;
+    }
+    Ok(code)
+}
+
+/// Tells what broke, and chooses the exit code.
+fn conclude(pipe: &Pipe, outcome: &Outcome, board: &crate::engine::board::Board) -> ExitCode {
+    for fault in &outcome.faults {
+        err(&format!(
+            "{}\n\n",
+            fault.render(&pipe.pipeline.sources, color())
+        ));
+    }
+    match &outcome.stopped {
+        Some(Reason::Interrupted) => {
+            err("interrupted; run again to go on where it stopped\n");
+            return ExitCode::from(INTERRUPTED);
+        }
+        Some(Reason::Store(why)) => {
+            err(&format!(
+                "error: the run stops: {why}\nwhat is in the cache stays; run again to go on\n"
+            ));
+        }
+        Some(Reason::Failure) => err("stopped at the first failure, as `on_error: stop` says\n"),
+        None => {}
+    }
+    if outcome.is_good(pipe, board) {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::from(FAILED)
+    }
+}
+
+/// Ctrl-C: the first lets calls under way end, the second ends at once.
+fn listen(halt: &Halt, events: &Events) {
+    let halt = halt.clone();
+    let events = events.downgrade();
+    for kind in [SignalKind::interrupt(), SignalKind::terminate()] {
+        let (halt, events) = (halt.clone(), events.clone());
+        tokio::spawn(async move {
+            let Ok(mut signals) = signal(kind) else {
+                return;
+            };
+            signals.recv().await;
+            halt.raise(Reason::Interrupted);
+            if let Some(events) = events.upgrade() {
+                let text = "stopping: calls under way are awaited; once more to end at once";
+                let _ = events.send(Event::Say(text.to_owned()));
+            }
+            signals.recv().await;
+            std::process::exit(i32::from(INTERRUPTED));
+        });
+    }
+}
+
+/// A name for this run that sorts by time.
+fn id() -> String {
+    let now = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default();
+    format!("{:016x}-{}", now.as_nanos() as u64, std::process::id())
+}
+
+/// The dry form of [`run`]: what each stage that asks would ask.
+///
+/// # Errors
+/// The runtime cannot start.
+pub fn rehearse(
+    pipe: &Arc<Pipe>,
+    store: &Store,
+    survey: &Survey,
+) -> Result<(Arc<crate::engine::board::Board>, Outcome), Diagnostic> {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Diagnostic::error(format!("cannot start: {error}")))?;
+    let (events, _told) = mpsc::unbounded_channel();
+    let board = Arc::new(board(pipe, survey));
+    let halt = Halt::default();
+    let nowhere = |_: &str| None::<Place>;
+    let calls = Calls::new(&pipe.models, nowhere, store, &halt, &events, true);
+    let shop = Shop {
+        pipe: pipe.clone(),
+        store: store.clone(),
+        calls: Arc::new(calls),
+        board: board.clone(),
+        events,
+        halt,
+        failures: Arc::new(Failures::default()),
+        dry: true,
+    };
+    let outcome = runtime.block_on(execute(&shop, survey));
+    Ok((board, outcome))
+}

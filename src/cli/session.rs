@@ -1,0 +1,124 @@
+//! What most commands begin with: a pipeline file that is read and checked, and its cache.
+
+use std::collections::BTreeMap;
+use std::io::{self, IsTerminal};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use super::err;
+use crate::diag::{Diagnostic, Sources};
+use crate::engine::pipe::{Folders, Pipe, understand};
+use crate::model::spec::ModelSpec;
+use crate::spec::pipeline::Overrides;
+use crate::spec::{Shapes, load};
+use crate::stages::VERBS;
+
+/// Bad input or usage.
+pub const BAD_INPUT: u8 = 2;
+
+/// The pipeline and where everything is.
+#[derive(clap::Args)]
+pub struct Common {
+    /// The pipeline file
+    #[arg(value_name = "PIPELINE")]
+    pub file: PathBuf,
+    /// Set a param; may be given several times
+    #[arg(short = 'p', long = "param", value_name = "NAME=VALUE", value_parser = param)]
+    pub params: Vec<(String, String)>,
+    /// Read params from a YAML or JSON file
+    #[arg(long = "params", value_name = "FILE")]
+    pub params_files: Vec<PathBuf>,
+    /// Where outputs go [default: out/NAME]
+    #[arg(long, value_name = "DIR")]
+    pub out: Option<PathBuf>,
+    /// The cache
+    #[arg(long, value_name = "DIR", env = "CLUE_STORE", default_value = ".clue")]
+    pub store: PathBuf,
+    /// A folder whose files replace those in `prompts/`; may be given several times
+    #[arg(long, value_name = "DIR")]
+    pub prompts: Vec<PathBuf>,
+}
+
+fn param(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((name, value)) if !name.trim().is_empty() => {
+            Ok((name.trim().to_owned(), value.to_owned()))
+        }
+        _ => Err("expected NAME=VALUE".to_owned()),
+    }
+}
+
+/// The shapes that the language checks files against.
+pub fn shapes() -> Shapes {
+    Shapes::new(
+        VERBS.iter().map(|verb| (verb.name, verb.schema)),
+        |generator| generator.subschema_for::<ModelSpec>(),
+    )
+}
+
+impl Common {
+    /// Reads and checks the pipeline; faults are printed.
+    ///
+    /// # Errors
+    /// The exit code.
+    pub fn pipe(&self) -> Result<Pipe, ExitCode> {
+        let loaded = load(&self.file, &self.overrides(), &shapes());
+        let Some(pipeline) = loaded.pipeline.filter(|_| loaded.faults.is_empty()) else {
+            return Err(bad(&loaded.faults, &loaded.sources));
+        };
+        let folders = Folders {
+            out: self
+                .out
+                .clone()
+                .unwrap_or_else(|| PathBuf::from("out").join(&pipeline.name)),
+            temp: self.temp(),
+            prompts: self.prompts.clone(),
+        };
+        understand(pipeline, folders).map_err(|(faults, sources)| bad(&faults, &sources))
+    }
+
+    /// Temporary files lie in the cache: on the same disk, with the same rights.
+    fn temp(&self) -> PathBuf {
+        let inside = self.store.join("tmp");
+        if inside.is_dir() || !self.store.exists() {
+            inside
+        } else {
+            std::env::temp_dir()
+        }
+    }
+
+    fn overrides(&self) -> Overrides {
+        const PREFIX: &str = "CLUE_PARAM_";
+        let env: BTreeMap<String, String> = std::env::vars_os()
+            .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+            .filter_map(|(name, value)| Some((name.strip_prefix(PREFIX)?.to_lowercase(), value)))
+            .collect();
+        Overrides {
+            params: self.params.clone(),
+            params_files: self.params_files.clone(),
+            env,
+        }
+    }
+}
+
+/// Prints faults and their number: bad input.
+pub fn bad(faults: &[Diagnostic], sources: &Sources) -> ExitCode {
+    let color = color();
+    for fault in faults {
+        err(&format!("{}\n\n", fault.render(sources, color)));
+    }
+    if faults.len() > 1 {
+        err(&format!("{} faults\n", faults.len()));
+    }
+    ExitCode::from(BAD_INPUT)
+}
+
+/// Prints one fault that is about no place in a file.
+pub fn refuse(fault: &Diagnostic) -> ExitCode {
+    bad(std::slice::from_ref(fault), &Sources::default())
+}
+
+/// True when standard error takes colours.
+pub fn color() -> bool {
+    io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none()
+}

@@ -1,0 +1,174 @@
+//! What is said at the end of a run: what was made, what it took, what failed, and a few of
+//! the records. Pure but for reading back the samples.
+
+use std::fmt::Write;
+use std::fs::File;
+use std::io::{BufRead, BufReader};
+use std::time::Duration;
+
+use super::cache::size;
+use crate::engine::board::{Board, State};
+use crate::engine::pipe::Pipe;
+use crate::engine::run::Outcome;
+use crate::engine::survey::out_file;
+
+/// Records shown of each output.
+const SAMPLES: usize = 3;
+/// Characters shown of each value.
+const WIDTH: usize = 88;
+
+/// A run that ended.
+pub struct Summary<'a> {
+    /// What ran.
+    pub pipe: &'a Pipe,
+    /// Its counters.
+    pub board: &'a Board,
+    /// What became of it.
+    pub outcome: &'a Outcome,
+    /// How long it took.
+    pub took: Duration,
+}
+
+impl Summary<'_> {
+    /// For people.
+    pub fn text(&self) -> String {
+        let mut text = String::new();
+        let sum = |count: fn(&crate::engine::board::Row) -> u64| {
+            self.board.stages.iter().map(count).sum::<u64>()
+        };
+        let (asked, cached) = (sum(|row| row.asked.get()), sum(|row| row.cached.get()));
+        let tokens = (
+            sum(|row| row.prompt_tokens.get()),
+            sum(|row| row.answer_tokens.get()),
+        );
+        let _ = writeln!(
+            text,
+            "{}: {asked} calls made, {cached} from the cache, {} records failed, in {}",
+            self.pipe.pipeline.name,
+            self.outcome.failures.len(),
+            seconds(self.took)
+        );
+        if asked > 0 && tokens.0 + tokens.1 > 0 {
+            let _ = writeln!(
+                text,
+                "tokens: {} in prompts, {} in answers",
+                tokens.0, tokens.1
+            );
+        }
+        for (at, path, output, fresh) in self.outputs() {
+            let bytes = path.metadata().map_or(0, |meta| meta.len());
+            let word = if fresh { "unchanged" } else { "written" };
+            let _ = writeln!(
+                text,
+                "{word}: {} ({} records, {})",
+                path.display(),
+                output.rows,
+                size(bytes)
+            );
+            if !self.pipe.stages[at].sensitive {
+                text.push_str(&samples(&path));
+            }
+        }
+        for (name, failed) in self.failed() {
+            let _ = writeln!(text, "failed: {failed} records in `{name}`");
+        }
+        text
+    }
+
+    /// For programs.
+    pub fn json(&self) -> serde_json::Value {
+        let stages = self.board.stages.iter().map(|row| {
+            serde_json::json!({
+                "stage": row.name,
+                "state": format!("{:?}", row.state()).to_lowercase(),
+                "read": row.read.get(),
+                "emitted": row.emitted.get(),
+                "failed": row.failed.get(),
+                "cached": row.cached.get(),
+                "asked": row.asked.get(),
+                "prompt_tokens": row.prompt_tokens.get(),
+                "answer_tokens": row.answer_tokens.get(),
+            })
+        });
+        let outputs = self.outputs().into_iter().map(|(_, path, output, fresh)| {
+            serde_json::json!({
+                "path": path,
+                "records": output.rows,
+                "hash": output.content,
+                "unchanged": fresh,
+            })
+        });
+        serde_json::json!({
+            "event": "end",
+            "seconds": self.took.as_secs_f64(),
+            "stages": stages.collect::<Vec<_>>(),
+            "outputs": outputs.collect::<Vec<_>>(),
+            "failed": self.outcome.failures.len(),
+        })
+    }
+
+    fn outputs(&self) -> Vec<(usize, std::path::PathBuf, crate::plan::graph::Output, bool)> {
+        let stages = self.outcome.stages.iter().enumerate();
+        stages
+            .filter_map(|(at, stage)| {
+                let path = out_file(self.pipe, at)?;
+                let output = stage.output.clone()?;
+                let there = matches!(stage.state, State::Done | State::Lossy | State::Fresh);
+                there.then_some((at, path, output, stage.state == State::Fresh))
+            })
+            .collect()
+    }
+
+    fn failed(&self) -> impl Iterator<Item = (&str, u64)> {
+        let rows = self.board.stages.iter();
+        rows.map(|row| (row.name.as_str(), row.failed.get()))
+            .filter(|(_, failed)| *failed > 0)
+    }
+}
+
+/// The first records of a file of JSON lines, each value on a line and cut to fit.
+fn samples(path: &std::path::Path) -> String {
+    let mut text = String::new();
+    let Ok(file) = File::open(path) else {
+        return text;
+    };
+    for line in BufReader::new(file).lines().take(SAMPLES) {
+        let record = line.ok().and_then(|line| serde_json::from_str(&line).ok());
+        let Some(serde_json::Value::Object(fields)) = record else {
+            break;
+        };
+        text.push('\n');
+        for (name, value) in fields {
+            let value = match value {
+                serde_json::Value::String(value) => value,
+                other => other.to_string(),
+            };
+            let _ = writeln!(text, "  {name}: {}", cut(&value));
+        }
+    }
+    if !text.is_empty() {
+        text.push('\n');
+    }
+    text
+}
+
+fn cut(value: &str) -> String {
+    let flat: Vec<&str> = value.split_whitespace().collect();
+    let flat = flat.join(" ");
+    if flat.chars().count() <= WIDTH {
+        return flat;
+    }
+    let short: String = flat.chars().take(WIDTH - 1).collect();
+    format!("{short}…")
+}
+
+fn seconds(took: Duration) -> String {
+    let seconds = took.as_secs_f64();
+    if seconds < 10.0 {
+        format!("{seconds:.2} s")
+    } else if seconds < 120.0 {
+        format!("{seconds:.0} s")
+    } else {
+        format!("{} min {} s", took.as_secs() / 60, took.as_secs() % 60)
+    }
+}

@@ -1,0 +1,159 @@
+//! The loop of stages that ask models: many records under way at once, in order at the end.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use futures::StreamExt;
+use futures::future::try_join_all;
+use futures::stream::FuturesOrdered;
+
+use super::calls::NoReply;
+use super::worker::{Broken, Shop, Worker};
+use crate::model::chat::{Reply, Request};
+use crate::record::Record;
+use crate::stages::contract::{Ask, Fault};
+
+/// Records under way beyond what one model takes at once, so that a slow answer at the head
+/// of the line does not idle the model.
+const SLACK: usize = 64;
+
+/// What became of one record.
+enum Asked {
+    Replies(Vec<Reply>),
+    Lost(Fault),
+    NoModel(Box<crate::diag::Diagnostic>),
+    Stopped,
+    Missing(Tokens),
+}
+
+/// An estimate for calls that were not made.
+#[derive(Clone, Copy, Default)]
+struct Tokens {
+    prompt: u64,
+    answer: u64,
+}
+
+/// Asks about every record and passes the answers on in the records' order.
+///
+/// # Errors
+/// As in [`Worker`].
+pub async fn ask(worker: &mut Worker, ask: Arc<dyn Ask>) -> Result<(), Broken> {
+    let most = SLACK + widest(worker);
+    let mut waiting: VecDeque<Record> = VecDeque::new();
+    let mut under_way = FuturesOrdered::new();
+    let mut open = true;
+    let mut out = Vec::new();
+    loop {
+        let halted = worker.shop.halt.is_raised();
+        while !halted && under_way.len() < most {
+            let Some(record) = waiting.pop_front() else {
+                break;
+            };
+            if worker.shop.dry {
+                worker.keys.insert(record.key.to_string());
+            }
+            under_way.push_back(tokio::spawn(one(
+                worker.shop.clone(),
+                worker.at,
+                ask.clone(),
+                record,
+            )));
+        }
+        let wants = open && !halted && waiting.is_empty() && under_way.len() < most;
+        if !wants && under_way.is_empty() {
+            break;
+        }
+        tokio::select! {
+            biased;
+            Some(done) = under_way.next(), if !under_way.is_empty() => {
+                let Ok((record, asked)) = done else {
+                    return Err(Broken::Elsewhere);
+                };
+                settle(worker, &*ask, record, asked, &mut out)?;
+                worker.emit(&mut out).await?;
+                worker.outlet.flush().await;
+                if worker.deserted() && worker.artifact.is_none() {
+                    worker.cut = true;
+                    return Ok(());
+                }
+            }
+            records = worker.read(0), if wants => match records {
+                Some(records) => waiting.extend(records),
+                None => open = false,
+            },
+        }
+    }
+    if worker.shop.halt.is_raised() {
+        return Err(Broken::Elsewhere);
+    }
+    worker.inputs_ended()
+}
+
+/// The concurrency of the widest model of the pipeline.
+fn widest(worker: &Worker) -> usize {
+    let models = worker.shop.pipe.models.values();
+    models
+        .map(|model| model.concurrency as usize)
+        .max()
+        .unwrap_or(1)
+}
+
+async fn one(shop: Shop, at: usize, ask: Arc<dyn Ask>, record: Record) -> (Record, Asked) {
+    let requests = match ask.requests(&record) {
+        Ok(requests) => requests,
+        Err(fault) => return (record, Asked::Lost(fault)),
+    };
+    let row = &shop.board.stages[at];
+    let replies = try_join_all(
+        requests
+            .iter()
+            .map(|request| shop.calls.reply(request, row)),
+    );
+    let asked = match replies.await {
+        Ok(replies) => Asked::Replies(replies),
+        Err(NoReply::Failed(why)) => Asked::Lost(Fault::Record(why)),
+        Err(NoReply::NoModel(fault)) => Asked::NoModel(fault),
+        Err(NoReply::Stopped) => Asked::Stopped,
+        Err(NoReply::Missing) => Asked::Missing(estimate(&requests)),
+    };
+    (record, asked)
+}
+
+fn settle(
+    worker: &mut Worker,
+    ask: &dyn Ask,
+    record: Record,
+    asked: Asked,
+    out: &mut Vec<Record>,
+) -> Result<(), Broken> {
+    let key = record.key.clone();
+    match asked {
+        Asked::Replies(replies) => match ask.absorb(record, replies, out) {
+            Ok(()) => Ok(()),
+            Err(fault) => worker.fault(&key, fault),
+        },
+        Asked::Lost(fault) => worker.fault(&key, fault),
+        Asked::NoModel(fault) => Err(Broken::Fault(fault)),
+        Asked::Stopped => Ok(()),
+        Asked::Missing(tokens) => {
+            worker.unanswered = true;
+            worker.row().prompt_tokens.add(tokens.prompt);
+            worker.row().answer_tokens.add(tokens.answer);
+            Ok(())
+        }
+    }
+}
+
+/// Tokens of requests that were not sent: four characters a token is usual for English
+/// text; answers are as long as they may be.
+fn estimate(requests: &[Request]) -> Tokens {
+    let mut tokens = Tokens::default();
+    for request in requests {
+        let chat = &request.chat;
+        let turns = chat.turns.iter().map(|turn| turn.text.chars().count());
+        let characters = turns.sum::<usize>() + chat.prefill.chars().count();
+        tokens.prompt += characters.div_ceil(4) as u64;
+        tokens.answer += u64::from(request.model.sampling.max_tokens.unwrap_or(0));
+    }
+    tokens
+}

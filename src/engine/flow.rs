@@ -1,0 +1,188 @@
+//! The loops of stages that make, change and write records.
+
+use tokio::sync::mpsc;
+
+use super::edge::BATCH;
+use super::keep::{ArtifactRecords, OutFile};
+use super::survey::out_file;
+use super::worker::{Broken, Worker};
+use crate::diag::Diagnostic;
+use crate::hash::Hash;
+use crate::record::Record;
+use crate::stages::contract::{Fault, Flow, Sink, Source};
+
+/// Batches that a blocking thread may be ahead.
+const AHEAD: usize = 2;
+
+/// Makes records on a blocking thread until there are no more or nobody wants them.
+///
+/// # Errors
+/// As in [`Worker`].
+pub async fn source(worker: &mut Worker, mut source: Box<dyn Source>) -> Result<(), Broken> {
+    let make = move |out: &mut Vec<Record>| source.next(out);
+    pump(worker, make).await
+}
+
+/// Reads the records of an artifact.
+///
+/// # Errors
+/// As in [`Worker`].
+pub async fn reread(worker: &mut Worker, content: Hash) -> Result<(), Broken> {
+    let gone = || {
+        Diagnostic::error("a part of the cache was damaged while it was read")
+            .help("run again: it will be made anew")
+    };
+    let records = ArtifactRecords::open(&worker.shop.store, content)?;
+    let mut records = records.ok_or_else(gone)?;
+    let make = move |out: &mut Vec<Record>| match records.next(BATCH) {
+        Ok(more) if more.is_empty() => Ok(false),
+        Ok(more) => {
+            out.extend(more);
+            Ok(true)
+        }
+        Err(_) => Err(Fault::from(gone())),
+    };
+    pump(worker, make).await
+}
+
+async fn pump(
+    worker: &mut Worker,
+    mut make: impl FnMut(&mut Vec<Record>) -> Result<bool, Fault> + Send + 'static,
+) -> Result<(), Broken> {
+    let (tx, mut rx) = mpsc::channel::<Result<Vec<Record>, Fault>>(AHEAD);
+    let halt = worker.shop.halt.clone();
+    let thread = tokio::task::spawn_blocking(move || {
+        let mut out = Vec::new();
+        loop {
+            if halt.is_raised() {
+                return false;
+            }
+            let more = match make(&mut out) {
+                Ok(more) => more,
+                Err(fault) => {
+                    let last = matches!(fault, Fault::Stage(_));
+                    if tx.blocking_send(Err(fault)).is_err() || last {
+                        return false;
+                    }
+                    true
+                }
+            };
+            let enough = out.len() >= BATCH || !more;
+            if enough && !out.is_empty() && tx.blocking_send(Ok(std::mem::take(&mut out))).is_err()
+            {
+                return false;
+            }
+            if !more {
+                return true;
+            }
+        }
+    });
+    while let Some(made) = rx.recv().await {
+        match made {
+            Ok(mut records) => {
+                worker.row().read.add(records.len() as u64);
+                worker.emit(&mut records).await?;
+            }
+            Err(fault) => worker.fault("", fault)?,
+        }
+        if worker.deserted() && worker.artifact.is_none() {
+            worker.cut = true;
+            break;
+        }
+    }
+    drop(rx);
+    match thread.await {
+        Ok(true) => Ok(()),
+        Ok(false) if worker.cut => Ok(()),
+        _ => Err(Broken::Elsewhere),
+    }
+}
+
+/// Passes the records of every port through the operator.
+///
+/// # Errors
+/// As in [`Worker`].
+pub async fn flow(worker: &mut Worker, mut flow: Box<dyn Flow>) -> Result<(), Broken> {
+    let mut out = Vec::new();
+    let mut full = flow.is_full();
+    'ports: for port in flow.port_order(worker.inlets.len()) {
+        if full {
+            break;
+        }
+        while let Some(records) = worker.read(port).await {
+            for record in records {
+                let key = record.key.clone();
+                if let Err(fault) = flow.push(port, record, &mut out) {
+                    worker.fault(&key, fault)?;
+                }
+                if out.len() >= BATCH {
+                    worker.emit(&mut out).await?;
+                }
+                if flow.is_full() {
+                    full = true;
+                    break 'ports;
+                }
+            }
+            worker.emit(&mut out).await?;
+            worker.outlet.flush().await;
+            if worker.deserted() {
+                worker.cut = true;
+                return Ok(());
+            }
+        }
+        if worker.inlets[port].ended().is_none() {
+            return Err(Broken::Elsewhere);
+        }
+    }
+    // Hanging up stops those who work for this stage alone.
+    if full {
+        worker.inlets.clear();
+    }
+    loop {
+        let more = match flow.drain(&mut out) {
+            Ok(more) => more,
+            Err(fault) => {
+                worker.fault("", fault)?;
+                false
+            }
+        };
+        worker.emit(&mut out).await?;
+        if worker.deserted() {
+            worker.cut = true;
+            return Ok(());
+        }
+        if worker.shop.halt.is_raised() {
+            return Err(Broken::Elsewhere);
+        }
+        if !more {
+            return Ok(());
+        }
+    }
+}
+
+/// Writes the records into an output file.
+///
+/// # Errors
+/// As in [`Worker`].
+pub async fn sink(worker: &mut Worker, mut sink: Box<dyn Sink>) -> Result<(), Broken> {
+    let Some(path) = out_file(&worker.shop.pipe, worker.at) else {
+        return Err(Diagnostic::error("this stage writes no file").into());
+    };
+    let mut file = OutFile::create(&path)?;
+    let mut bytes = Vec::new();
+    while let Some(records) = worker.read(0).await {
+        for record in records {
+            match sink.record(&record, &mut bytes) {
+                Ok(()) => worker.row().emitted.add(1),
+                Err(fault) => worker.fault(&record.key, fault)?,
+            }
+        }
+        file.write(&bytes)?;
+        bytes.clear();
+    }
+    worker.inputs_ended()?;
+    sink.end(&mut bytes);
+    file.write(&bytes)?;
+    worker.written = Some(file.finish()?);
+    Ok(())
+}

@@ -1,0 +1,191 @@
+//! What earlier runs left to compare with: the manifest of every stage as it last finished,
+//! and, from that, why a stage has to run again, in the words of the user's files.
+
+use std::collections::{BTreeMap, HashSet};
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use super::edge::BATCH;
+use super::keep::ArtifactRecords;
+use super::pipe::Pipe;
+use super::run::Outcome;
+use super::survey::{Survey, out_file};
+use crate::hash::Hash;
+use crate::plan::graph::Output;
+use crate::plan::manifest::Manifest;
+use crate::store::{Store, StoreError};
+
+/// What is kept of a run.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct RunRecord {
+    /// The pipeline's file, made absolute.
+    pub pipeline: PathBuf,
+    /// Every stage as it last finished, in this or an earlier run.
+    pub stages: BTreeMap<String, StageRecord>,
+}
+
+/// A stage as it last finished.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct StageRecord {
+    /// What decided its output.
+    pub manifest: Manifest,
+    /// Its key, inputs included.
+    pub recipe: Hash,
+    /// The stages it read.
+    pub inputs: Vec<String>,
+    /// What came out, for stages whose output is kept.
+    pub output: Option<Output>,
+}
+
+/// The latest run of a pipeline.
+pub fn latest(store: &Store, pipe: &Pipe) -> Option<RunRecord> {
+    let file = absolute(&pipe.pipeline.file);
+    let mut runs = store.runs::<RunRecord>().into_iter();
+    runs.find(|(_, run)| run.pipeline == file)
+        .map(|(_, run)| run)
+}
+
+/// Keeps what a run did, together with what is still true of the one before.
+///
+/// # Errors
+/// The cache cannot be written.
+pub fn remember(
+    store: &Store,
+    pipe: &Pipe,
+    survey: &Survey,
+    outcome: &Outcome,
+    id: &str,
+) -> Result<(), StoreError> {
+    let mut stages = latest(store, pipe)
+        .map(|run| run.stages)
+        .unwrap_or_default();
+    stages.retain(|name, _| pipe.find(name).is_some());
+    for (at, done) in outcome.stages.iter().enumerate() {
+        let node = &survey.nodes[at];
+        if !finished(survey, outcome, at) {
+            continue;
+        }
+        let name = |i: usize| survey.nodes[i].name.clone();
+        stages.insert(
+            node.name.clone(),
+            StageRecord {
+                manifest: node.manifest.clone(),
+                recipe: survey.planned[at].recipe,
+                inputs: node.sources().map(name).collect(),
+                output: done.output.clone(),
+            },
+        );
+        let build = pipe.build(at, Vec::new());
+        for (_, _, text) in pipe.stages[at].verb.traces(&build).prompts {
+            store.put_blob(&text)?;
+        }
+    }
+    let run = RunRecord {
+        pipeline: absolute(&pipe.pipeline.file),
+        stages,
+    };
+    store.put_run(id, &run)
+}
+
+/// True for stages whose output is what their manifest says: made now, or known before.
+fn finished(survey: &Survey, outcome: &Outcome, at: usize) -> bool {
+    use super::board::State;
+    match outcome.stages[at].state {
+        State::Done | State::Reading => true,
+        State::Fresh => {
+            let kept = survey.nodes[at].heavy || survey.nodes[at].sink;
+            // What is not kept is as fresh as those that were made of it.
+            if kept {
+                survey.planned[at].fresh
+            } else {
+                outcome
+                    .stages
+                    .iter()
+                    .all(|stage| stage.state != State::Broken)
+            }
+        }
+        _ => false,
+    }
+}
+
+/// The texts of all prompts as they are now.
+fn prompts(pipe: &Pipe) -> impl Iterator<Item = (Hash, String)> {
+    (0..pipe.stages.len()).flat_map(|at| {
+        let traces = pipe.stages[at].verb.traces(&pipe.build(at, Vec::new()));
+        let texts = traces.prompts.into_iter();
+        texts.map(|(_, hash, text)| (hash, text.to_string()))
+    })
+}
+
+fn absolute(path: &Path) -> PathBuf {
+    path.canonicalize().unwrap_or_else(|_| path.to_owned())
+}
+
+/// Why every stage has to run, one line a reason; empty for stages that need not.
+pub fn reasons(
+    pipe: &Pipe,
+    survey: &Survey,
+    store: &Store,
+    last: Option<&RunRecord>,
+) -> Vec<Vec<String>> {
+    let mut all: Vec<Vec<String>> = vec![Vec::new(); survey.nodes.len()];
+    let texts: BTreeMap<Hash, String> = prompts(pipe).collect();
+    let text = |hash: Hash| texts.get(&hash).cloned().or_else(|| store.get_blob(hash));
+    // A stage whose own recipe changed passes that on as "input `x` changed".
+    for &at in &pipe.order {
+        let node = &survey.nodes[at];
+        let planned = &survey.planned[at];
+        if planned.fresh {
+            continue;
+        }
+        let old = last.and_then(|run| run.stages.get(&node.name));
+        let Some(old) = old else {
+            all[at].push(match last {
+                None => "never ran".to_owned(),
+                Some(_) => "new, or not finished before".to_owned(),
+            });
+            continue;
+        };
+        let mut why = node.manifest.changes(&old.manifest, &text);
+        let changed = |i: usize| {
+            let name = &survey.nodes[i].name;
+            let before = last.and_then(|run| run.stages.get(name));
+            before.is_none_or(|before| before.recipe != survey.planned[i].recipe)
+        };
+        for source in node.sources().filter(|i| changed(*i)) {
+            why.push(format!("input `{}` changed", survey.nodes[source].name));
+        }
+        let names: Vec<&String> = node.sources().map(|i| &survey.nodes[i].name).collect();
+        if why.is_empty() && !old.inputs.iter().eq(names) {
+            why.push("reads other stages than before".to_owned());
+        }
+        let kept = node.heavy || node.sink;
+        if why.is_empty() && kept && old.recipe == planned.recipe {
+            why.push(match (&planned.output, node.sink) {
+                (Some(_), true) => match out_file(pipe, at).filter(|path| path.exists()) {
+                    Some(path) => format!("{} is not what was written", path.display()),
+                    None => "its file is not there".to_owned(),
+                },
+                (Some(_), false) => "its output is no longer in the cache".to_owned(),
+                (None, _) => "it is not in this cache".to_owned(),
+            });
+        }
+        all[at] = why;
+    }
+    all
+}
+
+/// Records that a heavy stage reads now and did not write before: how many there are.
+pub fn new_records(store: &Store, old: &StageRecord, now: &HashSet<String>) -> Option<usize> {
+    let content = old.output.as_ref()?.content;
+    let mut records = ArtifactRecords::open(store, content).ok()??;
+    let mut known = 0;
+    loop {
+        let batch = records.next(BATCH).ok()?;
+        if batch.is_empty() {
+            return Some(now.len() - known);
+        }
+        known += batch.iter().filter(|r| now.contains(&*r.key)).count();
+    }
+}
