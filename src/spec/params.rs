@@ -230,9 +230,7 @@ fn expected(kind: ParamKind) -> &'static str {
 
 fn from_node(node: &Node, kind: ParamKind, dir: &Path) -> Result<Value, Diagnostic> {
     Ok(match (kind, &node.value) {
-        (ParamKind::Path, NodeValue::Str(text)) => {
-            Value::from(file::join(dir, text).to_string_lossy().into_owned())
-        }
+        (ParamKind::Path, NodeValue::Str(text)) => Value::from(absolute(&file::join(dir, text))),
         (ParamKind::Float, NodeValue::Int(n)) => Value::from(*n as f64),
         (ParamKind::String, NodeValue::Str(_))
         | (ParamKind::Int, NodeValue::Int(_))
@@ -250,10 +248,17 @@ fn from_node(node: &Node, kind: ParamKind, dir: &Path) -> Result<Value, Diagnost
     })
 }
 
+/// Absolute, because whatever reads it may start from another folder.
+fn absolute(path: &Path) -> String {
+    let path = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+    path.to_string_lossy().into_owned()
+}
+
 fn from_text(text: &str, kind: ParamKind) -> Result<Value, String> {
     let wrong = || format!("expected {}, found `{text}`", expected(kind));
     match kind {
-        ParamKind::String | ParamKind::Path => Ok(Value::from(text)),
+        ParamKind::String => Ok(Value::from(text)),
+        ParamKind::Path => Ok(Value::from(absolute(Path::new(text)))),
         ParamKind::Int => text.parse::<i64>().map(Value::from).map_err(|_| wrong()),
         ParamKind::Float => text
             .parse::<f64>()

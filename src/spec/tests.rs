@@ -284,7 +284,11 @@ fn values_of_params_are_converted() {
         .iter()
         .map(|p| p.value.to_string())
         .collect();
-    assert_eq!(values, ["2", "False", "3.0", "[1, 'b', '012']", "e"]);
+    let path = std::path::absolute("e").unwrap().display().to_string();
+    assert_eq!(
+        values,
+        ["2", "False", "3.0", "[1, 'b', '012']", path.as_str()]
+    );
     let bad = folder.load(&set(&[("n", "x"), ("m", "1"), ("on", "yes")]));
     let mut messages: Vec<String> = bad.faults.into_iter().map(|f| f.message).collect();
     messages.sort();
