@@ -153,14 +153,15 @@ pub fn reasons(
             let before = last.and_then(|run| run.stages.get(name));
             before.is_none_or(|before| before.recipe != survey.planned[i].recipe)
         };
-        for source in node.sources().filter(|i| changed(*i)) {
+        // Said where output is kept: what lies between only passes it on.
+        let kept = node.heavy || node.sink;
+        for source in node.sources().filter(|i| kept && changed(*i)) {
             why.push(format!("input `{}` changed", survey.nodes[source].name));
         }
         let names: Vec<&String> = node.sources().map(|i| &survey.nodes[i].name).collect();
         if why.is_empty() && !old.inputs.iter().eq(names) {
             why.push("reads other stages than before".to_owned());
         }
-        let kept = node.heavy || node.sink;
         if why.is_empty() && kept && old.recipe == planned.recipe {
             why.push(match (&planned.output, node.sink) {
                 (Some(_), true) => match out_file(pipe, at).filter(|path| path.exists()) {
