@@ -69,6 +69,8 @@ struct View {
     start: Instant,
     bars: Option<Bars>,
     failed: HashMap<usize, usize>,
+    /// What plain lines told of each stage the last time.
+    told: HashMap<usize, u64>,
 }
 
 struct Bars {
@@ -94,6 +96,7 @@ impl View {
             start: Instant::now(),
             bars,
             failed: HashMap::new(),
+            told: HashMap::new(),
         }
     }
 
@@ -147,12 +150,12 @@ impl View {
         match &mut self.bars {
             Some(bars) => bars.draw(board),
             None if self.form == Form::Plain => {
-                for row in board
-                    .stages
-                    .iter()
-                    .filter(|row| row.state() == State::Running)
-                {
-                    self.line(&format!("{}: {}", row.name, counts(row)));
+                for (at, row) in board.stages.iter().enumerate() {
+                    let now = row.emitted.get() + row.failed.get() + row.asked.get();
+                    let before = self.told.insert(at, now).unwrap_or(0);
+                    if row.state() == State::Running && row.asks && now > before {
+                        self.line(&format!("{}: {}", row.name, counts(row)));
+                    }
                 }
             }
             None => {}

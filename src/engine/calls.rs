@@ -31,6 +31,9 @@ pub enum NoReply {
     Missing,
 }
 
+/// A call under way, awaited by all who want it.
+type Flight = Arc<OnceCell<Result<Reply, NoReply>>>;
+
 /// All calls of a run.
 pub struct Calls {
     store: Store,
@@ -38,7 +41,7 @@ pub struct Calls {
     events: Events,
     lanes: BTreeMap<String, Lane>,
     /// Calls under way, so that equal ones wait for each other.
-    flights: Mutex<HashMap<Hash, Arc<OnceCell<Result<Reply, NoReply>>>>>,
+    flights: Mutex<HashMap<Hash, Flight>>,
     /// True to look into the cache only.
     dry: bool,
 }
@@ -114,13 +117,11 @@ impl Calls {
         result
     }
 
-    fn flights(
-        &self,
-    ) -> std::sync::MutexGuard<'_, HashMap<Hash, Arc<OnceCell<Result<Reply, NoReply>>>>> {
+    fn flights(&self) -> std::sync::MutexGuard<'_, HashMap<Hash, Flight>> {
         self.flights.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn flight(&self, key: Hash) -> Arc<OnceCell<Result<Reply, NoReply>>> {
+    fn flight(&self, key: Hash) -> Flight {
         self.flights().entry(key).or_default().clone()
     }
 

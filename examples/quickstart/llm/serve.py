@@ -20,7 +20,8 @@ def main():
     ap.add_argument("--port", type=int, required=True)
     ap.add_argument("--name", default="gemma-3-270m", help="the model id that the server reports")
     ap.add_argument("--context", type=int, default=8192, help="tokens of prompt and answer together")
-    ap.add_argument("--threads", type=int, default=2)
+    # One core stays free: threads that wait for a busy core slow the model down many times.
+    ap.add_argument("--threads", type=int, default=max(1, min(8, (os.cpu_count() or 2) - 1)))
     ap.add_argument("--with-parent", action="store_true")
     args = ap.parse_args()
     parent = os.getppid()
