@@ -1,1 +1,10 @@
+//! Behaviour through the real binary, on small real pipelines and servers on loopback.
 
+mod caching;
+mod crash;
+mod golden;
+mod layers;
+mod messages;
+mod schema;
+mod servers;
+mod support;

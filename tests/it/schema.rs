@@ -1,0 +1,37 @@
+//! The JSON Schema that editors use accepts what ships, and refuses what is wrong.
+
+use std::path::{Path, PathBuf};
+
+use crate::support::{Project, root};
+
+fn yaml_files(folder: &Path, found: &mut Vec<PathBuf>) {
+    for entry in std::fs::read_dir(folder).expect("a folder").flatten() {
+        let path = entry.path();
+        if path.is_dir() {
+            yaml_files(&path, found);
+        } else if path.extension().is_some_and(|e| e == "yaml") {
+            found.push(path);
+        }
+    }
+}
+
+#[test]
+fn shipped_pipelines_fit_the_schema() {
+    let schema = Project::new(&[]).ok("schema").stdout;
+    let schema: serde_json::Value = serde_json::from_str(&schema).expect("JSON");
+    let validator = jsonschema::validator_for(&schema).expect("a JSON Schema");
+    let mut files = Vec::new();
+    yaml_files(&root().join("pipelines"), &mut files);
+    yaml_files(&root().join("examples"), &mut files);
+    assert!(files.len() >= 2);
+    for file in files {
+        let text = std::fs::read_to_string(&file).expect("read");
+        let value: serde_json::Value = serde_yaml::from_str(&text).expect("YAML");
+        let faults: Vec<String> = validator
+            .iter_errors(&value)
+            .map(|fault| format!("{}: {fault}", fault.instance_path()))
+            .collect();
+        assert!(faults.is_empty(), "{}: {faults:#?}", file.display());
+    }
+    assert!(!validator.is_valid(&serde_json::json!({"clue": 1, "stages": {"a": {"lod": 1}}})));
+}

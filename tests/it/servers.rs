@@ -1,0 +1,138 @@
+//! Servers that misbehave: every failure is told for its record, the others go on, and the
+//! next run asks for the failed ones only. No text of a record is ever told.
+
+use crate::support::{Project, Server};
+
+const PIPELINE: &str = r#"clue: 1
+params: {url: http://127.0.0.1:1/v1, retries: 1}
+models:
+  m: {url: "{{ params.url }}", id: m, timeout: 0.5, retries: "{{ params.retries }}"}
+stages:
+  notes: {load: {path: notes.jsonl, key: id}}
+  asked: {from: notes, generate: {model: m, prompt: p.j2}}
+outputs:
+  all.jsonl: {from: asked}
+"#;
+
+/// Stands for patient text.
+const SECRET: &str = "Zyxomma";
+
+fn project(marker: &str) -> Project {
+    let notes: String = [marker, "", ""]
+        .iter()
+        .enumerate()
+        .map(|(at, marker)| {
+            let text = format!("{SECRET} {at} {marker}");
+            format!("{}\n", serde_json::json!({"id": format!("n{at}"), "text": text}))
+        })
+        .collect();
+    Project::new(&[("p.yaml", PIPELINE), ("notes.jsonl", &notes), ("p.j2", "{{ text }}")])
+}
+
+fn run(server: &Server, more: &str) -> String {
+    format!("run p.yaml --out out -p url={} {more}", server.url())
+}
+
+/// One record meets the fault for ever, two are answered.
+fn lost(fault: &str) -> String {
+    let server = Server::bad("");
+    let project = project(&format!("[[{fault}]]"));
+    let mut command = project.command(&run(&server, ""));
+    let told = crate::support::done(command.env("CLUE_LOG", "trace").output().expect("runs"));
+    assert_eq!(told.code, 1, "{fault}: {}", told.stderr);
+    let errors = String::from_utf8(project.read("out/errors.jsonl")).expect("UTF-8");
+    assert_eq!(errors.lines().count(), 1, "{fault}: {errors}");
+    assert_eq!(String::from_utf8(project.read("out/all.jsonl")).expect("UTF-8").lines().count(), 2);
+    for text in [&told.stdout, &told.stderr, &errors] {
+        assert!(!text.contains(SECRET) || text == &told.stdout, "{fault}: a record's text was told");
+    }
+    // The samples in the summary are records; nothing else on standard output is.
+    let summary = project.clue(&format!("{} --json", run(&server, "")));
+    assert!(!summary.stdout.contains(SECRET), "{fault}: {}", summary.stdout);
+    let error: serde_json::Value = serde_json::from_str(&errors).expect("JSON");
+    assert_eq!((&error["stage"], &error["key"]), (&"asked".into(), &"n0".into()));
+    error["why"].as_str().expect("text").to_owned()
+}
+
+#[test]
+fn every_failure_has_its_words() {
+    let told: Vec<String> = ["400", "401", "404", "429", "500", "503", "hang", "cut", "drop", "json", "empty", "choices"]
+        .iter()
+        .map(|fault| format!("{fault}: {}", lost(fault)))
+        .collect();
+    insta::assert_snapshot!(told.join("\n"));
+}
+
+#[test]
+fn passing_failures_are_retried() {
+    for fault in ["429", "500", "503", "hang", "cut", "drop", "json"] {
+        let server = Server::bad("--after 0.1");
+        let project = project(&format!("[[{fault}:1]]"));
+        project.ok(&run(&server, ""));
+        assert!(!project.path("out/errors.jsonl").exists(), "{fault}");
+        assert_eq!(server.count("/stats", "requests"), 4, "{fault}");
+    }
+}
+
+#[test]
+fn the_next_run_asks_only_for_what_failed() {
+    let server = Server::bad("");
+    let project = project("[[500:2]]");
+    let first = project.clue(&run(&server, ""));
+    assert_eq!(first.code, 1, "{}", first.stderr);
+    let before = server.count("/stats", "requests");
+    let second = project.ok(&run(&server, ""));
+    assert!(second.stdout.contains("1 calls made, 2 from the cache"), "{}", second.stdout);
+    assert_eq!(server.count("/stats", "requests"), before + 1);
+    assert!(!project.path("out/errors.jsonl").exists());
+}
+
+#[test]
+fn nobody_listens() {
+    let project = project("");
+    let told = project.clue("run p.yaml --out out -p url=http://127.0.0.1:9/v1");
+    assert_eq!(told.code, 1);
+    insta::assert_snapshot!(told.stderr);
+}
+
+#[test]
+fn failures_may_be_skipped_or_stop_the_run() {
+    let server = Server::bad("");
+    let project = project("[[400]]");
+    let with = |policy: &str| {
+        let text = PIPELINE.replace("asked: {from", &format!("asked: {{on_error: {policy}, from"));
+        project.write("p.yaml", text);
+        project.clue(&run(&server, "")).code
+    };
+    assert_eq!(with("{skip: 0.5}"), 0);
+    assert_eq!(with("{skip: 0.1}"), 1);
+    assert_eq!(with("stop"), 1);
+}
+
+#[test]
+fn a_managed_server_runs_only_while_it_is_needed() {
+    let stub = crate::support::root().join("tests/stub/bad_server.py");
+    let pipeline = format!(
+        "clue: 1\nmodels:\n  m:\n    id: m\n    serve:\n      command: [python3, {stub:?}, --port, \"{{port}}\"]\n      setup: [python3, -c, \"open('{{setup_dir}}/made', 'a').write('x')\"]\n\
+         stages:\n  notes: {{load: {{path: notes.jsonl, key: id}}}}\n  asked: {{from: notes, generate: {{model: m, prompt: p.j2}}}}\noutputs:\n  all.jsonl: {{from: asked}}\n"
+    );
+    let project = project("");
+    project.write("p.yaml", &pipeline);
+    let refused = project.clue("run p.yaml --out out");
+    assert_eq!(refused.code, 3);
+    assert!(refused.stderr.contains("bad_server.py"), "{}", refused.stderr);
+    let first = project.ok("run p.yaml --out out --yes");
+    assert!(first.stderr.contains("stopped the server of model `m`"), "{}", first.stderr);
+    // All is cached: no server, and so no consent.
+    project.ok("run p.yaml --out out");
+    // The set-up is not repeated for a new question.
+    project.write("p.j2", "Now: {{ text }}");
+    project.ok("run p.yaml --out out --yes");
+    let envs = std::fs::read_dir(project.path(".clue/envs")).expect("a folder");
+    let made: Vec<u64> = envs
+        .flatten()
+        .filter_map(|env| std::fs::metadata(env.path().join("made")).ok())
+        .map(|made| made.len())
+        .collect();
+    assert_eq!(made, [1]);
+}
