@@ -130,6 +130,8 @@ pub fn is_global(name: &str) -> bool {
 /// debug forms would print variables, which here are patient text.
 pub fn describe(error: &minijinja::Error) -> String {
     match error.detail() {
+        // Says which argument by quoting the text that is formatted.
+        Some(_) if error.kind() == ErrorKind::MissingArgument => error.kind().to_string(),
         Some(detail) => format!("{}: {detail}", error.kind()),
         None => error.kind().to_string(),
     }
