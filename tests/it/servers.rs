@@ -176,3 +176,33 @@ fn a_managed_server_runs_only_while_it_is_needed() {
         .collect();
     assert_eq!(made, [1]);
 }
+
+#[test]
+fn a_killed_run_leaves_no_server_behind() {
+    let stub = crate::support::root().join("tests/stub/bad_server.py");
+    let free = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let port = free.local_addr().expect("an address").port();
+    drop(free);
+    let pipeline = format!(
+        "clue: 1\nmodels:\n  m:\n    id: m\n    serve:\n      port: {port}\n      command: [python3, {stub:?}, --port, \"{{port}}\", --fault, hang]\n\
+         stages:\n  notes: {{load: {{path: notes.jsonl, key: id}}}}\n  asked: {{from: notes, generate: {{model: m, prompt: p.j2}}}}\noutputs:\n  all.jsonl: {{from: asked}}\n"
+    );
+    let project = project("");
+    project.write("p.yaml", &pipeline);
+    let mut run = project
+        .command("run p.yaml --out out --yes")
+        .spawn()
+        .expect("runs");
+    let listens = || std::net::TcpStream::connect(("127.0.0.1", port)).is_ok();
+    let within = |seconds: u64, wish: bool| {
+        let start = std::time::Instant::now();
+        while listens() != wish && start.elapsed().as_secs() < seconds {
+            std::thread::sleep(std::time::Duration::from_millis(50));
+        }
+        listens() == wish
+    };
+    assert!(within(30, true), "the server never came");
+    run.kill().expect("killed");
+    run.wait().expect("ends");
+    assert!(within(15, false), "the server is still there");
+}
