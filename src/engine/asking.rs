@@ -3,11 +3,12 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use futures::StreamExt;
-use futures::future::try_join_all;
+use futures::future::{BoxFuture, try_join_all};
 use futures::stream::FuturesOrdered;
+use futures::{FutureExt, StreamExt};
 
 use super::calls::NoReply;
+use super::halt::{Halt, Reason};
 use super::worker::{Broken, Shop, Worker};
 use crate::model::chat::{Reply, Request};
 use crate::record::Record;
@@ -38,9 +39,26 @@ struct Tokens {
 /// # Errors
 /// As in [`Worker`].
 pub async fn ask(worker: &mut Worker, ask: Arc<dyn Ask>) -> Result<(), Broken> {
+    let enough = Halt::default();
+    let mut under_way = FuturesOrdered::new();
+    let result = feed(worker, &ask, &enough, &mut under_way).await;
+    // However it ended: calls under way are paid for, and awaited until they are stored.
+    enough.raise(Reason::Interrupted);
+    while under_way.next().await.is_some() {}
+    result
+}
+
+/// Records under way.
+type UnderWay = FuturesOrdered<BoxFuture<'static, (Record, Asked)>>;
+
+async fn feed(
+    worker: &mut Worker,
+    ask: &Arc<dyn Ask>,
+    enough: &Halt,
+    under_way: &mut UnderWay,
+) -> Result<(), Broken> {
     let most = SLACK + widest(worker);
     let mut waiting: VecDeque<Record> = VecDeque::new();
-    let mut under_way = FuturesOrdered::new();
     let mut open = true;
     let mut out = Vec::new();
     loop {
@@ -52,8 +70,9 @@ pub async fn ask(worker: &mut Worker, ask: Arc<dyn Ask>) -> Result<(), Broken> {
             if worker.shop.dry {
                 worker.keys.insert(record.key.to_string());
             }
+            let (shop, ask, enough) = (worker.shop.clone(), ask.clone(), enough.clone());
             // Not tasks of their own: they queue for the model in the records' order.
-            under_way.push_back(one(worker.shop.clone(), worker.at, ask.clone(), record));
+            under_way.push_back(one(shop, worker.at, ask, enough, record).boxed());
         }
         let wants = open && !halted && waiting.is_empty() && under_way.len() < most;
         if !wants && under_way.is_empty() {
@@ -62,10 +81,10 @@ pub async fn ask(worker: &mut Worker, ask: Arc<dyn Ask>) -> Result<(), Broken> {
         tokio::select! {
             biased;
             Some((record, asked)) = under_way.next(), if !under_way.is_empty() => {
-                settle(worker, &*ask, record, asked, &mut out)?;
+                settle(worker, &**ask, record, asked, &mut out)?;
                 worker.emit(&mut out).await?;
                 worker.outlet.flush().await;
-                if worker.deserted() && worker.artifact.is_none() {
+                if worker.deserted() {
                     worker.cut = true;
                     return Ok(());
                 }
@@ -91,7 +110,13 @@ fn widest(worker: &Worker) -> usize {
         .unwrap_or(1)
 }
 
-async fn one(shop: Shop, at: usize, ask: Arc<dyn Ask>, record: Record) -> (Record, Asked) {
+async fn one(
+    shop: Shop,
+    at: usize,
+    ask: Arc<dyn Ask>,
+    enough: Halt,
+    record: Record,
+) -> (Record, Asked) {
     let requests = match ask.requests(&record) {
         Ok(requests) => requests,
         Err(fault) => return (record, Asked::Lost(fault)),
@@ -100,7 +125,7 @@ async fn one(shop: Shop, at: usize, ask: Arc<dyn Ask>, record: Record) -> (Recor
     let replies = try_join_all(
         requests
             .iter()
-            .map(|request| shop.calls.reply(request, row)),
+            .map(|request| shop.calls.reply(request, row, &enough)),
     );
     let asked = match replies.await {
         Ok(replies) => Asked::Replies(replies),

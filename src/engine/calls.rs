@@ -85,11 +85,16 @@ impl Calls {
         }
     }
 
-    /// The reply to a request, counted on `row`.
+    /// The reply to a request, counted on `row`. After `enough` no call is begun.
     ///
     /// # Errors
     /// Why there is none.
-    pub async fn reply(&self, request: &Request, row: &Row) -> Result<Reply, NoReply> {
+    pub async fn reply(
+        &self,
+        request: &Request,
+        row: &Row,
+        enough: &Halt,
+    ) -> Result<Reply, NoReply> {
         row.calls.add(1);
         let key = call_key(request);
         if let Some(reply) = self.store.get_call::<Reply>(key) {
@@ -104,7 +109,7 @@ impl Calls {
         let result = flight
             .get_or_init(|| async {
                 mine = true;
-                self.ask(key, request, row).await
+                self.ask(key, request, row, enough).await
             })
             .await
             .clone();
@@ -125,7 +130,13 @@ impl Calls {
         self.flights().entry(key).or_default().clone()
     }
 
-    async fn ask(&self, key: Hash, request: &Request, row: &Row) -> Result<Reply, NoReply> {
+    async fn ask(
+        &self,
+        key: Hash,
+        request: &Request,
+        row: &Row,
+        enough: &Halt,
+    ) -> Result<Reply, NoReply> {
         let name = &request.model.name;
         let Some(lane) = self.lanes.get(name) else {
             let fault = Diagnostic::error(format!("no model `{name}`"));
@@ -135,6 +146,7 @@ impl Calls {
         let slot = tokio::select! {
             biased;
             () = self.halt.raised() => return Err(NoReply::Stopped),
+            () = enough.raised() => return Err(NoReply::Stopped),
             slot = lane.slots.acquire() => slot,
         };
         // Another run on the same cache or an equal request may have answered meanwhile.
@@ -142,6 +154,7 @@ impl Calls {
         let client = tokio::select! {
             biased;
             () = self.halt.raised() => return Err(NoReply::Stopped),
+            () = enough.raised() => return Err(NoReply::Stopped),
             client = lane.client(&self.events) => client.map_err(NoReply::NoModel)?,
         };
         let reply = client

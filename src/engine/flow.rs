@@ -88,7 +88,7 @@ async fn pump(
             }
             Err(fault) => worker.fault("", fault)?,
         }
-        if worker.deserted() && worker.artifact.is_none() {
+        if worker.deserted() {
             worker.cut = true;
             break;
         }

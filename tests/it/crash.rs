@@ -112,6 +112,27 @@ fn an_interrupted_run_drains_and_goes_on() {
 }
 
 #[test]
+fn what_was_asked_is_kept_even_if_nobody_wants_it_any_more() {
+    let server = Server::bad("--fault slow --after 0.05");
+    let project = project();
+    project.write(
+        "p.yaml",
+        PIPELINE
+            .replace("all.jsonl: {from: second}", "all.jsonl: {from: three}")
+            .replace("outputs:", "  three: {from: second, take: 3}\noutputs:"),
+    );
+    project.ok(&run(&server));
+    let asked = server.count("/stats", "requests");
+    assert!(
+        asked < 40,
+        "`take` did not stop its upstream: {asked} calls"
+    );
+    let stats: serde_json::Value =
+        serde_json::from_str(&project.ok("cache stats --json").stdout).expect("JSON");
+    assert_eq!(stats["calls"]["count"], asked);
+}
+
+#[test]
 fn the_schedule_does_not_show_in_the_bytes() {
     let expected = undisturbed();
     let server = Server::bad("");
