@@ -16,11 +16,11 @@ const LONGEST: usize = 40;
 
 const STYLE: &str = "\
 text{font:13px sans-serif;text-anchor:middle;fill:#222}.verb,.name{font-size:11px;fill:#666}\
-.name{stroke:#fff;stroke-width:4px;paint-order:stroke}rect{fill:#f6f6f4;stroke:#999}\
+.name{text-anchor:start}rect{fill:#f6f6f4;stroke:#999}\
 .asks rect{fill:#e3eefb;stroke:#4a7ab5}.output rect{fill:#e6f4e3;stroke:#5a9a4c}\
 path{fill:none;stroke:#999}.with{stroke-dasharray:4 3}.tip{fill:#999;stroke:none}\
 @media(prefers-color-scheme:dark){svg{background:#1b1b1b}text{fill:#eee}.verb,.name{fill:#aaa}\
-.name{stroke:#1b1b1b}rect{fill:#2b2b2b;stroke:#777}.asks rect{fill:#1f3450}\
+rect{fill:#2b2b2b;stroke:#777}.asks rect{fill:#1f3450}\
 .output rect{fill:#21391d}}";
 
 /// Draws it.
@@ -73,11 +73,11 @@ pub fn svg(drawing: &Drawing) -> String {
             y + 35.0,
         );
     }
-    // Last, so that no box or edge hides them: names of inputs, halfway up their last bend.
+    // Last, so that no box or edge hides them: names of inputs, where the last bend begins,
+    // because edges to one stage come close together at its end.
     for ((_, _, name), points) in edges.iter().zip(&drawn.edges) {
-        if let (Some(name), [.., (x, y), (u, v)]) = (name, points.as_slice()) {
-            let (x, y) = (f64::midpoint(*x, *u), f64::midpoint(*y, *v) + 4.0);
-            let name = safe(&short(name));
+        if let (Some(name), [.., (x, y), _]) = (name, points.as_slice()) {
+            let (x, y, name) = (x + 5.0, y + 13.0, safe(&short(name)));
             let _ = writeln!(
                 text,
                 "<text class=\"name\" x=\"{x:.0}\" y=\"{y:.0}\">{name}</text>"
