@@ -73,9 +73,11 @@ pub fn svg(drawing: &Drawing) -> String {
             y + 35.0,
         );
     }
-    // Last, so that no box or edge hides them: names of inputs, where the last bend begins,
-    // because edges to one stage come close together at its end.
-    for ((_, _, name), points) in edges.iter().zip(&drawn.edges) {
+    // Last, so that no box or edge hides them: names of inputs that are not just the stage's,
+    // where the last bend begins, because edges to one stage come close together at its end.
+    for ((from, _, name), points) in edges.iter().zip(&drawn.edges) {
+        let own = stages.get(*from).map(|stage| stage.name.as_str());
+        let name = name.filter(|name| Some(*name) != own);
         if let (Some(name), [.., (x, y), _]) = (name, points.as_slice()) {
             let (x, y, name) = (x + 5.0, y + 13.0, safe(&short(name)));
             let _ = writeln!(
@@ -193,8 +195,11 @@ mod tests {
 
     #[test]
     fn named_inputs_are_dashed_and_named() {
-        let text = svg(&drawing());
+        let mut drawing = drawing();
+        let text = svg(&drawing);
         assert_eq!(text.matches("<path class=\"with\"").count(), 1);
         assert_eq!(text.matches("<text class=\"name\"").count(), 1);
+        drawing.stages[1].with[0].0 = drawing.stages[0].name.clone();
+        assert_eq!(svg(&drawing).matches("<text class=\"name\"").count(), 0);
     }
 }

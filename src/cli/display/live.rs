@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 
-use super::View;
 use super::failures::Failures;
 use super::tell::{calls, counts};
+use super::{View, err, whole};
 use crate::engine::board::{Board, Event, Row, State};
 use crate::report::paint::Paint;
 use crate::report::words::{thousands, time};
@@ -26,6 +26,11 @@ pub struct Live {
     failures: Failures,
     paint: Paint,
     width: usize,
+}
+
+/// False on a terminal that cannot move its cursor (`TERM=dumb`): nothing at all would show.
+pub fn can_draw() -> bool {
+    !MultiProgress::new().is_hidden()
 }
 
 /// How fast a stage goes: when, records settled and calls asked, over the last seconds.
@@ -117,8 +122,9 @@ impl View for Live {
     }
 
     fn print(&self, lines: &[String]) {
-        for line in lines {
-            let _ = self.all.println(line);
+        // Not `println`, which leaves out the end of the last line when no row is left.
+        if !lines.is_empty() {
+            self.all.suspend(|| err(&whole(lines)));
         }
     }
 }

@@ -42,7 +42,7 @@ impl Form {
             Form::Json
         } else if quiet {
             Form::Quiet
-        } else if io::stderr().is_terminal() {
+        } else if io::stderr().is_terminal() && live::can_draw() {
             Form::Live
         } else {
             Form::Plain
