@@ -221,9 +221,11 @@ impl Diagnostic {
         }
         for file in files {
             let text: &str = sources.text(file);
+            // Never inside a character, wherever a span came from.
+            let whole = |at: u32| text.floor_char_boundary((at as usize).min(text.len()));
             let place = |span: &Span| {
-                let end = (span.end as usize).min(text.len());
-                (span.start as usize).min(end)..end
+                let end = whole(span.end);
+                whole(span.start).min(end)..end
             };
             let mut snippet =
                 Snippet::source(text).path(sources.path(file).to_string_lossy().into_owned());

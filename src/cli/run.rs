@@ -8,7 +8,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
 
 use super::display::{Form, show};
-use super::session::{Common, bad, color};
+use super::session::{BAD_INPUT, Common, bad, color};
 use super::show::stage;
 use super::summary::Summary;
 use super::{err, out};
@@ -227,7 +227,9 @@ fn conclude(pipe: &Pipe, outcome: &Outcome, board: &crate::engine::board::Board)
         Some(Reason::Failure) => err("stopped at the first failure, as `on_error: stop` says\n"),
         None => {}
     }
-    if outcome.is_good(pipe, board) {
+    if outcome.bad_input {
+        ExitCode::from(BAD_INPUT)
+    } else if outcome.is_good(pipe, board) {
         ExitCode::SUCCESS
     } else {
         ExitCode::from(FAILED)

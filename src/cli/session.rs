@@ -63,7 +63,7 @@ impl Common {
     /// The exit code.
     pub fn pipe(&self) -> Result<Pipe, ExitCode> {
         let loaded = load(&self.file, &self.overrides(), &shapes());
-        let Some(pipeline) = loaded.pipeline.filter(|_| loaded.faults.is_empty()) else {
+        let Some(pipeline) = loaded.pipeline else {
             return Err(bad(&loaded.faults, &loaded.sources));
         };
         let folders = Folders {
@@ -74,7 +74,8 @@ impl Common {
             temp: self.temp(),
             prompts: self.prompts.clone(),
         };
-        understand(pipeline, folders).map_err(|(faults, sources)| bad(&faults, &sources))
+        understand(pipeline, folders, loaded.faults)
+            .map_err(|(faults, sources)| bad(&faults, &sources))
     }
 
     /// Temporary files lie in the cache: on the same disk, with the same rights.

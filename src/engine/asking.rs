@@ -52,12 +52,8 @@ pub async fn ask(worker: &mut Worker, ask: Arc<dyn Ask>) -> Result<(), Broken> {
             if worker.shop.dry {
                 worker.keys.insert(record.key.to_string());
             }
-            under_way.push_back(tokio::spawn(one(
-                worker.shop.clone(),
-                worker.at,
-                ask.clone(),
-                record,
-            )));
+            // Not tasks of their own: they queue for the model in the records' order.
+            under_way.push_back(one(worker.shop.clone(), worker.at, ask.clone(), record));
         }
         let wants = open && !halted && waiting.is_empty() && under_way.len() < most;
         if !wants && under_way.is_empty() {
@@ -65,10 +61,7 @@ pub async fn ask(worker: &mut Worker, ask: Arc<dyn Ask>) -> Result<(), Broken> {
         }
         tokio::select! {
             biased;
-            Some(done) = under_way.next(), if !under_way.is_empty() => {
-                let Ok((record, asked)) = done else {
-                    return Err(Broken::Elsewhere);
-                };
+            Some((record, asked)) = under_way.next(), if !under_way.is_empty() => {
                 settle(worker, &*ask, record, asked, &mut out)?;
                 worker.emit(&mut out).await?;
                 worker.outlet.flush().await;

@@ -20,7 +20,10 @@ const AHEAD: usize = 2;
 /// As in [`Worker`].
 pub async fn source(worker: &mut Worker, mut source: Box<dyn Source>) -> Result<(), Broken> {
     let make = move |out: &mut Vec<Record>| source.next(out);
-    pump(worker, make).await
+    pump(worker, make).await.map_err(|broken| match broken {
+        Broken::Fault(fault) => Broken::Input(fault),
+        broken => broken,
+    })
 }
 
 /// Reads the records of an artifact.

@@ -13,7 +13,7 @@ use super::run::Outcome;
 use super::survey::{Survey, out_file};
 use crate::hash::Hash;
 use crate::plan::graph::Output;
-use crate::plan::manifest::Manifest;
+use crate::plan::manifest::{Manifest, ParamChange, Then};
 use crate::store::{Store, StoreError};
 
 /// What is kept of a run.
@@ -21,6 +21,8 @@ use crate::store::{Store, StoreError};
 pub struct RunRecord {
     /// The pipeline's file, made absolute.
     pub pipeline: PathBuf,
+    /// The values of its params.
+    pub params: BTreeMap<String, serde_json::Value>,
     /// Every stage as it last finished, in this or an earlier run.
     pub stages: BTreeMap<String, StageRecord>,
 }
@@ -83,6 +85,7 @@ pub fn remember(
     }
     let run = RunRecord {
         pipeline: absolute(&pipe.pipeline.file),
+        params: params(pipe).collect(),
         stages,
     };
     store.put_run(id, &run)
@@ -109,6 +112,14 @@ fn finished(survey: &Survey, outcome: &Outcome, at: usize) -> bool {
     }
 }
 
+fn params(pipe: &Pipe) -> impl Iterator<Item = (String, serde_json::Value)> {
+    let params = pipe.pipeline.params.iter();
+    params.map(|p| {
+        let value = serde_json::to_value(&p.value).unwrap_or_default();
+        (p.name.clone(), value)
+    })
+}
+
 /// The texts of all prompts as they are now.
 fn prompts(pipe: &Pipe) -> impl Iterator<Item = (Hash, String)> {
     (0..pipe.stages.len()).flat_map(|at| {
@@ -132,6 +143,12 @@ pub fn reasons(
     let mut all: Vec<Vec<String>> = vec![Vec::new(); survey.nodes.len()];
     let texts: BTreeMap<Hash, String> = prompts(pipe).collect();
     let text = |hash: Hash| texts.get(&hash).cloned().or_else(|| store.get_blob(hash));
+    let changed_params: Vec<ParamChange> = params(pipe)
+        .filter_map(|(name, now)| {
+            let was = last?.params.get(&name)?.clone();
+            (was != now).then_some(ParamChange { name, was, now })
+        })
+        .collect();
     // A stage whose own recipe changed passes that on as "input `x` changed".
     for &at in &pipe.order {
         let node = &survey.nodes[at];
@@ -147,7 +164,13 @@ pub fn reasons(
             });
             continue;
         };
-        let mut why = node.manifest.changes(&old.manifest, &text);
+        let mut why = node.manifest.changes(
+            &old.manifest,
+            &Then {
+                text: &text,
+                params: &changed_params,
+            },
+        );
         let changed = |i: usize| {
             let name = &survey.nodes[i].name;
             let before = last.and_then(|run| run.stages.get(name));

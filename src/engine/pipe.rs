@@ -11,6 +11,7 @@ use crate::diag::{Diagnostic, Sources};
 use crate::jinja::expr::Shared;
 use crate::model::spec::ModelSpec;
 use crate::plan::graph;
+use crate::spec::node::{Node, NodeValue};
 use crate::spec::pipeline::{Pipeline, StageSpec};
 use crate::stages::contract::{Build, Check, FieldSet};
 use crate::stages::registry::AnyVerb;
@@ -70,15 +71,18 @@ impl Stage {
     }
 }
 
-/// Understands and checks a pipeline; all faults at once.
+/// Understands and checks a pipeline; all faults at once. `known` are the faults found while
+/// it was read: with some, the rest is checked all the same.
 ///
 /// # Errors
-/// The faults, with the sources (prompts included) that they point into.
+/// All faults, with the sources (prompts included) that they point into.
 pub fn understand(
     pipeline: Pipeline,
     folders: Folders,
+    known: Vec<Diagnostic>,
 ) -> Result<Pipe, (Vec<Diagnostic>, Sources)> {
-    let mut faults = Vec::new();
+    let sound = known.is_empty();
+    let mut faults = known;
     let mut sources = pipeline.sources.clone();
     let params = Value::from_pairs(
         pipeline
@@ -92,10 +96,16 @@ pub fn understand(
             Ok(model) => {
                 models.insert(entry.name.value.clone(), Arc::new(model));
             }
-            Err(found) => faults.extend(found),
+            // Faults of shape are among the known ones.
+            Err(found) if sound => faults.extend(found),
+            Err(_) => {}
         }
     }
-    let stages = decode(&pipeline, &mut faults);
+    let mut found = Vec::new();
+    let stages = decode(&pipeline, &mut found);
+    if sound {
+        faults.append(&mut found);
+    }
     let mut pipe = Pipe {
         order: Vec::new(),
         pipeline,
@@ -104,18 +114,18 @@ pub fn understand(
         params,
         folders,
     };
-    if faults.is_empty() {
-        match graph::order(&links(&pipe.stages)) {
-            Ok(order) => pipe.order = order,
-            Err(_) => faults.push(Diagnostic::error("the stages form a cycle")),
-        }
-        check(&mut pipe, &mut sources, &mut faults);
+    match graph::order(&links(&pipe.stages)) {
+        Ok(order) => pipe.order = order,
+        Err(_) if sound => faults.push(Diagnostic::error("the stages form a cycle")),
+        Err(_) => {}
     }
+    check(&mut pipe, &mut sources, &mut faults);
     // Warnings would not stop a run; there are none yet.
     if faults.is_empty() {
         pipe.pipeline.sources = sources;
         Ok(pipe)
     } else {
+        faults.sort_by_key(|fault| fault.primary.as_ref().map(|(span, _)| *span));
         Err((faults, sources))
     }
 }
@@ -127,8 +137,8 @@ fn links(stages: &[Stage]) -> Vec<Vec<usize>> {
         .collect()
 }
 
+/// Decodes the verbs; stages whose settings do not fit are left out.
 fn decode(pipeline: &Pipeline, faults: &mut Vec<Diagnostic>) -> Vec<Stage> {
-    let at = |name: &str| pipeline.stages.iter().position(|s| s.name.value == name);
     let mut stages = Vec::new();
     for spec in &pipeline.stages {
         let Some(def) = verb(&spec.verb) else {
@@ -141,18 +151,23 @@ fn decode(pipeline: &Pipeline, faults: &mut Vec<Diagnostic>) -> Vec<Stage> {
         };
         match (def.decode)(&spec.config) {
             Ok(verb) => stages.push(Stage {
-                inputs: spec.from.iter().filter_map(|name| at(name)).collect(),
-                with: spec
-                    .with
-                    .iter()
-                    .filter_map(|(name, stage)| Some((name.clone(), at(stage)?)))
-                    .collect(),
+                inputs: Vec::new(),
+                with: Vec::new(),
                 sensitive: false,
                 verb,
                 spec: spec.clone(),
             }),
             Err(fault) => faults.push(fault),
         }
+    }
+    let names: Vec<String> = stages.iter().map(|s| s.spec.name.value.clone()).collect();
+    let at = |name: &str| names.iter().position(|known| known == name);
+    for stage in &mut stages {
+        stage.inputs = stage.spec.from.iter().filter_map(|name| at(name)).collect();
+        let with = stage.spec.with.iter();
+        stage.with = with
+            .filter_map(|(name, stage)| Some((name.clone(), at(stage)?)))
+            .collect();
     }
     stages
 }
@@ -164,18 +179,33 @@ fn check(pipe: &mut Pipe, sources: &mut Sources, faults: &mut Vec<Diagnostic>) {
         .iter()
         .map(|p| p.name.clone())
         .collect();
-    let models: Vec<String> = pipe.models.keys().cloned().collect();
+    let models = pipe.pipeline.models.iter();
+    let models: Vec<String> = models.map(|model| model.name.value.clone()).collect();
     let mut fields: Vec<FieldSet> = vec![FieldSet::unknown(); pipe.stages.len()];
     for at in pipe.order.clone() {
         let stage = &pipe.stages[at];
         let (least, most) = stage.verb.inputs();
-        let given = stage.inputs.len();
+        let given = stage.spec.from.len();
         if given < least || given > most {
             faults.push(wrong_inputs(stage, least, most));
             continue;
         }
-        let inputs: Vec<FieldSet> = stage.inputs.iter().map(|i| fields[*i].clone()).collect();
-        let with: Vec<String> = stage.with.iter().map(|(name, _)| name.clone()).collect();
+        if !faults.is_empty() && unfilled(&stage.spec.config) {
+            // A param has a fault of its own: what would stand here is not known.
+            continue;
+        }
+        let inputs: Vec<FieldSet> = if stage.inputs.len() == given {
+            stage.inputs.iter().map(|i| fields[*i].clone()).collect()
+        } else {
+            // Some input has a fault of its own.
+            vec![FieldSet::unknown(); given]
+        };
+        let with: Vec<String> = stage
+            .spec
+            .with
+            .iter()
+            .map(|(name, _)| name.clone())
+            .collect();
         fields[at] = stage.verb.check(&mut Check {
             inputs: &inputs,
             build: pipe.build(at, Vec::new()),
@@ -191,9 +221,19 @@ fn check(pipe: &mut Pipe, sources: &mut Sources, faults: &mut Vec<Diagnostic>) {
     }
 }
 
+/// True when a whole setting waits for the value of a param.
+fn unfilled(node: &Node) -> bool {
+    match &node.value {
+        NodeValue::Str(text) => text.starts_with("{{") && text.contains("params"),
+        NodeValue::Seq(items) => items.iter().any(unfilled),
+        NodeValue::Map(entries) => entries.iter().any(|(_, node)| unfilled(node)),
+        _ => false,
+    }
+}
+
 fn wrong_inputs(stage: &Stage, least: usize, most: usize) -> Diagnostic {
     let verb = stage.verb.name();
-    let given = stage.inputs.len();
+    let given = stage.spec.from.len();
     let text = match (least, most) {
         (0, 0) => format!("`{verb}` reads no other stage"),
         (a, b) if a == b && a == 1 => format!("`{verb}` reads one stage, not {given}"),

@@ -28,6 +28,8 @@ pub struct Outcome {
     pub failures: Vec<Failure>,
     /// Faults that broke stages.
     pub faults: Vec<Diagnostic>,
+    /// One of the faults is in an input file.
+    pub bad_input: bool,
     /// Why it stopped early, if it did.
     pub stopped: Option<Reason>,
 }
@@ -94,6 +96,7 @@ pub async fn run(shop: &Shop, survey: &Survey) -> Outcome {
         })
         .collect();
     let mut faults = Vec::new();
+    let mut bad_input = false;
     let mut tasks = JoinSet::new();
     for (worker, with) in wire(shop, survey) {
         let job = Job {
@@ -113,8 +116,13 @@ pub async fn run(shop: &Shop, survey: &Survey) -> Outcome {
                 stages[at].state = State::Broken;
                 shop.board.stages[at].set_state(State::Broken);
                 let _ = shop.events.send(Event::State(at, State::Broken));
-                if let Broken::Fault(fault) = broken {
-                    faults.push(*fault);
+                match broken {
+                    Broken::Fault(fault) => faults.push(*fault),
+                    Broken::Input(fault) => {
+                        bad_input = true;
+                        faults.push(*fault);
+                    }
+                    Broken::Elsewhere => {}
                 }
             }
             Err(_) => faults.push(Diagnostic::error(
@@ -127,6 +135,7 @@ pub async fn run(shop: &Shop, survey: &Survey) -> Outcome {
         stages,
         failures: shop.failures.take(),
         faults,
+        bad_input,
         stopped: shop.halt.reason(),
     }
 }

@@ -42,6 +42,8 @@ pub struct Shop {
 pub enum Broken {
     /// Its own fault.
     Fault(Box<Diagnostic>),
+    /// A fault of the file that it reads.
+    Input(Box<Diagnostic>),
     /// A stage before it broke, or the run stops.
     Elsewhere,
 }

@@ -130,6 +130,8 @@ pub fn is_global(name: &str) -> bool {
 /// debug forms would print variables, which here are patient text.
 pub fn describe(error: &minijinja::Error) -> String {
     match error.detail() {
+        // Says which argument by quoting the text that is formatted.
+        Some(_) if error.kind() == ErrorKind::MissingArgument => error.kind().to_string(),
         Some(detail) => format!("{}: {detail}", error.kind()),
         None => error.kind().to_string(),
     }
@@ -193,5 +195,60 @@ impl Object for Scope {
 
     fn enumerate(self: &Arc<Self>) -> Enumerator {
         Enumerator::Values(self.names().into_iter().map(Value::from).collect())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::LazyLock;
+
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::record::Fields;
+
+    static ENV: LazyLock<Environment<'static>> = LazyLock::new(crate::jinja::environment);
+
+    fn eval(source: &str) -> Result<Value, String> {
+        let fields = [("text", "SECRET 7"), ("id", "a")];
+        let fields = fields.map(|(name, value)| (Arc::from(name), Value::from(value)));
+        let scope = Scope {
+            fields: Fields::from_iter(fields),
+            shared: Arc::default(),
+        };
+        Expr(source.to_owned()).compile(&ENV)?.eval(&scope)
+    }
+
+    #[test]
+    fn misspelt_fields_are_named() {
+        assert_eq!(
+            eval("txt | upper").unwrap_err(),
+            "no field `txt` in `txt | upper`; did you mean `text`?"
+        );
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(400))]
+
+        #[test]
+        fn no_text_panics(source in "\\PC{0,60}") {
+            let _ = eval(&source);
+        }
+
+        #[test]
+        fn no_expression_tells_values(
+            parts in prop::collection::vec(
+                prop::sample::select(vec![
+                    "text", "id", "text[0]", "text.x", "1", "'s'", " + ", " - ", " in ", " | ",
+                    "upper", "int", "list", "first", "regex_find('[')", "from_json", "join", "(",
+                    ")", "[", "]", " and ", " ~ ", "text.format()", "sort", "qa_pairs", "bullets",
+                ]),
+                1..8,
+            )
+        ) {
+            if let Err(why) = eval(&parts.concat()) {
+                prop_assert!(!why.contains("SECRET"), "{}", why);
+            }
+        }
     }
 }

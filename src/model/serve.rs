@@ -113,6 +113,10 @@ impl Server {
         let argv: Vec<String> = spec.command.iter().map(fill).collect();
         let env = place.env(spec, Some(port), setup.as_deref());
         let log = place.logs.join(format!("serve-{}.log", file_name(name)));
+        say(format!(
+            "starting the server of model `{name}`; its log is `{}`",
+            log.display()
+        ));
         let running = Leashed::start(place, &argv, &env, &log).map_err(|why| {
             Diagnostic::error(format!("cannot start the server of model `{name}`: {why}"))
         })?;
@@ -120,7 +124,7 @@ impl Server {
             url: model.url_on(port),
             running,
         };
-        match server.ready(name, spec, say).await {
+        match server.ready(name, spec).await {
             Ok(()) => Ok(Some(server)),
             Err(fault) => {
                 server.stop().await;
@@ -134,12 +138,7 @@ impl Server {
         self.running.stop().await;
     }
 
-    async fn ready(
-        &mut self,
-        name: &str,
-        spec: &ServeSpec,
-        say: Say<'_>,
-    ) -> Result<(), Diagnostic> {
+    async fn ready(&mut self, name: &str, spec: &ServeSpec) -> Result<(), Diagnostic> {
         let (health, http) = Url::parse(&self.url)
             .and_then(|url| url.join(&spec.health))
             .ok()
@@ -150,7 +149,6 @@ impl Server {
         loop {
             let answer = http.get(health.clone()).timeout(HEALTH_WITHIN).send().await;
             let status = answer.ok().map(|answer| answer.status());
-            self.running.tell(say);
             // Looked at after the answer: it might have come from somebody else.
             match self.running.ended() {
                 Ok(None) => {}

@@ -86,11 +86,10 @@ async fn a_server_is_started_awaited_and_stopped() {
     .with_url(&format!("http://127.0.0.1:{}/v1", health(bench.file("up")).await));
     let server = bench.start(&model).await.unwrap().unwrap();
     let port = std::fs::read_to_string(bench.file("port")).unwrap();
-    assert_eq!(
-        *bench.said.lock().unwrap(),
-        [format!("loading at {}", port.trim())]
-    );
-    assert!(bench.file("logs/serve-my_model.log").is_file());
+    let log = std::fs::read_to_string(bench.file("logs/serve-my_model.log")).unwrap();
+    assert_eq!(log, format!("loading at {}\n", port.trim()));
+    let said = bench.said.lock().unwrap().join("\n");
+    assert!(said.starts_with("starting the server of model `my/model`; its log is "));
     let pid = std::fs::read_to_string(bench.file("pid")).unwrap();
     let pid = rustix::process::Pid::from_raw(pid.trim().parse().unwrap()).unwrap();
     assert!(rustix::process::test_kill_process(pid).is_ok());

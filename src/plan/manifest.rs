@@ -69,6 +69,25 @@ struct StageKey<'a> {
     inputs: &'a [Hash],
 }
 
+/// What is known of the time of an old manifest.
+pub struct Then<'a> {
+    /// An earlier or present prompt text by its hash.
+    pub text: &'a dyn Fn(Hash) -> Option<String>,
+    /// Params that have another value now.
+    pub params: &'a [ParamChange],
+}
+
+/// A param that has another value than before.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ParamChange {
+    /// Its name.
+    pub name: String,
+    /// Its value before.
+    pub was: serde_json::Value,
+    /// Its value now.
+    pub now: serde_json::Value,
+}
+
 impl Manifest {
     /// The key of a stage with this manifest over inputs with these identities.
     ///
@@ -88,14 +107,13 @@ impl Manifest {
         Hash::of("clue stage v1", &StageKey { manifest, inputs })
     }
 
-    /// What changed since `old`, in the user's words. `text` gives an earlier or present
-    /// prompt text by its hash.
-    pub fn changes(&self, old: &Manifest, text: &dyn Fn(Hash) -> Option<String>) -> Vec<String> {
+    /// What changed since `old`, in the user's words.
+    pub fn changes(&self, old: &Manifest, then: &Then<'_>) -> Vec<String> {
         let mut changes = Vec::new();
         for item in &self.items {
             match (item, old.items.iter().find(|other| item.names_same(other))) {
                 (_, Some(other)) if other == item => {}
-                (item, Some(other)) => item.change(other, text, &mut changes),
+                (item, Some(other)) => item.change(other, then, &mut changes),
                 (item, None) => changes.push(format!("{} is new", item.title())),
             }
         }
@@ -133,7 +151,7 @@ impl Item {
         }
     }
 
-    fn change(&self, old: &Item, text: &dyn Fn(Hash) -> Option<String>, changes: &mut Vec<String>) {
+    fn change(&self, old: &Item, then: &Then<'_>, changes: &mut Vec<String>) {
         match (self, old) {
             (
                 Item::Verb { name, version },
@@ -149,14 +167,14 @@ impl Item {
                 });
             }
             (Item::Settings { value }, Item::Settings { value: was }) => {
-                json_changes("", was, value, changes)
+                json_changes("", was, value, then, changes);
             }
             (Item::Param { name, value }, Item::Param { value: was, .. }) => {
                 changes.push(format!("param {name} {} → {}", brief(was), brief(value)));
             }
             (Item::Prompt { path, hash }, Item::Prompt { hash: was, .. }) => {
-                let line = text(*was)
-                    .zip(text(*hash))
+                let line = (then.text)(*was)
+                    .zip((then.text)(*hash))
                     .map(|(was, now)| first_difference(&was, &now));
                 changes.push(match line {
                     Some(line) => format!("{path} line {line} changed"),
@@ -164,7 +182,7 @@ impl Item {
                 });
             }
             (Item::Model { name, value }, Item::Model { value: was, .. }) => {
-                json_changes(&format!("model {name}: "), was, value, changes);
+                json_changes(&format!("model {name}: "), was, value, then, changes);
             }
             _ => changes.push(format!("{} changed", self.title())),
         }
@@ -185,8 +203,17 @@ fn json_changes(
     prefix: &str,
     was: &serde_json::Value,
     now: &serde_json::Value,
+    then: &Then<'_>,
     changes: &mut Vec<String>,
 ) {
+    // A setting that changed exactly as a param did was filled in from it.
+    if let Some(param) = then.params.iter().find(|p| p.was == *was && p.now == *now) {
+        let text = format!("param {} {} → {}", param.name, brief(was), brief(now));
+        if !changes.contains(&text) {
+            changes.push(text);
+        }
+        return;
+    }
     let (serde_json::Value::Object(a), serde_json::Value::Object(b)) = (was, now) else {
         changes.push(format!("{prefix}{} → {}", brief(was), brief(now)));
         return;
@@ -196,7 +223,9 @@ fn json_changes(
     keys.dedup();
     for key in keys {
         match (a.get(key), b.get(key)) {
-            (Some(x), Some(y)) if x != y => json_changes(&format!("{prefix}{key} "), x, y, changes),
+            (Some(x), Some(y)) if x != y => {
+                json_changes(&format!("{prefix}{key} "), x, y, then, changes);
+            }
             (Some(x), None) => changes.push(format!("{prefix}{key} {} removed", brief(x))),
             (None, Some(y)) => changes.push(format!("{prefix}{key} {} added", brief(y))),
             _ => {}
@@ -240,7 +269,13 @@ mod tests {
                 .find(|t| Hash::of_bytes(t) == hash)
                 .map(|t| String::from_utf8_lossy(t).into_owned())
         };
-        let changes = manifest(10, b"a\nc\n").changes(&manifest(4000, b"a\nb\n"), &texts);
+        let changes = manifest(10, b"a\nc\n").changes(
+            &manifest(4000, b"a\nb\n"),
+            &Then {
+                text: &texts,
+                params: &[],
+            },
+        );
         assert_eq!(
             changes,
             [

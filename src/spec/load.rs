@@ -31,7 +31,7 @@ const MAX_FILES: usize = 256;
 /// What came of loading.
 #[derive(Debug)]
 pub struct Loaded {
-    /// The pipeline, if there is no fault.
+    /// The pipeline, as far as it could be read; all of it if there is no fault.
     pub pipeline: Option<Pipeline>,
     /// Every file that was read, for the places of faults.
     pub sources: Sources,
@@ -66,7 +66,7 @@ pub fn load(path: &Path, overrides: &Overrides, shapes: &Shapes) -> Loaded {
         .and_then(|_| build(path, &parts, overrides, shapes, &mut sources, &mut faults));
     faults.sort_by_key(|fault| fault.primary.as_ref().map(|(span, _)| *span));
     Loaded {
-        pipeline: pipeline.filter(|_| faults.is_empty()),
+        pipeline,
         sources,
         faults,
     }

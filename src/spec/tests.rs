@@ -85,7 +85,6 @@ fn set(pairs: &[(&str, &str)]) -> Overrides {
 fn faults(yaml: &str) -> String {
     let folder = Folder::new(&[("p.yaml", yaml.as_bytes())]);
     let loaded = folder.load(&Overrides::default());
-    assert!(loaded.pipeline.is_none() || loaded.faults.is_empty());
     folder.text(&loaded)
 }
 
@@ -357,7 +356,7 @@ fn wholly_filled_values_keep_their_type() {
 fn survives(bytes: &[u8]) -> Result<(), TestCaseError> {
     let folder = Folder::new(&[("p.yaml", bytes)]);
     let loaded = folder.load(&Overrides::default());
-    prop_assert_eq!(loaded.pipeline.is_some(), loaded.faults.is_empty());
+    prop_assert!(loaded.pipeline.is_some() || !loaded.faults.is_empty());
     for fault in &loaded.faults {
         for (span, _) in fault.primary.iter().chain(&fault.related) {
             let text = loaded.sources.text(span.file);

@@ -249,6 +249,10 @@ pub struct Build<'a> {
 impl Build<'_> {
     /// A path of the pipeline file, made absolute or relative to the working folder.
     pub fn path(&self, path: &str) -> PathBuf {
+        // `./` before every name would only be noise in messages.
+        if self.dir == Path::new(".") {
+            return PathBuf::from(path);
+        }
         self.dir.join(path)
     }
 }

@@ -99,7 +99,11 @@ fn an_interrupted_run_drains_and_goes_on() {
     rustix::process::kill_process(pid, rustix::process::Signal::INT).expect("a signal");
     let stopped = done(child.wait_with_output().expect("ends"));
     assert_eq!(stopped.code, 130, "{}", stopped.stderr);
-    assert!(stopped.stderr.contains("run again to go on"), "{}", stopped.stderr);
+    assert!(
+        stopped.stderr.contains("run again to go on"),
+        "{}",
+        stopped.stderr
+    );
     assert!(!project.path("out/all.jsonl").exists());
     project.ok(&run(&server));
     assert_eq!(project.read("out/all.jsonl"), expected);
@@ -114,7 +118,11 @@ fn the_schedule_does_not_show_in_the_bytes() {
     for width in [1, 64] {
         let project = project();
         project.ok(&format!("{} -p width={width}", run(&server)));
-        assert_eq!(project.read("out/all.jsonl"), expected, "at concurrency {width}");
+        assert_eq!(
+            project.read("out/all.jsonl"),
+            expected,
+            "at concurrency {width}"
+        );
     }
 }
 
@@ -251,7 +259,7 @@ fn a_full_disk_loses_nothing() {
     fs::create_dir(project.path("small")).expect("a folder");
     let disk = project.path("small");
     let disk = disk.to_str().expect("UTF-8");
-    if !mount(&["-t", "tmpfs", "-o", "size=64k", "tmpfs", disk]) {
+    if !mount(&["-t", "tmpfs", "-o", "size=20k", "tmpfs", disk]) {
         // Needs the right to mount.
         return;
     }
@@ -267,5 +275,8 @@ fn a_full_disk_loses_nothing() {
     assert!(full.stderr.contains("no space left"), "{}", full.stderr);
     let again = again.expect("remounted");
     assert_eq!(again.code, 0, "{}", again.stderr);
-    assert!(asked <= all && all <= 2 * RECORDS as u64 + 8, "{asked}, then {all}");
+    assert!(
+        asked <= all && all <= 2 * RECORDS as u64 + 8,
+        "{asked}, then {all}"
+    );
 }

@@ -34,9 +34,15 @@ fn check(module: &str, path: &Path, faults: &mut Vec<String>) {
 #[test]
 fn nothing_imports_upwards() {
     let mut faults = Vec::new();
-    for entry in std::fs::read_dir(root().join("src")).expect("src").flatten() {
+    for entry in std::fs::read_dir(root().join("src"))
+        .expect("src")
+        .flatten()
+    {
         let path = entry.path();
-        let module = path.file_stem().and_then(|stem| stem.to_str()).expect("UTF-8");
+        let module = path
+            .file_stem()
+            .and_then(|stem| stem.to_str())
+            .expect("UTF-8");
         assert!(LAYERS.contains(&module), "`{module}` is in no layer");
         check(module, &path, &mut faults);
     }

@@ -23,10 +23,17 @@ fn project(marker: &str) -> Project {
         .enumerate()
         .map(|(at, marker)| {
             let text = format!("{SECRET} {at} {marker}");
-            format!("{}\n", serde_json::json!({"id": format!("n{at}"), "text": text}))
+            format!(
+                "{}\n",
+                serde_json::json!({"id": format!("n{at}"), "text": text})
+            )
         })
         .collect();
-    Project::new(&[("p.yaml", PIPELINE), ("notes.jsonl", &notes), ("p.j2", "{{ text }}")])
+    Project::new(&[
+        ("p.yaml", PIPELINE),
+        ("notes.jsonl", &notes),
+        ("p.j2", "{{ text }}"),
+    ])
 }
 
 fn run(server: &Server, more: &str) -> String {
@@ -42,24 +49,42 @@ fn lost(fault: &str) -> String {
     assert_eq!(told.code, 1, "{fault}: {}", told.stderr);
     let errors = String::from_utf8(project.read("out/errors.jsonl")).expect("UTF-8");
     assert_eq!(errors.lines().count(), 1, "{fault}: {errors}");
-    assert_eq!(String::from_utf8(project.read("out/all.jsonl")).expect("UTF-8").lines().count(), 2);
+    assert_eq!(
+        String::from_utf8(project.read("out/all.jsonl"))
+            .expect("UTF-8")
+            .lines()
+            .count(),
+        2
+    );
     for text in [&told.stdout, &told.stderr, &errors] {
-        assert!(!text.contains(SECRET) || text == &told.stdout, "{fault}: a record's text was told");
+        assert!(
+            !text.contains(SECRET) || text == &told.stdout,
+            "{fault}: a record's text was told"
+        );
     }
     // The samples in the summary are records; nothing else on standard output is.
     let summary = project.clue(&format!("{} --json", run(&server, "")));
-    assert!(!summary.stdout.contains(SECRET), "{fault}: {}", summary.stdout);
+    assert!(
+        !summary.stdout.contains(SECRET),
+        "{fault}: {}",
+        summary.stdout
+    );
     let error: serde_json::Value = serde_json::from_str(&errors).expect("JSON");
-    assert_eq!((&error["stage"], &error["key"]), (&"asked".into(), &"n0".into()));
+    assert_eq!(
+        (&error["stage"], &error["key"]),
+        (&"asked".into(), &"n0".into())
+    );
     error["why"].as_str().expect("text").to_owned()
 }
 
 #[test]
 fn every_failure_has_its_words() {
-    let told: Vec<String> = ["400", "401", "404", "429", "500", "503", "hang", "cut", "drop", "json", "empty", "choices"]
-        .iter()
-        .map(|fault| format!("{fault}: {}", lost(fault)))
-        .collect();
+    let told: Vec<String> = [
+        "400", "401", "404", "429", "500", "503", "hang", "cut", "drop", "json", "empty", "choices",
+    ]
+    .iter()
+    .map(|fault| format!("{fault}: {}", lost(fault)))
+    .collect();
     insta::assert_snapshot!(told.join("\n"));
 }
 
@@ -82,7 +107,11 @@ fn the_next_run_asks_only_for_what_failed() {
     assert_eq!(first.code, 1, "{}", first.stderr);
     let before = server.count("/stats", "requests");
     let second = project.ok(&run(&server, ""));
-    assert!(second.stdout.contains("1 calls made, 2 from the cache"), "{}", second.stdout);
+    assert!(
+        second.stdout.contains("1 calls made, 2 from the cache"),
+        "{}",
+        second.stdout
+    );
     assert_eq!(server.count("/stats", "requests"), before + 1);
     assert!(!project.path("out/errors.jsonl").exists());
 }
@@ -100,7 +129,10 @@ fn failures_may_be_skipped_or_stop_the_run() {
     let server = Server::bad("");
     let project = project("[[400]]");
     let with = |policy: &str| {
-        let text = PIPELINE.replace("asked: {from", &format!("asked: {{on_error: {policy}, from"));
+        let text = PIPELINE.replace(
+            "asked: {from",
+            &format!("asked: {{on_error: {policy}, from"),
+        );
         project.write("p.yaml", text);
         project.clue(&run(&server, "")).code
     };
@@ -120,9 +152,17 @@ fn a_managed_server_runs_only_while_it_is_needed() {
     project.write("p.yaml", &pipeline);
     let refused = project.clue("run p.yaml --out out");
     assert_eq!(refused.code, 3);
-    assert!(refused.stderr.contains("bad_server.py"), "{}", refused.stderr);
+    assert!(
+        refused.stderr.contains("bad_server.py"),
+        "{}",
+        refused.stderr
+    );
     let first = project.ok("run p.yaml --out out --yes");
-    assert!(first.stderr.contains("stopped the server of model `m`"), "{}", first.stderr);
+    assert!(
+        first.stderr.contains("stopped the server of model `m`"),
+        "{}",
+        first.stderr
+    );
     // All is cached: no server, and so no consent.
     project.ok("run p.yaml --out out");
     // The set-up is not repeated for a new question.
@@ -135,4 +175,34 @@ fn a_managed_server_runs_only_while_it_is_needed() {
         .map(|made| made.len())
         .collect();
     assert_eq!(made, [1]);
+}
+
+#[test]
+fn a_killed_run_leaves_no_server_behind() {
+    let stub = crate::support::root().join("tests/stub/bad_server.py");
+    let free = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let port = free.local_addr().expect("an address").port();
+    drop(free);
+    let pipeline = format!(
+        "clue: 1\nmodels:\n  m:\n    id: m\n    serve:\n      port: {port}\n      command: [python3, {stub:?}, --port, \"{{port}}\", --fault, hang]\n\
+         stages:\n  notes: {{load: {{path: notes.jsonl, key: id}}}}\n  asked: {{from: notes, generate: {{model: m, prompt: p.j2}}}}\noutputs:\n  all.jsonl: {{from: asked}}\n"
+    );
+    let project = project("");
+    project.write("p.yaml", &pipeline);
+    let mut run = project
+        .command("run p.yaml --out out --yes")
+        .spawn()
+        .expect("runs");
+    let listens = || std::net::TcpStream::connect(("127.0.0.1", port)).is_ok();
+    let within = |seconds: u64, wish: bool| {
+        let start = std::time::Instant::now();
+        while listens() != wish && start.elapsed().as_secs() < seconds {
+            std::thread::sleep(std::time::Duration::from_millis(50));
+        }
+        listens() == wish
+    };
+    assert!(within(30, true), "the server never came");
+    run.kill().expect("killed");
+    run.wait().expect("ends");
+    assert!(within(15, false), "the server is still there");
 }

@@ -113,8 +113,17 @@ impl Server {
         stdout.read_line(&mut line).expect("a line");
         // Whatever else it says must not fill the pipe.
         std::thread::spawn(move || std::io::copy(&mut stdout, &mut std::io::sink()));
-        let digits: String = line.trim().rsplit(':').next().unwrap_or("").chars().take_while(char::is_ascii_digit).collect();
-        let port = digits.parse().unwrap_or_else(|_| panic!("no port in {line:?}"));
+        let digits: String = line
+            .trim()
+            .rsplit(':')
+            .next()
+            .unwrap_or("")
+            .chars()
+            .take_while(char::is_ascii_digit)
+            .collect();
+        let port = digits
+            .parse()
+            .unwrap_or_else(|_| panic!("no port in {line:?}"));
         Server { child, port }
     }
 
@@ -130,7 +139,9 @@ impl Server {
         stream.read_to_string(&mut text).expect("answers");
         let body = text.split_once("\r\n\r\n").expect("a body").1;
         let json: serde_json::Value = serde_json::from_str(body).expect("JSON");
-        json[name].as_u64().unwrap_or_else(|| panic!("no {name} in {body}"))
+        json[name]
+            .as_u64()
+            .unwrap_or_else(|| panic!("no {name} in {body}"))
     }
 }
 

@@ -1,5 +1,5 @@
 //! `load`: makes records from a file. Owns the settings and what is said about a file that
-//! does not fit them; the formats are read in [`reader`].
+//! does not fit them; the formats are read in `reader`.
 //!
 //! Keys: the field named by `key`, which must be different in every record; without it the
 //! number of the record in the file, from 1; for one JSON object of objects its names.

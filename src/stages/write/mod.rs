@@ -1,5 +1,5 @@
 //! `write`: formats records into an output file. Owns the settings; JSON's exact bytes are in
-//! [`json`]. Keys are not written: name a field that holds them.
+//! `json`. Keys are not written: name a field that holds them.
 
 mod json;
 
