@@ -1,3 +1,11 @@
-//! What is made of pipelines and finished runs, for people to look at.
+//! What is made of pipelines, plans and finished runs, for people to look at. Pure: prints
+//! nothing and reads no files.
 
 pub mod graph;
+mod layout;
+pub mod paint;
+pub mod plan_view;
+pub mod samples;
+pub mod summary;
+mod svg;
+pub mod words;
