@@ -1,8 +1,10 @@
 //! Behaviour through the real binary, on small real pipelines and servers on loopback.
 
 mod caching;
+mod consent;
 mod crash;
 mod golden;
+mod graph;
 mod layers;
 mod messages;
 mod schema;
