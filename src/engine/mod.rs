@@ -13,3 +13,4 @@ pub mod pipe;
 pub mod run;
 pub mod survey;
 pub mod worker;
+pub mod working;

@@ -13,7 +13,7 @@ use super::keep::{Artifact, Failure};
 use super::pipe::Pipe;
 use super::survey::Survey;
 use super::worker::{Broken, Shop, Worker};
-use super::{asking, exec, flow};
+use super::{asking, exec, flow, working};
 use crate::diag::Diagnostic;
 use crate::hash::Hash;
 use crate::plan::graph::{Action, Output, content_key};
@@ -281,6 +281,7 @@ async fn perform(worker: &mut Worker, with: Vec<Named>, job: &Job) -> Result<Vec
         }
         Operator::Flow(operator) => flow::flow(worker, operator).await?,
         Operator::Ask(ask) => asking::ask(worker, ask).await?,
+        Operator::Work(work) => working::work(worker, work).await?,
         Operator::Exec(_) if worker.shop.dry => {
             // Programs run in a real run only: what comes after is not known.
             worker.unanswered = true;

@@ -1,13 +1,16 @@
-//! `exact_match`: 1 if two texts are the same, else 0.
+//! `exact_match`: 1 if a text is the same as a reference, else 0.
+
+use std::path::Path;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::registry::{Metric, Score, Scorer};
+use super::registry::{Metric, Pair, Scorer, Scores};
 use crate::diag::Diagnostic;
 use crate::text;
 
-/// 1 if prediction and reference are the same text, else 0. Column: `exact_match`.
+/// 1 if the prediction is the same text as the reference, or as one of several; else 0. Column:
+/// `exact_match`.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct ExactMatch {
@@ -34,21 +37,24 @@ impl Metric for ExactMatch {
         vec![Self::NAME]
     }
 
-    fn prepare(&self) -> Result<Box<dyn Scorer>, Diagnostic> {
+    fn prepare(&self, _dir: &Path) -> Result<Box<dyn Scorer>, Diagnostic> {
         Ok(Box::new(self.clone()))
     }
 }
 
 impl Scorer for ExactMatch {
-    fn score(&mut self, prediction: &str, reference: &str) -> Result<Vec<Score>, String> {
-        let [prediction, reference] =
-            [prediction, reference].map(|t| if self.strip { text::strip(t) } else { t });
-        let same = if self.case {
-            prediction == reference
-        } else {
-            prediction.to_lowercase() == reference.to_lowercase()
+    fn score(&mut self, pair: &Pair) -> Scores {
+        let plain = |text: &str| {
+            let text = if self.strip { text::strip(text) } else { text };
+            if self.case {
+                text.to_owned()
+            } else {
+                text.to_lowercase()
+            }
         };
-        Ok(vec![(Self::NAME, f64::from(u8::from(same)))])
+        let prediction = plain(&pair.prediction);
+        let same = pair.references.iter().any(|r| plain(r) == prediction);
+        Ok(vec![f64::from(u8::from(same))])
     }
 }
 
@@ -58,7 +64,7 @@ mod tests {
 
     fn same(strip: bool, case: bool, a: &str, b: &str) -> bool {
         let mut scorer = ExactMatch { strip, case };
-        scorer.score(a, b).expect("scores")[0].1 == 1.0
+        scorer.score(&Pair::new(a, b)) == Ok(vec![1.0])
     }
 
     #[test]
@@ -67,5 +73,16 @@ mod tests {
         assert!(!same(false, true, " a", "a"));
         assert!(!same(true, true, "A", "a"));
         assert!(same(true, false, "NEUTRAL ", "neutral"));
+    }
+
+    #[test]
+    fn any_of_several_references_will_do() {
+        let mut pair = Pair::new("b", "a");
+        let mut scorer = ExactMatch::default();
+        assert_eq!(scorer.score(&pair), Ok(vec![0.0]));
+        pair.references.push("b".into());
+        assert_eq!(scorer.score(&pair), Ok(vec![1.0]));
+        pair.references.clear();
+        assert_eq!(scorer.score(&pair), Ok(vec![0.0]));
     }
 }

@@ -1,4 +1,4 @@
-//! The metrics: one file each, and one line each in [`METRICS`]. They compare two texts and
+//! The metrics: one file each, and one line each in [`METRICS`]. They compare texts and
 //! know nothing of records, stages or models.
 
 pub mod exact_match;
@@ -7,7 +7,7 @@ mod porter;
 pub mod registry;
 pub mod rouge;
 
-pub use registry::{AnyMetric, Metric, MetricDef, Score, Scorer};
+pub use registry::{AnyMetric, Metric, MetricDef, Pair, Scorer, Scores};
 
 /// Every metric there is. The JSON Schema, the docs and the suggestions follow from it.
 pub static METRICS: &[MetricDef] = &[

@@ -1,6 +1,9 @@
 //! What a metric is, and what makes a list of metrics out of their types: decoding, schema,
 //! and one object for all. Knows no metric.
 
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -9,8 +12,25 @@ use crate::diag::Diagnostic;
 use crate::spec::decode::decode;
 use crate::spec::node::Node;
 
-/// One column of a score and its value.
-pub type Score = (&'static str, f64);
+/// A text that is judged, and what it is judged by.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
+pub struct Pair {
+    /// The text that is judged.
+    pub prediction: Arc<str>,
+    /// What it is judged by: one text, or several of which each is right, or a set of codes;
+    /// the metric says which. May be empty.
+    pub references: Vec<Arc<str>>,
+}
+
+impl Pair {
+    /// A text with one reference.
+    pub fn new(prediction: &str, reference: &str) -> Pair {
+        Pair {
+            prediction: prediction.into(),
+            references: vec![reference.into()],
+        }
+    }
+}
 
 /// A metric: its options, decoded.
 pub trait Metric: Serialize + DeserializeOwned + JsonSchema + Send + Sync + 'static {
@@ -22,20 +42,41 @@ pub trait Metric: Serialize + DeserializeOwned + JsonSchema + Send + Sync + 'sta
     /// The columns of every score, in order.
     fn columns(&self) -> Vec<&'static str>;
 
+    /// Files whose content decides the scores. Relative paths start from `dir`, the folder of
+    /// the pipeline file.
+    fn files(&self, _dir: &Path) -> Vec<PathBuf> {
+        Vec::new()
+    }
+
+    /// True when the scores of a pair are worth keeping in the cache one by one.
+    fn costly(&self) -> bool {
+        false
+    }
+
     /// Gets ready to score.
     ///
     /// # Errors
     /// What the metric needs is missing, or its options do not fit together.
-    fn prepare(&self) -> Result<Box<dyn Scorer>, Diagnostic>;
+    fn prepare(&self, dir: &Path) -> Result<Box<dyn Scorer>, Diagnostic>;
 }
 
-/// Scores pairs of texts, one after another; may keep buffers from pair to pair.
+/// The scores of one pair, in the order of [`Metric::columns`]; or why it has none, in one
+/// line without the texts. Scores are finite.
+pub type Scores = Result<Vec<f64>, String>;
+
+/// Scores pairs; may keep buffers from pair to pair. The scores of a pair do not depend on
+/// the pairs around it.
 pub trait Scorer: Send {
-    /// The scores of one pair, in the order of [`Metric::columns`].
+    /// The scores of one pair.
     ///
     /// # Errors
-    /// Why this pair has none, in one line without the texts.
-    fn score(&mut self, prediction: &str, reference: &str) -> Result<Vec<Score>, String>;
+    /// See [`Scores`].
+    fn score(&mut self, pair: &Pair) -> Scores;
+
+    /// The scores of some pairs, in their order: for metrics that are faster in batches.
+    fn score_all(&mut self, pairs: &[Pair]) -> Vec<Scores> {
+        pairs.iter().map(|pair| self.score(pair)).collect()
+    }
 }
 
 /// A metric as the registry knows it.
@@ -80,11 +121,15 @@ pub trait AnyMetric: Send + Sync {
     fn settings(&self) -> serde_json::Value;
     /// See [`Metric::columns`].
     fn columns(&self) -> Vec<&'static str>;
+    /// See [`Metric::files`].
+    fn files(&self, dir: &Path) -> Vec<PathBuf>;
+    /// See [`Metric::costly`].
+    fn costly(&self) -> bool;
     /// See [`Metric::prepare`].
     ///
     /// # Errors
     /// As there.
-    fn prepare(&self) -> Result<Box<dyn Scorer>, Diagnostic>;
+    fn prepare(&self, dir: &Path) -> Result<Box<dyn Scorer>, Diagnostic>;
 }
 
 impl<M: Metric> AnyMetric for M {
@@ -104,15 +149,21 @@ impl<M: Metric> AnyMetric for M {
         Metric::columns(self)
     }
 
-    fn prepare(&self) -> Result<Box<dyn Scorer>, Diagnostic> {
-        Metric::prepare(self)
+    fn files(&self, dir: &Path) -> Vec<PathBuf> {
+        Metric::files(self, dir)
+    }
+
+    fn costly(&self) -> bool {
+        Metric::costly(self)
+    }
+
+    fn prepare(&self, dir: &Path) -> Result<Box<dyn Scorer>, Diagnostic> {
+        Metric::prepare(self, dir)
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::path::Path;
-
     use super::*;
     use crate::diag::Sources;
     use crate::metrics::metric;
@@ -129,9 +180,9 @@ mod tests {
     fn options_are_decoded_with_their_place() {
         let rouge = decode_yaml("rouge", "types: [rouge2]\nof: [r]\n").expect("decodes");
         assert_eq!(rouge.columns(), ["rouge2_recall"]);
-        let mut scorer = rouge.prepare().expect("ready");
-        let scores = scorer.score("a b c", "a b c d e").expect("scores");
-        assert_eq!(scores, [("rouge2_recall", 0.5)]);
+        let mut scorer = rouge.prepare(Path::new("")).expect("ready");
+        let scores = scorer.score(&Pair::new("a b c", "a b c d e"));
+        assert_eq!(scores, Ok(vec![0.5]));
 
         let fault = decode_yaml("rouge", "stem: true\ntypes: [rouge3]\n").err();
         let fault = fault.expect("no such type");

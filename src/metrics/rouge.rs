@@ -7,17 +7,19 @@
 //! prediction's n-grams, recall `overlap` over the reference's, F their harmonic mean.
 
 use std::collections::HashMap;
+use std::path::Path;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::registry::{Metric, Score, Scorer};
+use super::registry::{Metric, Pair, Scorer, Scores};
 use super::{lcs, porter};
 use crate::diag::Diagnostic;
 
 /// Overlap of words (`rouge1`), of pairs of words (`rouge2`), and the longest common
 /// subsequence of words (`rougeL`). Columns: the type for F (`rouge1`), and with
-/// `_precision` and `_recall` for the other two.
+/// `_precision` and `_recall` for the other two. Of several references the one with the highest F
+/// counts, for each type on its own.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Rouge {
@@ -84,7 +86,7 @@ impl Metric for Rouge {
             .collect()
     }
 
-    fn prepare(&self) -> Result<Box<dyn Scorer>, Diagnostic> {
+    fn prepare(&self, _dir: &Path) -> Result<Box<dyn Scorer>, Diagnostic> {
         Ok(Box::new(self.clone()))
     }
 }
@@ -104,36 +106,48 @@ fn column(kind: RougeType, part: Part) -> &'static str {
 }
 
 impl Scorer for Rouge {
-    fn score(&mut self, prediction: &str, reference: &str) -> Result<Vec<Score>, String> {
+    fn score(&mut self, pair: &Pair) -> Scores {
         let mut ids = HashMap::new();
-        let prediction = numbered(tokens(prediction, self.stem), &mut ids);
-        let reference = numbered(tokens(reference, self.stem), &mut ids);
+        let prediction = numbered(tokens(&pair.prediction, self.stem), &mut ids);
+        let references: Vec<Vec<u32>> = pair
+            .references
+            .iter()
+            .map(|reference| numbered(tokens(reference, self.stem), &mut ids))
+            .collect();
         let mut scores = Vec::with_capacity(self.types.len() * self.of.len());
         for &kind in &self.types {
-            let triple = match kind {
-                RougeType::One => Triple::of_grams(unigrams(&prediction), unigrams(&reference)),
-                RougeType::Two => Triple::of_grams(bigrams(&prediction), bigrams(&reference)),
-                RougeType::Longest => {
-                    let common = lcs::length(&prediction, &reference, ids.len());
-                    Triple::new(common, prediction.len(), reference.len())
+            let mut best = Triple::default();
+            for reference in &references {
+                let triple = Triple::of(kind, &prediction, reference, ids.len());
+                if triple.part(Part::F) > best.part(Part::F) {
+                    best = triple;
                 }
-            };
-            scores.extend(
-                self.of
-                    .iter()
-                    .map(|&part| (column(kind, part), triple.part(part))),
-            );
+            }
+            scores.extend(self.of.iter().map(|&part| best.part(part)));
         }
         Ok(scores)
     }
 }
 
+#[derive(Default)]
 struct Triple {
     precision: f64,
     recall: f64,
 }
 
 impl Triple {
+    /// `words` is the number of different tokens.
+    fn of(kind: RougeType, prediction: &[u32], reference: &[u32], words: usize) -> Triple {
+        match kind {
+            RougeType::One => Triple::of_grams(unigrams(prediction), unigrams(reference)),
+            RougeType::Two => Triple::of_grams(bigrams(prediction), bigrams(reference)),
+            RougeType::Longest => {
+                let common = lcs::length(prediction, reference, words);
+                Triple::new(common, prediction.len(), reference.len())
+            }
+        }
+    }
+
     fn new(overlap: usize, prediction: usize, reference: usize) -> Triple {
         let share = |of: usize| overlap as f64 / of.max(1) as f64;
         Triple {
@@ -256,20 +270,31 @@ mod tests {
                     of: vec![Part::F, Part::P, Part::R],
                     ..Rouge::default()
                 };
-                let scores = rouge
-                    .score(
-                        line["prediction"].as_str().expect("text"),
-                        line["reference"].as_str().expect("text"),
-                    )
-                    .expect("scores");
+                let columns = rouge.columns();
+                let text = |field: &str| line[field].as_str().expect("text");
+                let pair = Pair::new(text("prediction"), text("reference"));
+                let scores = rouge.score(&pair).expect("scores");
                 assert_eq!(scores.len(), 9);
-                for (column, ours) in scores {
+                for (column, ours) in columns.into_iter().zip(scores) {
                     let (kind, part) = column.split_once('_').unwrap_or((column, "f"));
                     let theirs = line[field][kind][&part[..1]].as_f64().expect("a number");
                     assert!((ours - theirs).abs() < 1e-12, "{column}: {ours} {theirs}");
                 }
             }
         }
+    }
+
+    #[test]
+    fn of_several_references_the_closest_counts_for_each_type() {
+        let mut rouge = Rouge {
+            types: vec![RougeType::One, RougeType::Two],
+            ..Rouge::default()
+        };
+        let mut pair = Pair::new("a b c", "c b a");
+        pair.references.push("a b".into());
+        assert_eq!(rouge.score(&pair), Ok(vec![1.0, 2.0 / 3.0]));
+        pair.references.clear();
+        assert_eq!(rouge.score(&pair), Ok(vec![0.0, 0.0]));
     }
 
     #[test]

@@ -12,9 +12,11 @@ use minijinja::Environment;
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde_json::Value as Json;
 
 use super::traces::Traces;
 use crate::diag::{Diagnostic, Sources};
+use crate::hash::Hash;
 use crate::jinja::expr::Shared;
 use crate::model::chat::{Reply, Request};
 use crate::model::spec::ModelSpec;
@@ -71,6 +73,8 @@ pub enum Operator {
     Flow(Box<dyn Flow>),
     /// Needs answers from a model for each record.
     Ask(Arc<dyn Ask>),
+    /// Computes something expensive for each record, on a blocking thread.
+    Work(Box<dyn Work>),
     /// An outside program that reads and writes JSON lines.
     Exec(ExecCommand),
     /// Writes records to a file under the output folder.
@@ -133,6 +137,28 @@ pub trait Ask: Send + Sync {
         replies: Vec<Reply>,
         out: &mut Vec<Record>,
     ) -> Result<(), Fault>;
+}
+
+/// Computes something expensive for each record. The engine keeps the results in the cache one
+/// by one, and computes nothing twice.
+pub trait Work: Send {
+    /// What names the result for a record in the cache, together with the content of the
+    /// verb's files.
+    ///
+    /// # Errors
+    /// As [`Flow::push`].
+    fn key(&mut self, record: &Record) -> Result<Hash, Fault>;
+
+    /// The results for some records, in their order. They do not depend on which records come
+    /// together.
+    fn work(&mut self, records: &[Record]) -> Vec<Result<Json, Fault>>;
+
+    /// Puts a result into its record.
+    ///
+    /// # Errors
+    /// As [`Flow::push`].
+    fn absorb(&mut self, record: Record, result: &Json, out: &mut Vec<Record>)
+    -> Result<(), Fault>;
 }
 
 /// Formats records into the bytes of an output file.

@@ -1,22 +1,26 @@
-//! `score`: compares two texts of each record with a metric. Knows no metric itself.
+//! `score`: judges a text of each record with a metric. Knows no metric itself.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use minijinja::Value;
+use minijinja::value::ValueKind;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::ser::SerializeMap;
 use serde::{Deserialize, Serialize, Serializer};
+use serde_json::Value as Json;
 
 use super::bound::Bound;
-use super::contract::{Build, Check, Fault, FieldSet, Flow, Operator, Verb};
+use super::contract::{Build, Check, Fault, FieldSet, Flow, Operator, Verb, Work};
 use super::named::Named;
 use crate::diag::Diagnostic;
+use crate::hash::Hash;
 use crate::jinja::expr::Expr;
-use crate::metrics::{AnyMetric, METRICS, Scorer, metric};
+use crate::metrics::{AnyMetric, METRICS, Pair, Scorer, metric};
 use crate::record::Record;
 use crate::spec::decode::Src;
 
-/// Compares two texts of each record with a metric, and keeps its numbers in fields.
+/// Judges a text of each record by another with a metric, and keeps its numbers in fields.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ScoreTexts {
@@ -25,7 +29,7 @@ pub struct ScoreTexts {
     metric: Src<String>,
     /// The text that is judged: an expression.
     prediction: Src<Expr>,
-    /// The text that it is judged by: an expression.
+    /// What it is judged by: an expression for a text or a list of texts.
     reference: Src<Expr>,
     /// The metric's own settings.
     #[serde(default)]
@@ -112,6 +116,11 @@ impl Verb for ScoreTexts {
         true
     }
 
+    fn files(&self, cx: &Build<'_>) -> Vec<PathBuf> {
+        self.metric()
+            .map_or_else(|_| Vec::new(), |m| m.files(cx.dir))
+    }
+
     fn check(&self, cx: &mut Check<'_>) -> FieldSet {
         let mut fields = cx.input();
         cx.expr(&self.prediction, &fields, &[]);
@@ -137,39 +146,68 @@ impl Verb for ScoreTexts {
             let first = faults.into_iter().next();
             first.unwrap_or_else(|| Diagnostic::error("no columns").at(self.metric.span, ""))
         })?;
-        let scorer = metric.prepare().map_err(|fault| match fault.primary {
-            None => fault.at(self.metric.span, ""),
-            Some(_) => fault,
-        })?;
-        Ok(Operator::Flow(Box::new(Compare {
+        let scorer = metric
+            .prepare(cx.dir)
+            .map_err(|fault| match fault.primary {
+                None => fault.at(self.metric.span, ""),
+                Some(_) => fault,
+            })?;
+        let judge = Judge {
             scorer,
             columns,
             prediction: Bound::new(&self.prediction, cx)?,
             reference: Bound::new(&self.reference, cx)?,
+        };
+        if !metric.costly() {
+            return Ok(Operator::Flow(Box::new(judge)));
+        }
+        let what = WhatScores {
+            metric: metric.name(),
+            version: metric.version(),
+            options: metric.settings(),
+        };
+        Ok(Operator::Work(Box::new(CostlyJudge {
+            judge,
+            what: Hash::of("clue metric v1", &what),
         })))
     }
 }
 
-struct Compare {
+/// What decides the scores of a pair besides its texts and the metric's files.
+#[derive(Serialize)]
+struct WhatScores {
+    metric: &'static str,
+    version: u32,
+    options: serde_json::Value,
+}
+
+struct Judge {
     scorer: Box<dyn Scorer>,
     columns: Vec<(usize, Arc<str>)>,
     prediction: Bound,
     reference: Bound,
 }
 
-impl Flow for Compare {
-    fn push(
-        &mut self,
-        _port: usize,
-        mut record: Record,
-        out: &mut Vec<Record>,
-    ) -> Result<(), Fault> {
-        let prediction = text("prediction", self.prediction.eval(&record.fields)?)?;
-        let reference = text("reference", self.reference.eval(&record.fields)?)?;
-        let scores = self.scorer.score(&prediction, &reference);
-        let scores = scores.map_err(Fault::Record)?;
+impl Judge {
+    fn pair(&self, record: &Record) -> Result<Pair, Fault> {
+        let prediction = self.prediction.eval(&record.fields)?;
+        let reference = self.reference.eval(&record.fields)?;
+        let references = match reference.kind() {
+            ValueKind::Seq | ValueKind::Iterable => {
+                let items = reference.try_iter().ok().into_iter().flatten();
+                items.map(|item| text("reference", &item)).collect()
+            }
+            _ => text("reference", &reference).map(|text| vec![text]),
+        };
+        Ok(Pair {
+            prediction: text("prediction", &prediction)?,
+            references: references?,
+        })
+    }
+
+    fn set(&self, mut record: Record, scores: &[f64], out: &mut Vec<Record>) -> Result<(), Fault> {
         for (at, field) in &self.columns {
-            let score = scores.get(*at).map(|(_, score)| *score);
+            let score = scores.get(*at).copied().filter(|score| score.is_finite());
             let score = score.ok_or_else(|| Fault::Record("the metric gave no score".into()))?;
             record.fields.set(field.clone(), Value::from(score));
         }
@@ -178,7 +216,56 @@ impl Flow for Compare {
     }
 }
 
-fn text(name: &str, value: Value) -> Result<Arc<str>, Fault> {
+impl Flow for Judge {
+    fn push(&mut self, _port: usize, record: Record, out: &mut Vec<Record>) -> Result<(), Fault> {
+        let pair = self.pair(&record)?;
+        let scores = self.scorer.score(&pair).map_err(Fault::Record)?;
+        self.set(record, &scores, out)
+    }
+}
+
+/// A metric whose scores are kept pair by pair.
+struct CostlyJudge {
+    judge: Judge,
+    what: Hash,
+}
+
+impl Work for CostlyJudge {
+    fn key(&mut self, record: &Record) -> Result<Hash, Fault> {
+        let pair = self.judge.pair(record)?;
+        Ok(Hash::of("clue score v1", &(self.what, pair)))
+    }
+
+    fn work(&mut self, records: &[Record]) -> Vec<Result<Json, Fault>> {
+        let mut results: Vec<Option<Result<Json, Fault>>> = Vec::new();
+        let mut pairs = Vec::new();
+        for record in records {
+            let pair = self.judge.pair(record);
+            results.push(pair.map(|pair| pairs.push(pair)).err().map(Err));
+        }
+        let mut scores = self.judge.scorer.score_all(&pairs).into_iter();
+        let mut next = || match scores.next() {
+            Some(Ok(scores)) => Ok(Json::from(scores)),
+            Some(Err(why)) => Err(Fault::Record(why)),
+            None => Err(Fault::Record("the metric gave no score".into())),
+        };
+        let results = results.into_iter();
+        results.map(|done| done.unwrap_or_else(&mut next)).collect()
+    }
+
+    fn absorb(
+        &mut self,
+        record: Record,
+        result: &Json,
+        out: &mut Vec<Record>,
+    ) -> Result<(), Fault> {
+        let scores = result.as_array().into_iter().flatten();
+        let scores: Vec<f64> = scores.filter_map(Json::as_f64).collect();
+        self.judge.set(record, &scores, out)
+    }
+}
+
+fn text(name: &str, value: &Value) -> Result<Arc<str>, Fault> {
     value
         .to_str()
         .ok_or_else(|| Fault::Record(format!("`{name}` is {}, not text", value.kind())))
