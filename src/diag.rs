@@ -1,6 +1,7 @@
 //! Diagnostics: faults in the user's files, with file, line, column, snippet, what was
 //! expected, and a suggestion. Owns the texts of the files; prints nothing.
 
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -276,6 +277,18 @@ pub fn nearest<'a>(wrong: &str, names: impl IntoIterator<Item = &'a str>) -> Opt
         })
         .min_by_key(|(distance, _)| *distance)
         .map(|(_, name)| name)
+}
+
+/// Sorts faults by place, and leaves the same fault at the same place there once: a file may be
+/// used several times.
+pub fn in_order(faults: &mut Vec<Diagnostic>) {
+    let place = |fault: &Diagnostic| fault.primary.as_ref().map(|(span, _)| *span);
+    faults.sort_by_key(place);
+    let mut told = HashSet::new();
+    faults.retain(|fault| match place(fault) {
+        Some(span) => told.insert((span, fault.message.clone())),
+        None => true,
+    });
 }
 
 #[cfg(test)]

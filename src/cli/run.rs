@@ -125,7 +125,7 @@ fn needs(pipe: &Pipe, survey: &Survey) -> String {
         let build = pipe.build(at, Vec::new());
         let verb = &pipe.stages[at].verb;
         for name in verb.traces(&build).models {
-            models.extend(pipe.models.get(&name).map(|model| &**model));
+            models.extend(build.models.get(&name).map(|model| &**model));
         }
         let settings = verb.settings();
         if let Some(words) = settings["command"]

@@ -10,12 +10,12 @@ use tokio::sync::{OnceCell, Semaphore};
 use super::board::{Event, Events, Row};
 use super::halt::{Halt, Reason};
 use crate::diag::Diagnostic;
-use crate::hash::Hash;
+use crate::hash::{Hash, canonical_json};
 use crate::model::api::call_key;
 use crate::model::chat::{Reply, Request};
 use crate::model::client::Client;
 use crate::model::serve::{Place, Server};
-use crate::model::spec::ModelSpec;
+use crate::model::spec::{ModelSpec, Sampling};
 use crate::store::Store;
 
 /// Why there is no reply.
@@ -39,7 +39,7 @@ pub struct Calls {
     store: Store,
     halt: Halt,
     events: Events,
-    lanes: BTreeMap<String, Lane>,
+    lanes: BTreeMap<String, Arc<Lane>>,
     /// Calls under way, so that equal ones wait for each other.
     flights: Mutex<HashMap<Hash, Flight>>,
     /// True to look into the cache only.
@@ -65,15 +65,28 @@ impl Calls {
         events: &Events,
         dry: bool,
     ) -> Calls {
+        // Instances of a pipeline have models of their own; what is the same server to all is
+        // one lane, so that its limits hold and it is started once.
+        let mut same: HashMap<Vec<u8>, Arc<Lane>> = HashMap::new();
         let lane = |(name, model): (&String, &Arc<ModelSpec>)| {
-            let lane = Lane {
-                model: model.clone(),
-                place: place(name),
-                slots: Semaphore::new(model.concurrency.max(1) as usize),
-                open: OnceCell::new(),
-                server: tokio::sync::Mutex::new(None),
+            let plain = ModelSpec {
+                sampling: Sampling::default(),
+                ..(**model).clone()
             };
-            (name.clone(), lane)
+            let place = place(name);
+            let dir = place.as_ref().map(|place| &place.dir);
+            let lane = same
+                .entry(canonical_json(&(plain, dir)))
+                .or_insert_with(|| {
+                    Arc::new(Lane {
+                        model: model.clone(),
+                        place,
+                        slots: Semaphore::new(model.concurrency.max(1) as usize),
+                        open: OnceCell::new(),
+                        server: tokio::sync::Mutex::new(None),
+                    })
+                });
+            (name.clone(), lane.clone())
         };
         Calls {
             store: store.clone(),

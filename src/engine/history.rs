@@ -113,10 +113,12 @@ fn finished(survey: &Survey, outcome: &Outcome, at: usize) -> bool {
 }
 
 fn params(pipe: &Pipe) -> impl Iterator<Item = (String, serde_json::Value)> {
-    let params = pipe.pipeline.params.iter();
-    params.map(|p| {
-        let value = serde_json::to_value(&p.value).unwrap_or_default();
-        (p.name.clone(), value)
+    let scopes = pipe.pipeline.scopes.iter();
+    scopes.flat_map(|scope| {
+        scope.params.iter().map(|p| {
+            let value = serde_json::to_value(&p.value).unwrap_or_default();
+            (format!("{}{}", scope.prefix, p.name), value)
+        })
     })
 }
 

@@ -1,18 +1,18 @@
 //! A pipeline whose verbs and models are understood and checked. Owns the step from names to
 //! things; runs nothing.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, LazyLock};
 
 use minijinja::{Environment, Value};
 
-use crate::diag::{Diagnostic, Sources};
+use crate::diag::{Diagnostic, Sources, in_order};
 use crate::jinja::expr::Shared;
 use crate::model::spec::ModelSpec;
 use crate::plan::graph;
 use crate::spec::node::{Node, NodeValue};
-use crate::spec::pipeline::{Pipeline, StageSpec};
+use crate::spec::pipeline::{Pipeline, Scope, StageSpec};
 use crate::stages::contract::{Build, Check, FieldSet};
 use crate::stages::registry::AnyVerb;
 use crate::stages::{VERBS, verb};
@@ -39,12 +39,21 @@ pub struct Pipe {
     pub stages: Vec<Stage>,
     /// Indices of the stages, inputs first.
     pub order: Vec<usize>,
-    /// Models by name.
+    /// Models by their names in the whole pipeline.
     pub models: BTreeMap<String, Arc<ModelSpec>>,
-    /// The values of the params.
-    pub params: Value,
+    /// What stages can name, for each space of names.
+    pub scopes: Vec<Names>,
     /// The folders.
     pub folders: Folders,
+}
+
+/// What the stages of one space of names can name.
+#[derive(Clone, Debug, Default)]
+pub struct Names {
+    /// The values of the params.
+    pub params: Value,
+    /// Models by their names there.
+    pub models: BTreeMap<String, Arc<ModelSpec>>,
 }
 
 /// A stage whose verb is understood.
@@ -84,17 +93,16 @@ pub fn understand(
     let sound = known.is_empty();
     let mut faults = known;
     let mut sources = pipeline.sources.clone();
-    let params = Value::from_pairs(
-        pipeline
-            .params
-            .iter()
-            .map(|param| (param.name.clone(), param.value.clone())),
-    );
+    let mut scopes: Vec<Names> = pipeline.scopes.iter().map(names).collect();
     let mut models = BTreeMap::new();
     for entry in &pipeline.models {
         match ModelSpec::from_node(&entry.name, &entry.node) {
             Ok(model) => {
-                models.insert(entry.name.value.clone(), Arc::new(model));
+                let model = Arc::new(model);
+                if let Some(scope) = scopes.get_mut(entry.scope) {
+                    scope.models.insert(entry.local.clone(), model.clone());
+                }
+                models.insert(entry.name.value.clone(), model);
             }
             // Faults of shape are among the known ones.
             Err(found) if sound => faults.extend(found),
@@ -111,7 +119,7 @@ pub fn understand(
         pipeline,
         stages,
         models,
-        params,
+        scopes,
         folders,
     };
     match graph::order(&links(&pipe.stages)) {
@@ -125,8 +133,16 @@ pub fn understand(
         pipe.pipeline.sources = sources;
         Ok(pipe)
     } else {
-        faults.sort_by_key(|fault| fault.primary.as_ref().map(|(span, _)| *span));
+        in_order(&mut faults);
         Err((faults, sources))
+    }
+}
+
+fn names(scope: &Scope) -> Names {
+    let params = scope.params.iter();
+    Names {
+        params: Value::from_pairs(params.map(|p| (p.name.clone(), p.value.clone()))),
+        models: BTreeMap::new(),
     }
 }
 
@@ -160,8 +176,11 @@ fn decode(pipeline: &Pipeline, faults: &mut Vec<Diagnostic>) -> Vec<Stage> {
             Err(fault) => faults.push(fault),
         }
     }
-    let names: Vec<String> = stages.iter().map(|s| s.spec.name.value.clone()).collect();
-    let at = |name: &str| names.iter().position(|known| known == name);
+    let all = stages.iter().enumerate();
+    let places: HashMap<String, usize> = all
+        .map(|(at, stage)| (stage.spec.name.value.clone(), at))
+        .collect();
+    let at = |name: &str| places.get(name).copied();
     for stage in &mut stages {
         stage.inputs = stage.spec.from.iter().filter_map(|name| at(name)).collect();
         let with = stage.spec.with.iter();
@@ -173,14 +192,7 @@ fn decode(pipeline: &Pipeline, faults: &mut Vec<Diagnostic>) -> Vec<Stage> {
 }
 
 fn check(pipe: &mut Pipe, sources: &mut Sources, faults: &mut Vec<Diagnostic>) {
-    let params: Vec<String> = pipe
-        .pipeline
-        .params
-        .iter()
-        .map(|p| p.name.clone())
-        .collect();
-    let models = pipe.pipeline.models.iter();
-    let models: Vec<String> = models.map(|model| model.name.value.clone()).collect();
+    let spaces: Vec<(Vec<String>, Vec<String>)> = known_names(&pipe.pipeline);
     let mut fields: Vec<FieldSet> = vec![FieldSet::unknown(); pipe.stages.len()];
     for at in pipe.order.clone() {
         let stage = &pipe.stages[at];
@@ -210,8 +222,8 @@ fn check(pipe: &mut Pipe, sources: &mut Sources, faults: &mut Vec<Diagnostic>) {
             inputs: &inputs,
             build: pipe.build(at, Vec::new()),
             with: &with,
-            params: &params,
-            models: &models,
+            params: &spaces[stage.spec.scope].0,
+            models: &spaces[stage.spec.scope].1,
             sources,
             faults,
         });
@@ -219,6 +231,21 @@ fn check(pipe: &mut Pipe, sources: &mut Sources, faults: &mut Vec<Diagnostic>) {
         let inherited = stage.sources().any(|i| pipe.stages[i].sensitive);
         pipe.stages[at].sensitive = marked || inherited;
     }
+}
+
+/// The names of params and models in each space of names.
+fn known_names(pipeline: &Pipeline) -> Vec<(Vec<String>, Vec<String>)> {
+    let mut spaces: Vec<(Vec<String>, Vec<String>)> = Vec::new();
+    for scope in &pipeline.scopes {
+        let params = scope.params.iter().map(|p| p.name.clone());
+        spaces.push((params.collect(), Vec::new()));
+    }
+    for model in &pipeline.models {
+        if let Some((_, models)) = spaces.get_mut(model.scope) {
+            models.push(model.local.clone());
+        }
+    }
+    spaces
 }
 
 /// True when a whole setting waits for the value of a param.
@@ -252,17 +279,18 @@ fn wrong_inputs(stage: &Stage, least: usize, most: usize) -> Diagnostic {
 impl Pipe {
     /// What a stage's verb is checked and built with.
     pub fn build(&self, at: usize, with: Vec<(String, Value)>) -> Build<'_> {
+        let names = &self.scopes[self.stages[at].spec.scope];
         Build {
             dir: &self.stages[at].spec.dir,
             out_dir: &self.folders.out,
             temp_dir: &self.folders.temp,
             env: &ENVIRONMENT,
             shared: Arc::new(Shared {
-                params: self.params.clone(),
+                params: names.params.clone(),
                 with,
             }),
             prompt_dirs: &self.folders.prompts,
-            models: &self.models,
+            models: &names.models,
         }
     }
 

@@ -74,8 +74,9 @@ fn node(pipe: &Pipe, store: &Store, at: usize) -> Result<Node, Diagnostic> {
             value: stage.verb.settings(),
         },
     ];
+    let params = &pipe.pipeline.scopes[stage.spec.scope].params;
     for name in &traces.params {
-        if let Some(param) = pipe.pipeline.params.iter().find(|p| p.name == *name) {
+        if let Some(param) = params.iter().find(|p| p.name == *name) {
             items.push(Item::Param {
                 name: name.clone(),
                 value: serde_json::to_value(&param.value).unwrap_or_default(),
@@ -99,7 +100,7 @@ fn node(pipe: &Pipe, store: &Store, at: usize) -> Result<Node, Diagnostic> {
         });
     }
     for name in &traces.models {
-        if let Some(model) = pipe.models.get(name) {
+        if let Some(model) = build.models.get(name) {
             items.push(Item::Model {
                 name: name.clone(),
                 value: model.identity(),

@@ -4,11 +4,14 @@
 mod cycles;
 pub mod decode;
 mod file;
+mod files;
+mod instances;
 mod load;
 pub mod node;
 mod params;
 pub mod pipeline;
 mod schema;
+mod scope;
 mod shape;
 mod shapes;
 mod stages;

@@ -1,7 +1,8 @@
 //! Params: what the file declares, and the value each has for this run.
 //!
 //! The first that speaks decides: `-p`, then `--params` files (the last first), then
-//! `CLUE_PARAM_NAME`, then the default.
+//! `CLUE_PARAM_NAME`, then the default. In an instance of another pipeline: what the instance
+//! sets, then the param of the same name outside, then the default.
 
 use std::path::{Path, PathBuf};
 
@@ -10,16 +11,17 @@ use minijinja::Value;
 use super::file;
 use super::node::{Key, Node, NodeValue};
 use super::pipeline::{Overrides, Param, ParamKind};
-use super::subst::value_of;
+use super::subst::{node_of, value_of};
 use crate::diag::{Diagnostic, Sources};
 
-const KINDS: [(&str, ParamKind); 6] = [
+const KINDS: [(&str, ParamKind); 7] = [
     ("string", ParamKind::String),
     ("int", ParamKind::Int),
     ("float", ParamKind::Float),
     ("bool", ParamKind::Bool),
     ("path", ParamKind::Path),
     ("list", ParamKind::List),
+    ("map", ParamKind::Map),
 ];
 
 /// A declaration: `name: default` or `name: {type, default, help}`.
@@ -28,6 +30,21 @@ pub struct Declared<'a> {
     kind: ParamKind,
     default: Option<&'a Node>,
     dir: &'a Path,
+}
+
+/// Where values come from.
+pub enum Given<'a> {
+    /// The command line and the environment.
+    Run(&'a Overrides),
+    /// The pipeline that this one is a part of.
+    Bound {
+        /// What it sets for this instance.
+        own: &'a [(Key, Node)],
+        /// The folder that relative paths in it start from.
+        dir: &'a Path,
+        /// Its own params; false: the value is at fault.
+        outer: &'a [(Param, bool)],
+    },
 }
 
 /// Reads one declaration of a file in `dir`.
@@ -101,24 +118,43 @@ pub fn declare<'a>(
 /// undefined.
 pub fn resolve(
     declared: &[Declared<'_>],
-    overrides: &Overrides,
+    given: &Given<'_>,
     sources: &mut Sources,
     faults: &mut Vec<Diagnostic>,
 ) -> Vec<(Param, bool)> {
     let names: Vec<&str> = declared.iter().map(|d| d.key.name.as_str()).collect();
-    let files = read_files(overrides, &names, sources, faults);
-    for (name, _) in &overrides.params {
-        if !names.contains(&name.as_str()) {
-            faults.push(
-                Diagnostic::error(format!("no param `{name}` (given with `-p`)"))
-                    .suggest(name, names.iter().copied()),
-            );
+    let files = match given {
+        Given::Run(overrides) => read_files(overrides, &names, sources, faults),
+        Given::Bound { .. } => Vec::new(),
+    };
+    let unknown = |name: &str| !names.contains(&name);
+    match given {
+        Given::Run(overrides) => {
+            for (name, _) in overrides.params.iter().filter(|(name, _)| unknown(name)) {
+                faults.push(
+                    Diagnostic::error(format!("no param `{name}` (given with `-p`)"))
+                        .suggest(name, names.iter().copied()),
+                );
+            }
+        }
+        Given::Bound { own, .. } => {
+            for (key, _) in own.iter().filter(|(key, _)| unknown(&key.name)) {
+                faults.push(
+                    Diagnostic::error(format!("no param `{}`", key.name))
+                        .at(key.span, "")
+                        .suggest(&key.name, names.iter().copied()),
+                );
+            }
         }
     }
     declared
         .iter()
         .map(|param| {
-            let value = value(param, overrides, &files).unwrap_or_else(|fault| {
+            let value = match given {
+                Given::Run(overrides) => value(param, overrides, &files),
+                Given::Bound { own, dir, outer } => bound(param, own, dir, outer),
+            };
+            let value = value.unwrap_or_else(|fault| {
                 faults.push(fault);
                 None
             });
@@ -161,6 +197,36 @@ fn value(
         None => Err(Diagnostic::error(format!("param `{name}` has no value"))
             .at(param.key.span, "has no default")
             .help(format!("set it with `-p {name}=…`"))),
+    }
+}
+
+fn bound(
+    param: &Declared<'_>,
+    own: &[(Key, Node)],
+    dir: &Path,
+    outer: &[(Param, bool)],
+) -> Result<Option<Value>, Diagnostic> {
+    let name = &param.key.name;
+    if let Some((_, node)) = own.iter().find(|(key, _)| key.name == *name) {
+        return from_node(node, param.kind, dir).map(Some);
+    }
+    match outer.iter().find(|(outer, _)| outer.name == *name) {
+        Some((_, false)) => return Ok(None),
+        Some((outer, true)) => {
+            if let Some(value) = node_of(&outer.value, outer.span) {
+                let span = outer.span;
+                return from_node(&Node { span, value }, param.kind, dir).map(Some);
+            }
+        }
+        None => {}
+    }
+    match param.default {
+        Some(node) => from_node(node, param.kind, param.dir).map(Some),
+        None => Err(Diagnostic::error(format!("param `{name}` has no value"))
+            .at(param.key.span, "has no default")
+            .help(format!(
+                "set it under `params` where this file is included, or give that file a param `{name}`"
+            ))),
     }
 }
 
@@ -225,18 +291,22 @@ fn expected(kind: ParamKind) -> &'static str {
         ParamKind::Bool => "`true` or `false`",
         ParamKind::Path => "a path",
         ParamKind::List => "a list",
+        ParamKind::Map => "a map",
     }
 }
 
 fn from_node(node: &Node, kind: ParamKind, dir: &Path) -> Result<Value, Diagnostic> {
     Ok(match (kind, &node.value) {
+        // An empty path stands for none.
+        (ParamKind::Path, NodeValue::Str(text)) if text.is_empty() => Value::from(""),
         (ParamKind::Path, NodeValue::Str(text)) => Value::from(absolute(&file::join(dir, text))),
         (ParamKind::Float, NodeValue::Int(n)) => Value::from(*n as f64),
         (ParamKind::String, NodeValue::Str(_))
         | (ParamKind::Int, NodeValue::Int(_))
         | (ParamKind::Float, NodeValue::Float(_))
         | (ParamKind::Bool, NodeValue::Bool(_))
-        | (ParamKind::List, NodeValue::Seq(_)) => value_of(node),
+        | (ParamKind::List, NodeValue::Seq(_))
+        | (ParamKind::Map, NodeValue::Map(_)) => value_of(node),
         _ => {
             return Err(Diagnostic::error(format!(
                 "expected {}, found {}",
@@ -258,6 +328,7 @@ fn from_text(text: &str, kind: ParamKind) -> Result<Value, String> {
     let wrong = || format!("expected {}, found `{text}`", expected(kind));
     match kind {
         ParamKind::String => Ok(Value::from(text)),
+        ParamKind::Path if text.is_empty() => Ok(Value::from("")),
         ParamKind::Path => Ok(Value::from(absolute(Path::new(text)))),
         ParamKind::Int => text.parse::<i64>().map(Value::from).map_err(|_| wrong()),
         ParamKind::Float => text
@@ -267,17 +338,23 @@ fn from_text(text: &str, kind: ParamKind) -> Result<Value, String> {
             .map(Value::from)
             .ok_or_else(wrong),
         ParamKind::Bool => text.parse::<bool>().map(Value::from).map_err(|_| wrong()),
-        ParamKind::List if text.trim_start().starts_with('[') => {
-            let mut sources = Sources::default();
-            let file = sources.add(Path::new("-p"), text);
-            match Node::parse(&sources, file) {
-                Ok(node) if matches!(node.value, NodeValue::Seq(_)) => Ok(value_of(&node)),
-                _ => Err(wrong()),
-            }
-        }
+        ParamKind::List if text.trim_start().starts_with('[') => match from_yaml(text) {
+            Some(node) if matches!(node.value, NodeValue::Seq(_)) => Ok(value_of(&node)),
+            _ => Err(wrong()),
+        },
+        ParamKind::Map => match from_yaml(text) {
+            Some(node) if matches!(node.value, NodeValue::Map(_)) => Ok(value_of(&node)),
+            _ => Err(wrong()),
+        },
         ParamKind::List if text.trim().is_empty() => Ok(Value::from(Vec::<Value>::new())),
         ParamKind::List => Ok(text.split(',').map(|item| scalar(item.trim())).collect()),
     }
+}
+
+fn from_yaml(text: &str) -> Option<Node> {
+    let mut sources = Sources::default();
+    let file = sources.add(Path::new("-p"), text);
+    Node::parse(&sources, file).ok()
 }
 
 /// A number only if it would be printed the same: `012` is an identifier.

@@ -21,12 +21,28 @@ pub struct Pipeline {
     pub dir: PathBuf,
     /// Every file that messages may point into.
     pub sources: Sources,
-    /// Params with their values for this run, in the file's order.
-    pub params: Vec<Param>,
-    /// Models in the file's order, their settings not yet understood.
+    /// Spaces of names: the file's own, then those of the instances of other pipelines.
+    pub scopes: Vec<Scope>,
+    /// Models in the files' order, their settings not yet understood.
     pub models: Vec<ModelEntry>,
     /// Stages in the file's order, outputs last (each output is a `write` stage).
     pub stages: Vec<StageSpec>,
+}
+
+impl Pipeline {
+    /// The params of the main file.
+    pub fn params(&self) -> &[Param] {
+        self.scopes.first().map_or(&[], |scope| &scope.params)
+    }
+}
+
+/// A space of names: a file with what it includes by name.
+#[derive(Clone, Debug, Default)]
+pub struct Scope {
+    /// What the names of its stages, models and outputs begin with: empty for the main file.
+    pub prefix: String,
+    /// Params with their values for this run, in the file's order.
+    pub params: Vec<Param>,
 }
 
 /// A param with its value.
@@ -59,13 +75,19 @@ pub enum ParamKind {
     Path,
     /// A list.
     List,
+    /// A map.
+    Map,
 }
 
 /// A model of the pipeline.
 #[derive(Clone, Debug)]
 pub struct ModelEntry {
-    /// Its name in the pipeline.
+    /// Its name in the whole pipeline.
     pub name: Src<String>,
+    /// Its name in the space that it belongs to.
+    pub local: String,
+    /// That space.
+    pub scope: usize,
     /// Its settings.
     pub node: Node,
     /// The folder that relative paths in it start from (of the file it stands in).
@@ -75,8 +97,10 @@ pub struct ModelEntry {
 /// One stage: its inputs and its verb, not yet understood.
 #[derive(Clone, Debug)]
 pub struct StageSpec {
-    /// Its name.
+    /// Its name in the whole pipeline.
     pub name: Src<String>,
+    /// The space of names that it belongs to: an index into [`Pipeline::scopes`].
+    pub scope: usize,
     /// `from:`, in order.
     pub from: Vec<Src<String>>,
     /// `with:` — the name in expressions, and the stage.

@@ -40,7 +40,29 @@ pub fn json_schema(shapes: &Shapes) -> Json {
         stage[name] = schema;
         verbs.push(json!({"required": [name]}));
     }
-    let kind = json!({"enum": ["string", "int", "float", "bool", "path", "list"]});
+    let included = json!({"anyOf": [
+        {"type": "string"},
+        {
+            "type": "object",
+            "additionalProperties": false,
+            "required": ["file"],
+            "properties": {
+                "file": {"type": "string", "description": "The other pipeline's file."},
+                "as": {"type": "string", "description": "What the names of its stages, models and outputs begin with; its file's name by default."},
+                "when": common["when"],
+                "for_each": {
+                    "description": "Lists: one instance for every combination of their values, which `as` and `params` read as `each.NAME`.",
+                    "type": "object",
+                    "additionalProperties": {"type": ["array", "string"]},
+                },
+                "params": {
+                    "description": "Values for its params; others have the value of the param of the same name here, or their default.",
+                    "type": "object",
+                },
+            },
+        },
+    ]});
+    let kind = json!({"enum": ["string", "int", "float", "bool", "path", "list", "map"]});
     json!({
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "clue pipeline",
@@ -92,8 +114,8 @@ pub fn json_schema(shapes: &Shapes) -> Json {
                 "additionalProperties": {"type": "object", "required": ["from"], "properties": common},
             },
             "include": {
-                "description": "Files whose params, models, stages and outputs belong to this pipeline.",
-                "anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}],
+                "description": "Files whose params, models, stages and outputs belong to this pipeline, by name; and instances of other pipelines, each a map.",
+                "anyOf": [included, {"type": "array", "items": included}],
             },
             "on_error": described("What to do with records that fail, where a stage does not say.", open(&shapes.on_error)),
         },

@@ -33,9 +33,21 @@ pub struct Reader<'a, 'f> {
     pub filler: &'f mut Filler<'a>,
     /// The pipeline's `on_error`.
     pub on_error: OnError,
+    /// The space of names that they belong to.
+    pub scope: usize,
+    /// What names in it begin with.
+    pub prefix: &'f str,
 }
 
 impl Reader<'_, '_> {
+    /// A name of this space as the whole pipeline knows it.
+    pub fn full(&self, key: &Key) -> Src<String> {
+        Src {
+            value: format!("{}{}", self.prefix, key.name),
+            span: key.span,
+        }
+    }
+
     /// Reads a stage; none when it has no verb.
     pub fn stage(&mut self, key: &Key, node: &Node, dir: &Path) -> Option<Entry> {
         if !matches!(node.value, NodeValue::Map(_)) {
@@ -121,7 +133,7 @@ impl Reader<'_, '_> {
         }
         let path = Node {
             span: key.span,
-            value: NodeValue::Str(key.name.clone()),
+            value: NodeValue::Str(self.full(key).value),
         };
         let name = Key {
             name: "path".to_owned(),
@@ -150,7 +162,7 @@ impl Reader<'_, '_> {
 
     /// What stages and outputs have in common. The verb is `write` until it is known.
     fn common(&mut self, key: &Key, node: &Node, dir: &Path) -> Entry {
-        let kept = node.get("when").is_none_or(|when| self.when(when));
+        let kept = node.get("when").is_none_or(|when| self.filler.when(when));
         let from = node
             .get("from")
             .map_or_else(Vec::new, |from| self.from(from));
@@ -162,7 +174,7 @@ impl Reader<'_, '_> {
             None => self.on_error,
         };
         let stage = StageSpec {
-            name: source(key),
+            name: self.full(key),
             from,
             with,
             verb: Src {
@@ -173,6 +185,7 @@ impl Reader<'_, '_> {
             on_error,
             is_output: false,
             dir: dir.to_owned(),
+            scope: self.scope,
         };
         Entry { stage, kept }
     }
@@ -216,26 +229,6 @@ impl Reader<'_, '_> {
         }
     }
 
-    fn when(&mut self, node: &Node) -> bool {
-        match &node.value {
-            NodeValue::Bool(kept) => *kept,
-            NodeValue::Str(text) => {
-                let text = text.trim();
-                let text = text
-                    .strip_prefix("{{")
-                    .and_then(|t| t.strip_suffix("}}"))
-                    .unwrap_or(text);
-                self.filler
-                    .eval(text, node.span)
-                    .is_none_or(|value| value.is_true())
-            }
-            _ => {
-                self.expected("an expression over `params`", node);
-                true
-            }
-        }
-    }
-
     fn from(&mut self, node: &Node) -> Vec<Src<String>> {
         let node = self.filler.fill(node, &[]);
         let items = match &node.value {
@@ -275,7 +268,7 @@ impl Reader<'_, '_> {
             return None;
         };
         Some(Src {
-            value: name.to_owned(),
+            value: format!("{}{name}", self.prefix),
             span: node.span,
         })
     }
@@ -285,6 +278,65 @@ impl Reader<'_, '_> {
             Diagnostic::error(format!("expected {what}, found {}", node.kind())).at(node.span, ""),
         );
     }
+}
+
+/// Puts the stages that they mean in place of inputs with `*`, which stands for any text
+/// without `/`. Stages that `when` removes are not meant.
+pub fn expand(entries: &mut [Entry], faults: &mut Vec<Diagnostic>) {
+    let names: Vec<String> = entries
+        .iter()
+        .filter(|e| e.kept && !e.stage.is_output)
+        .map(|e| e.stage.name.value.clone())
+        .collect();
+    for entry in entries {
+        let mut from = Vec::new();
+        for input in std::mem::take(&mut entry.stage.from) {
+            if !input.contains('*') {
+                from.push(input);
+                continue;
+            }
+            let before = from.len();
+            let meant = names.iter().filter(|name| means(&input, name));
+            from.extend(meant.map(|name| Src {
+                value: name.clone(),
+                span: input.span,
+            }));
+            if from.len() == before && entry.kept {
+                faults.push(
+                    Diagnostic::error(format!("no stage is called like `{}`", input.value))
+                        .at(input.span, "")
+                        .help("`*` stands for any part of a name without `/`"),
+                );
+            }
+        }
+        entry.stage.from = from;
+    }
+}
+
+/// True if a name fits a pattern, part for part between `/`.
+fn means(pattern: &str, name: &str) -> bool {
+    let (patterns, parts) = (pattern.split('/'), name.split('/'));
+    patterns.clone().count() == parts.clone().count()
+        && patterns.zip(parts).all(|(p, n)| part_fits(p, n))
+}
+
+fn part_fits(pattern: &str, part: &str) -> bool {
+    let Some((start, rest)) = pattern.split_once('*') else {
+        return pattern == part;
+    };
+    let Some(mut left) = part.strip_prefix(start) else {
+        return false;
+    };
+    // The first place will do for every piece but the last, which must end the name.
+    let mut pieces: Vec<&str> = rest.split('*').collect();
+    let last = pieces.pop().unwrap_or_default();
+    for piece in pieces {
+        match left.find(piece) {
+            Some(at) => left = &left[at + piece.len()..],
+            None => return false,
+        }
+    }
+    left.ends_with(last)
 }
 
 /// Reports inputs that are not stages. `unread` are stages at fault, reported already.
@@ -390,7 +442,8 @@ pub fn source(key: &Key) -> Src<String> {
     }
 }
 
-fn stays_inside(name: &str) -> bool {
+/// True for a path that leads to nothing but a file below where it starts.
+pub fn stays_inside(name: &str) -> bool {
     let path = Path::new(name);
     !name.is_empty()
         && !name.ends_with(['/', '\\'])

@@ -19,8 +19,10 @@ use crate::jinja::expr::describe;
 pub struct Filler<'a> {
     env: Arc<Environment<'static>>,
     params: Vec<(&'a str, bool)>,
-    context: Value,
+    values: Value,
     shapes: &'a Shapes,
+    /// What `each` is while an instance of another pipeline is made.
+    pub each: Option<Value>,
     /// Nodes whose value is unknown because a param has none: not to be checked further.
     pub unknown: Vec<Span>,
     /// What went wrong.
@@ -42,8 +44,9 @@ impl<'a> Filler<'a> {
                 .iter()
                 .map(|(param, known)| (param.name.as_str(), *known))
                 .collect(),
-            context: Value::from_pairs([("params", values)]),
+            values,
             shapes,
+            each: None,
             unknown: Vec::new(),
             faults: Vec::new(),
         }
@@ -93,6 +96,44 @@ impl<'a> Filler<'a> {
         }
     }
 
+    /// Whether `when` holds; true if it cannot be known.
+    pub fn when(&mut self, node: &Node) -> bool {
+        match &node.value {
+            NodeValue::Bool(kept) => *kept,
+            NodeValue::Str(text) => {
+                let text = text.trim();
+                let text = text
+                    .strip_prefix("{{")
+                    .and_then(|t| t.strip_suffix("}}"))
+                    .unwrap_or(text);
+                self.eval(text, node.span)
+                    .is_none_or(|value| value.is_true())
+            }
+            _ => {
+                self.faults.push(
+                    Diagnostic::error(format!(
+                        "expected an expression over `params`, found {}",
+                        node.kind()
+                    ))
+                    .at(node.span, ""),
+                );
+                true
+            }
+        }
+    }
+
+    /// What expressions see.
+    fn context(&self) -> Value {
+        let each = self.each.iter().map(|each| ("each", each.clone()));
+        Value::from_pairs([("params", self.values.clone())].into_iter().chain(each))
+    }
+
+    /// The first of these names that cannot be read here.
+    fn foreign<'n>(&self, names: impl IntoIterator<Item = &'n String>) -> Option<&'n String> {
+        let here = |name: &str| name == "params" || (name == "each" && self.each.is_some());
+        names.into_iter().find(|name| !here(root(name)))
+    }
+
     /// The value of an expression that may read params only; none if it cannot be known.
     pub fn eval(&mut self, source: &str, span: Span) -> Option<Value> {
         let env = self.env.clone();
@@ -104,7 +145,7 @@ impl<'a> Filler<'a> {
             }
         };
         let names = expression.undeclared_variables(true);
-        if let Some(name) = names.iter().find(|name| root(name) != "params") {
+        if let Some(name) = self.foreign(&names) {
             self.faults.push(
                 Diagnostic::error(format!("only `params` can be read here, not `{name}`"))
                     .at(span, ""),
@@ -114,7 +155,7 @@ impl<'a> Filler<'a> {
         if !self.known(names, span) {
             return None;
         }
-        match expression.eval(&self.context) {
+        match expression.eval(self.context()) {
             Ok(value) if value.is_undefined() => {
                 self.faults
                     .push(Diagnostic::error("the expression has no value").at(span, ""));
@@ -137,7 +178,7 @@ impl<'a> Filler<'a> {
                 return node.clone();
             }
         };
-        if let Some(name) = names.iter().find(|name| root(name) != "params") {
+        if let Some(name) = self.foreign(&names) {
             if name.contains('.') && nearest(root(name), ["params"]).is_some() {
                 self.faults.push(
                     Diagnostic::error(format!("no value `{}`", root(name)))
@@ -155,7 +196,7 @@ impl<'a> Filler<'a> {
             Some(source) => self
                 .eval(source, node.span)
                 .and_then(|value| node_of(&value, node.span)),
-            None => match self.env.render_str(text, &self.context) {
+            None => match self.env.render_str(text, self.context()) {
                 Ok(text) => Some(NodeValue::Str(text)),
                 Err(error) => {
                     self.fault(&error, node.span);
@@ -178,7 +219,7 @@ impl<'a> Filler<'a> {
         let mut all_known = true;
         let mut names: Vec<String> = names.into_iter().collect();
         names.sort();
-        for name in names {
+        for name in names.into_iter().filter(|name| root(name) == "params") {
             let Some(param) = name.split('.').nth(1) else {
                 // All of `params` is read: every one must be known.
                 all_known &= self.params.iter().all(|(_, known)| *known);
@@ -233,7 +274,8 @@ pub fn value_of(node: &Node) -> Value {
     }
 }
 
-fn node_of(value: &Value, span: Span) -> Option<NodeValue> {
+/// A value of an expression as a node's value; none if YAML has nothing like it.
+pub fn node_of(value: &Value, span: Span) -> Option<NodeValue> {
     let inner = |value: &Value| {
         Some(Node {
             span,

@@ -147,7 +147,7 @@ fn the_nearest_source_of_a_param_decides() {
     };
     let pipeline = folder.load(&overrides).pipeline.unwrap();
     let values: Vec<i64> = pipeline
-        .params
+        .params()
         .iter()
         .map(|p| p.value.clone().try_into().unwrap())
         .collect();
@@ -279,7 +279,7 @@ fn values_of_params_are_converted() {
         .load(&good)
         .pipeline
         .unwrap()
-        .params
+        .params()
         .iter()
         .map(|p| p.value.to_string())
         .collect();
@@ -387,4 +387,47 @@ proptest! {
         survives(words.concat().as_bytes())?;
         survives(format!("clue: 1\n{}", words.concat()).as_bytes())?;
     }
+}
+
+const TASK: &str = "clue: 1\nparams:\n  data: {type: path}\n  model: {type: map, default: {path: d}}\n  n: 1\nmodels:\n  m: \"{{ params.model }}\"\nstages:\n  a: {load: {path: \"{{ params.data }}\", limit: \"{{ params.n }}\"}}\n  b: {from: a, where: x}\noutputs:\n  b.jsonl: {from: b}\n";
+
+#[test]
+fn an_instance_for_every_combination() {
+    let suite = "clue: 1\nparams:\n  data: {type: path, default: d.csv}\n  models: [{path: x}, {path: y/z}]\n  tasks: [t]\ninclude:\n  - file: task.yaml\n    as: t/{{ each.model.path | replace('/', '-') }}/{{ each.n }}\n    when: \"'t' in params.tasks\"\n    for_each: {model: \"{{ params.models }}\", n: [1, 2]}\n    params: {model: \"{{ each.model }}\", n: \"{{ each.n }}\"}\nstages:\n  all: {from: t/*/*/b, where: x}\n";
+    let folder = Folder::new(&[("p.yaml", suite.as_bytes()), ("task.yaml", TASK.as_bytes())]);
+    let loaded = folder.load(&Overrides::default());
+    assert_eq!(folder.text(&loaded), "");
+    let pipeline = loaded.pipeline.unwrap();
+    let all = pipeline
+        .stages
+        .iter()
+        .find(|s| s.name.value == "all")
+        .unwrap();
+    let from: Vec<&str> = all.from.iter().map(|s| s.as_str()).collect();
+    assert_eq!(from, ["t/x/1/b", "t/x/2/b", "t/y-z/1/b", "t/y-z/2/b"]);
+    let last = pipeline.stages.last().unwrap();
+    assert_eq!(
+        last.config.get("path").unwrap().as_str(),
+        Some("t/y-z/2/b.jsonl")
+    );
+    assert_eq!(last.from[0].value, "t/y-z/2/b");
+    let model = &pipeline.models[3];
+    assert_eq!((&*model.name.value, &*model.local), ("t/y-z/2/m", "m"));
+    assert_eq!(model.node.get("path").unwrap().as_str(), Some("y/z"));
+    // The path is relative to the file that says it.
+    let data = &pipeline.scopes[1].params[0].value;
+    assert!(data.to_string().ends_with("/d.csv"), "{data}");
+    let fewer = folder
+        .load(&set(&[("models", "[{path: q}]")]))
+        .pipeline
+        .unwrap();
+    assert_eq!(fewer.scopes.len(), 3);
+}
+
+#[test]
+fn faults_of_instances_have_their_place_once() {
+    let suite = "clue: 1\nparams:\n  models: [{path: x}, {path: y}]\ninclude:\n  - file: task.yaml\n    for_each: {model: \"{{ params.models }}\"}\n    params: {modl: \"{{ each.model }}\", n: \"{{ each.mode.id }}\"}\n  - {file: task.yaml, as: ../up}\n  - {file: task.yaml, as: ok, params: {data: 3}, wen: true}\n  - {file: p.yaml, as: me}\nstages:\n  all: {from: \"nix/*\", where: x}\n";
+    let folder = Folder::new(&[("p.yaml", suite.as_bytes()), ("task.yaml", TASK.as_bytes())]);
+    let loaded = folder.load(&Overrides::default());
+    insta::assert_snapshot!(folder.text(&loaded));
 }

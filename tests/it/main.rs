@@ -5,6 +5,7 @@ mod consent;
 mod crash;
 mod golden;
 mod graph;
+mod instances;
 mod layers;
 mod messages;
 mod schema;
