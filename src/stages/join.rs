@@ -1,4 +1,6 @@
-//! `join`: puts together records of two streams that agree in some fields.
+//! `join`: puts together records of two streams that agree in some fields, or keeps those of
+//! one by whether the other has their like. The second input is held (its fields on disk if
+//! there is much of it), the first flows through: what is large goes first.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -18,7 +20,8 @@ use crate::spec::decode::Src;
 /// Adds to each record of the first input what the second has for the same value of `on`, in
 /// the order of the first. Without `into`, several matches make several records, in the
 /// order of the second input. Keys: the first input's; the second match of a record gets
-/// `~2`, the third `~3`. Null matches nothing.
+/// `~2`, the third `~3`. Null matches nothing. With `how: semi` or `how: anti` nothing is
+/// added: of the second input only the values of `on` count, and only they are held.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Join {
@@ -47,6 +50,17 @@ pub enum How {
     Inner,
     /// They stay, with null for the fields of the second input, or an empty list.
     Left,
+    /// They go; those with a match stay as they are, each once.
+    Semi,
+    /// They stay as they are; those with a match go.
+    Anti,
+}
+
+impl How {
+    /// True when the second input only decides who stays.
+    fn only_keeps(self) -> bool {
+        matches!(self, How::Semi | How::Anti)
+    }
 }
 
 impl Join {
@@ -83,6 +97,17 @@ impl Verb for Join {
         }
         for name in self.fields.iter().flat_map(|names| &names.0) {
             cx.field(name, &right);
+        }
+        if self.how.only_keeps() {
+            let named = self.fields.iter().flat_map(|names| &names.0).next();
+            if let Some(name) = named.or(self.into.as_ref()) {
+                cx.fault(
+                    Diagnostic::error("with `how: semi` or `how: anti` nothing is taken over")
+                        .at(name.span, "")
+                        .help("leave `fields` and `into` out, or use `how: inner`"),
+                );
+            }
+            return left;
         }
         let place = self.on.0.first().map(|(l, _)| l.span);
         if let Some(into) = &self.into {
@@ -167,6 +192,10 @@ impl Joining {
         let Some(on) = value_of(&record.fields, &self.right_on)? else {
             return Ok(());
         };
+        if self.how.only_keeps() {
+            self.heads.insert(on, (0, 0));
+            return Ok(());
+        }
         let mut kept = Record::new(record.key);
         let mut fields = record.fields;
         match &self.take {
@@ -234,8 +263,15 @@ impl Flow for Joining {
         let mut at = on
             .and_then(|on| self.heads.get(&on))
             .map(|(first, _)| *first);
-        if at.is_none() && self.how == How::Inner {
-            return Ok(());
+        match self.how {
+            How::Inner if at.is_none() => return Ok(()),
+            How::Inner | How::Left => {}
+            How::Semi | How::Anti => {
+                if at.is_some() == (self.how == How::Semi) {
+                    out.push(record);
+                }
+                return Ok(());
+            }
         }
         let mut matches = Vec::new();
         while let Some(here) = at {
@@ -330,6 +366,15 @@ mod tests {
     }
 
     #[test]
+    fn matches_decide_who_stays() {
+        assert_eq!(run("{on: {h: id}, how: semi}"), [r#"1 {"h":"1","t":"x"}"#]);
+        assert_eq!(
+            run("{on: {h: id}, how: anti}"),
+            [r#"2 {"h":"2","t":"y"}"#, r#"3 {"h":null,"t":"z"}"#]
+        );
+    }
+
+    #[test]
     fn the_check_sees_both_sides() {
         let check = |yaml| Stage::new("join", yaml).check(&[&["h", "c"], &["id", "c", "d"]]);
         assert_eq!(
@@ -339,5 +384,10 @@ mod tests {
         assert_eq!(check("on: {h: id}").1.len(), 1);
         assert_eq!(check("{on: {h: i}, into: x}").1.len(), 1);
         assert_eq!(check("on: h").1.len(), 2);
+        // Equal names are no matter where nothing is taken over; asking for it is.
+        let (fields, faults) = check("{on: {h: id}, how: semi}");
+        assert_eq!((fields.names.len(), faults.len()), (2, 0));
+        assert_eq!(check("{on: {h: id}, how: anti, fields: c}").1.len(), 1);
+        assert_eq!(check("{on: {h: id}, how: semi, into: c}").1.len(), 1);
     }
 }
