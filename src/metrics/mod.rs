@@ -1,7 +1,10 @@
 //! The metrics: one file each, and one line each in [`METRICS`]. They compare texts and
 //! know nothing of records, stages or models.
 
+pub mod choice;
 pub mod exact_match;
+pub mod icd;
+pub mod label_once;
 mod lcs;
 mod porter;
 pub mod registry;
@@ -11,7 +14,10 @@ pub use registry::{AnyMetric, Metric, MetricDef, Pair, Scorer, Scores};
 
 /// Every metric there is. The JSON Schema, the docs and the suggestions follow from it.
 pub static METRICS: &[MetricDef] = &[
+    MetricDef::of::<choice::Choice>(),
     MetricDef::of::<exact_match::ExactMatch>(),
+    MetricDef::of::<icd::Icd>(),
+    MetricDef::of::<label_once::LabelOnce>(),
     MetricDef::of::<rouge::Rouge>(),
 ];
 

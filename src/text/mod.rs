@@ -1,7 +1,10 @@
-//! Text as Python sees it: white space, and patterns in the flavour of its `re` module.
+//! Text as Python sees it: white space, and patterns in the flavour of its `re` module; and
+//! codes in text.
 //! Plain functions of text; knows nothing of records or templates.
 
+mod icd;
 pub mod pattern;
 mod space;
 
+pub use icd::icd_codes;
 pub use space::{is_space, strip};

@@ -1,4 +1,4 @@
-//! The expressions of the MeDiSumQA pipeline, against what the reference makes of the same
+//! Expressions of the shipped pipelines, against what the reference makes of the same
 //! texts.
 
 use minijinja::Value;
@@ -76,4 +76,32 @@ fn question_answer_pairs_are_the_references() {
             .collect();
         assert_eq!(serde_json::json!(pairs), line["qas"], "{line}");
     }
+}
+
+#[test]
+fn right_options_are_the_references() {
+    let golden = include_str!("../../../tests/golden/units/longhealth_correct_answer.jsonl");
+    for line in golden.lines() {
+        let line: serde_json::Value = serde_json::from_str(line).expect("JSON");
+        let question = line["question"].as_object().expect("a map");
+        // The reference goes through them in the file's order, and takes the letter from the key.
+        let options = question.iter().filter_map(|(key, text)| {
+            let letter = key.strip_prefix("answer_").filter(|rest| rest.len() == 1)?;
+            Some((letter.to_uppercase(), text))
+        });
+        let (letters, options): (Vec<String>, Vec<_>) = options.unzip();
+        let scope = serde_json::json!({"options": options, "right": question["correct"]});
+        let ours = run("options | letter_of(right, within=true)", &scope);
+        let ours = ours
+            .as_str()
+            .map(|letter| &letters[usize::from(letter.as_bytes()[0] - b'A')]);
+        assert_eq!(serde_json::json!(ours), line["letter"], "{line}");
+    }
+}
+
+#[test]
+fn options_are_told_apart_by_their_whole_text() {
+    let scope = serde_json::json!({"options": ["not known", "no"]});
+    assert_eq!(run("options | letter_of('no ')", &scope), "B");
+    assert!(run("options | letter_of('yes')", &scope).is_null());
 }

@@ -5,6 +5,7 @@
 //! says anything about a text in an error.
 
 mod json;
+mod options;
 mod parts;
 mod patterns;
 mod qa;
@@ -40,8 +41,16 @@ pub const FILTERS: &[(&str, &str)] = &[
         "`text | from_json`: the value that a JSON text stands for",
     ),
     (
+        "icd_codes",
+        "`text | icd_codes`: the ICD-10-CM codes in a text, as they are written",
+    ),
+    (
         "json",
         "`value | json(python=false, ascii=false)`: the value as JSON, with `python` spaced as Python's `json.dumps` does, with `ascii` in plain ASCII",
+    ),
+    (
+        "letter_of",
+        "`options | letter_of(text, within=false)`: the letter (`A` for the first) of the option that is the text, with `within` of the first that contains it, or none",
     ),
     (
         "paragraphs",
@@ -109,7 +118,9 @@ pub fn register(env: &mut Environment<'static>) {
     env.add_filter("drop_first_line", parts::drop_first_line);
     env.add_filter("extract_json", json::extract_json);
     env.add_filter("from_json", json::from_json);
+    env.add_filter("icd_codes", options::icd_codes);
     env.add_filter("json", json::json);
+    env.add_filter("letter_of", options::letter_of);
     env.add_filter("paragraphs", parts::paragraphs);
     env.add_filter("qa_pairs", qa::qa_pairs);
     env.add_filter("regex_find", patterns::find);
