@@ -9,6 +9,7 @@ use super::{err, out};
 use crate::diag::Diagnostic;
 use crate::engine::history::RunRecord;
 use crate::plan::manifest::Item;
+use crate::report::words::size;
 use crate::store::{Amount, Store};
 
 /// Which folder, and how to tell.
@@ -145,21 +146,5 @@ fn gc(place: &Place, keep_runs: usize, dry_run: bool) -> Result<ExitCode, Diagno
 fn tell(store: &Store) {
     for fault in store.take_faults() {
         err(&format!("warning: {fault}\n"));
-    }
-}
-
-/// Bytes as people read them.
-pub fn size(bytes: u64) -> String {
-    const UNITS: [&str; 5] = ["B", "kB", "MB", "GB", "TB"];
-    let mut value = bytes as f64;
-    let mut unit = 0;
-    while value >= 999.5 && unit + 1 < UNITS.len() {
-        value /= 1000.0;
-        unit += 1;
-    }
-    if unit == 0 {
-        format!("{bytes} B")
-    } else {
-        format!("{value:.1} {}", UNITS[unit])
     }
 }

@@ -15,6 +15,7 @@ use crate::engine::history::{latest, new_records, reasons};
 use crate::engine::pipe::Pipe;
 use crate::engine::survey::{Survey, Wanted, survey};
 use crate::plan::graph::{Action, Planned};
+use crate::report::words::{self, about, thousands};
 use crate::store::Store;
 
 /// Arguments of `clue plan`.
@@ -240,8 +241,10 @@ fn text(rows: &[Row]) -> String {
         if let Some(count) = &row.calls {
             let least = if count.at_least { "at least " } else { "" };
             text.push_str(&format!(
-                ": {least}{} calls to make, {} cached, about {} tokens of prompts",
-                count.to_make, count.cached, count.prompt_tokens
+                ": {least}{} to make, {} cached, about {} tokens of prompts",
+                words::count(count.to_make, "call"),
+                thousands(count.cached),
+                about(count.prompt_tokens)
             ));
             calls += count.to_make;
             tokens += count.prompt_tokens;
@@ -252,13 +255,19 @@ fn text(rows: &[Row]) -> String {
             text.push_str(&format!("{:names$}    {why}\n", ""));
         }
     }
+    let stages = |n: usize| words::count(n as u64, "stage");
     let runs = rows.iter().filter(|row| row.action == "run").count();
     text.push_str(&match (runs, calls) {
         (0, _) => "nothing to do\n".to_owned(),
-        (_, 0) if !more => format!("{runs} stages to run, no calls to make\n"),
+        (_, 0) if !more => format!("{} to run, no calls to make\n", stages(runs)),
         _ => {
             let least = if more { "at least " } else { "" };
-            format!("{runs} stages to run, {least}{calls} calls to make, about {tokens} tokens of prompts\n")
+            format!(
+                "{} to run, {least}{} to make, about {} tokens of prompts\n",
+                stages(runs),
+                words::count(calls, "call"),
+                about(tokens)
+            )
         }
     });
     text

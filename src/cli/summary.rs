@@ -6,11 +6,11 @@ use std::fs::File;
 use std::io::{BufRead, BufReader};
 use std::time::Duration;
 
-use super::cache::size;
 use crate::engine::board::{Board, State};
 use crate::engine::pipe::Pipe;
 use crate::engine::run::Outcome;
 use crate::engine::survey::out_file;
+use crate::report::words::{brief, count, size, thousands, time};
 
 /// Records shown of each output.
 const SAMPLES: usize = 3;
@@ -43,16 +43,19 @@ impl Summary<'_> {
         );
         let _ = writeln!(
             text,
-            "{}: {asked} calls made, {cached} from the cache, {} records failed, in {}",
+            "{}: {} made, {} from the cache, {} failed, in {}",
             self.pipe.pipeline.name,
-            self.outcome.failures.len(),
-            seconds(self.took)
+            count(asked, "call"),
+            thousands(cached),
+            count(self.outcome.failures.len() as u64, "record"),
+            time(self.took)
         );
         if asked > 0 && tokens.0 + tokens.1 > 0 {
             let _ = writeln!(
                 text,
                 "tokens: {} in prompts, {} in answers",
-                tokens.0, tokens.1
+                thousands(tokens.0),
+                thousands(tokens.1)
             );
         }
         for (at, path, output, fresh) in self.outputs() {
@@ -60,9 +63,9 @@ impl Summary<'_> {
             let word = if fresh { "unchanged" } else { "written" };
             let _ = writeln!(
                 text,
-                "{word}: {} ({} records, {})",
+                "{word}: {} ({}, {})",
                 path.display(),
-                output.rows,
+                count(output.rows, "record"),
                 size(bytes)
             );
             if !self.pipe.stages[at].sensitive {
@@ -70,7 +73,7 @@ impl Summary<'_> {
             }
         }
         for (name, failed) in self.failed() {
-            let _ = writeln!(text, "failed: {failed} records in `{name}`");
+            let _ = writeln!(text, "failed: {} in `{name}`", count(failed, "record"));
         }
         text
     }
@@ -143,32 +146,11 @@ fn samples(path: &std::path::Path) -> String {
                 serde_json::Value::String(value) => value,
                 other => other.to_string(),
             };
-            let _ = writeln!(text, "  {name}: {}", cut(&value));
+            let _ = writeln!(text, "  {name}: {}", brief(&value, WIDTH));
         }
     }
     if !text.is_empty() {
         text.push('\n');
     }
     text
-}
-
-fn cut(value: &str) -> String {
-    let flat: Vec<&str> = value.split_whitespace().collect();
-    let flat = flat.join(" ");
-    if flat.chars().count() <= WIDTH {
-        return flat;
-    }
-    let short: String = flat.chars().take(WIDTH - 1).collect();
-    format!("{short}…")
-}
-
-fn seconds(took: Duration) -> String {
-    let seconds = took.as_secs_f64();
-    if seconds < 10.0 {
-        format!("{seconds:.2} s")
-    } else if seconds < 120.0 {
-        format!("{seconds:.0} s")
-    } else {
-        format!("{} min {} s", took.as_secs() / 60, took.as_secs() % 60)
-    }
 }

@@ -4,8 +4,5 @@
 pub mod graph;
 mod layout;
 pub mod paint;
-pub mod plan_view;
-pub mod samples;
-pub mod summary;
 mod svg;
 pub mod words;

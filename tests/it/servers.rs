@@ -108,7 +108,7 @@ fn the_next_run_asks_only_for_what_failed() {
     let before = server.count("/stats", "requests");
     let second = project.ok(&run(&server, ""));
     assert!(
-        second.stdout.contains("1 calls made, 2 from the cache"),
+        second.stdout.contains("1 call made, 2 from the cache"),
         "{}",
         second.stdout
     );
