@@ -8,6 +8,7 @@ mod golden;
 mod graph;
 mod layers;
 mod messages;
+mod prompts;
 mod schema;
 mod servers;
 mod support;
