@@ -9,6 +9,7 @@ mod graph;
 mod instances;
 mod layers;
 mod messages;
+mod prompts;
 mod schema;
 mod servers;
 mod support;
