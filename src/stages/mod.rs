@@ -23,6 +23,7 @@ pub mod registry;
 pub mod score;
 pub mod set;
 pub mod shuffle;
+pub mod skip;
 pub mod sort;
 pub mod spool;
 pub mod take;
@@ -42,6 +43,7 @@ pub static VERBS: &[VerbDef] = &[
     VerbDef::of::<columns::Rename>(),
     VerbDef::of::<explode::Explode>(),
     VerbDef::of::<take::Take>(),
+    VerbDef::of::<skip::Skip>(),
     VerbDef::of::<shuffle::Shuffle>(),
     VerbDef::of::<shuffle::Sample>(),
     VerbDef::of::<sort::Sort>(),
