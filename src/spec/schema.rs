@@ -94,9 +94,9 @@ pub fn json_schema(shapes: &Shapes) -> Json {
                 ]},
             },
             "models": {
-                "description": "Language models by name.",
+                "description": "Language models by name; one written as `{{ … }}` is given by a param.",
                 "type": ["object", "null"],
-                "additionalProperties": open(&shapes.model),
+                "additionalProperties": {"anyOf": [open(&shapes.model), {"$ref": "#/$defs/Filled"}]},
             },
             "stages": {
                 "description": "Stages by name: each has inputs and one verb.",
