@@ -1,6 +1,7 @@
 //! Randomness that comes only from a seed in the user's file. Owns the order that a seed
 //! gives; knows nothing of what is shuffled.
 
+mod draws;
 mod own;
 mod python;
 
@@ -9,6 +10,7 @@ use std::collections::HashSet;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+pub use draws::Draws;
 pub use own::OwnRng;
 pub use python::PythonRandom;
 

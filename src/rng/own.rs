@@ -26,6 +26,11 @@ impl OwnRng {
             .unwrap_or(0)
     }
 
+    /// The next bytes of the stream.
+    pub fn fill(&mut self, bytes: &mut [u8]) {
+        self.0.fill(bytes);
+    }
+
     /// A number below `n`, each equally likely; 0 if `n` is 0. Draws as many bits as `n` has
     /// until they give a number below `n`.
     pub fn randbelow(&mut self, n: u64) -> u64 {

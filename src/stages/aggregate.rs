@@ -6,6 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::contract::{Check, Fault, FieldSet};
+use super::sum::{Sum, number};
 use crate::diag::Diagnostic;
 use crate::jinja::expr::Expr;
 use crate::spec::decode::Src;
@@ -88,9 +89,7 @@ pub struct State {
     count: u64,
     /// The sum while all values are whole.
     whole: Option<i128>,
-    /// The sum, and what rounding took from it (Neumaier's summation).
-    sum: f64,
-    lost: f64,
+    sum: Sum,
     /// The value that stands now, for those that choose one.
     chosen: Option<Value>,
     list: Vec<Value>,
@@ -103,8 +102,7 @@ impl State {
             function,
             count: 0,
             whole: Some(0),
-            sum: 0.0,
-            lost: 0.0,
+            sum: Sum::default(),
             chosen: None,
             list: Vec::new(),
         }
@@ -160,23 +158,12 @@ impl State {
             (Some(sum), Some(more)) => sum.checked_add(more),
             _ => None,
         };
-        let sum = self.sum + number;
-        self.lost += if self.sum.abs() >= number.abs() {
-            (self.sum - sum) + number
-        } else {
-            (number - sum) + self.sum
-        };
-        self.sum = sum;
+        self.sum.add(number);
     }
 
     /// The value.
     pub fn result(self) -> Value {
-        // Infinite sums have no meaningful remainder.
-        let total = if self.sum.is_finite() {
-            self.sum + self.lost
-        } else {
-            self.sum
-        };
+        let total = self.sum.total();
         match self.function {
             Function::Count => Value::from(self.count),
             Function::Sum => match self.whole.map(i64::try_from) {
@@ -190,14 +177,6 @@ impl State {
                 self.chosen.unwrap_or(Value::from(()))
             }
         }
-    }
-}
-
-fn number(value: &Value) -> Option<f64> {
-    match value.kind() {
-        ValueKind::Bool => Some(f64::from(u8::from(value.is_true()))),
-        ValueKind::Number => f64::try_from(value.clone()).ok(),
-        _ => None,
     }
 }
 

@@ -19,6 +19,7 @@ pub mod join;
 pub mod load;
 pub mod named;
 pub mod order;
+pub mod pivot;
 pub mod registry;
 pub mod score;
 pub mod set;
@@ -26,6 +27,8 @@ pub mod shuffle;
 pub mod skip;
 pub mod sort;
 pub mod spool;
+pub mod stats;
+pub mod sum;
 pub mod take;
 pub mod top_k;
 pub mod traces;
@@ -52,6 +55,9 @@ pub static VERBS: &[VerbDef] = &[
     VerbDef::of::<concat::Concat>(),
     VerbDef::of::<join::Join>(),
     VerbDef::of::<group::Group>(),
+    VerbDef::of::<stats::Stats>(),
+    VerbDef::of::<stats::Compare>(),
+    VerbDef::of::<pivot::Pivot>(),
     VerbDef::of::<generate::Generate>(),
     VerbDef::of::<score::ScoreTexts>(),
     VerbDef::of::<exec::Exec>(),
