@@ -194,6 +194,9 @@ async fn go(
         out(&format!("{}\n", summary.json()));
     } else {
         out(&summary.text());
+        if !args.quiet {
+            out(&summary.tables());
+        }
     }
     if !outcome.failures.is_empty() && listed.is_ok() {
         err(&format!("why each record failed: {}\n", errors.display()));

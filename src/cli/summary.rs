@@ -78,6 +78,19 @@ impl Summary<'_> {
         text
     }
 
+    /// The tables that are to be shown.
+    pub fn tables(&self) -> String {
+        let mut text = String::new();
+        for (at, path, ..) in self.outputs() {
+            let settings = self.pipe.stages[at].verb.settings();
+            if settings["show"] == serde_json::Value::Bool(true) {
+                let table = std::fs::read_to_string(&path).unwrap_or_default();
+                let _ = write!(text, "\n{table}");
+            }
+        }
+        text
+    }
+
     /// For programs.
     pub fn json(&self) -> serde_json::Value {
         let stages = self.board.stages.iter().map(|row| {

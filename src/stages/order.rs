@@ -133,14 +133,21 @@ impl Orders {
 }
 
 /// What a record is sorted by.
-enum SortKey {
+pub enum SortKey {
+    /// A number or boolean.
     Number(f64),
+    /// Text.
     Text(Box<str>),
+    /// Null.
     Missing,
 }
 
 impl SortKey {
-    fn of(value: &Value) -> Result<SortKey, Fault> {
+    /// The key of a value.
+    ///
+    /// # Errors
+    /// [`Fault::Record`] for values that have no order.
+    pub fn of(value: &Value) -> Result<SortKey, Fault> {
         let number = match value.kind() {
             ValueKind::None => return Ok(SortKey::Missing),
             ValueKind::String => {
@@ -158,7 +165,8 @@ impl SortKey {
         }
     }
 
-    fn compare(&self, other: &SortKey, direction: Direction) -> Ordering {
+    /// Numbers come before texts; null comes last either way.
+    pub fn compare(&self, other: &SortKey, direction: Direction) -> Ordering {
         let ascending = match (self, other) {
             (SortKey::Missing, SortKey::Missing) => return Ordering::Equal,
             (SortKey::Missing, _) => return Ordering::Greater,

@@ -14,7 +14,7 @@ use crate::diag::{Diagnostic, Span};
 use crate::record::Record;
 
 /// Makes one record of all records that agree in `rows`, in the order of their first. Each of
-/// them gives it a field named by its values of `columns`, joined by a dot, that holds its
+/// them gives it a field named by its values of `columns` but for null, joined by dots, that holds its
 /// `values`: the first value under that name, further ones with `.` and their own name after
 /// it (`accuracy`, `accuracy.low`, `accuracy.high`), which is what tables show as intervals.
 /// All records get all columns; what is not there is null. Keys: the values of `rows`, as in
@@ -108,9 +108,13 @@ impl Flow for Wide {
         let cells = values(&self.values, &record)?;
         let column: Vec<String> = values(&self.columns, &record)?
             .into_iter()
+            .filter(|part| !part.is_none())
             .map(|part| key_text(&[part]).to_string())
             .collect();
         let column = column.join(".");
+        if column.is_empty() {
+            return Err(Fault::Record("has no name for its column".to_owned()));
+        }
         let print = fingerprint(&row)?;
         let place = self.found.iter().position(|name| *name == column);
         let place = place.unwrap_or_else(|| {
@@ -189,6 +193,18 @@ mod tests {
             [r#"all {"t":0.5,"t.low":0.4,"u":0.7,"u.low":null}"#]
         );
         assert!(stage.flow(Vec::new()).is_empty());
+        let stage = Stage::new(
+            "pivot",
+            "{rows: model, columns: [low, metric], values: mean}",
+        );
+        assert_eq!(
+            stage.flow(records(&LONG[1..2])),
+            [r#"y {"model":"y","f1":0.7}"#]
+        );
+        let (_, lost) = Stage::new("pivot", "{rows: model, columns: low, values: mean}")
+            .run(vec![records(&LONG[1..2])])
+            .expect("runs");
+        assert_eq!(lost, ["has no name for its column"]);
     }
 
     #[test]

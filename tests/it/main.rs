@@ -12,4 +12,5 @@ mod messages;
 mod prompts;
 mod schema;
 mod servers;
+mod stats;
 mod support;

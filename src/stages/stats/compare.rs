@@ -7,7 +7,7 @@ use minijinja::Value;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::resample::{bootstrap, bootstrap_p, holm, sign_p};
+use super::resample::{bootstrap_each, bootstrap_p, holm, sign_p};
 use super::sample::Sample;
 use super::scores::{self, Metrics, Score, values};
 use super::settings::{self, Confidence, Resamples, interval};
@@ -38,7 +38,8 @@ const MADE: [&str; 11] = [
 /// `unpaired` (records that one of them scored), `mean_a` and `mean_b` over the pairs,
 /// `difference` (a - b), the ends `low` and `high` of its bootstrap percentile interval, and
 /// the two-sided `p` value, (count + 1) / (resamples + 1). The numbers do not depend on the
-/// order of records. What is not known is null: everything of no pairs, the interval of one.
+/// order of records. What is not known is null: everything of no pairs, the interval (and the
+/// bootstrap's `p`) of one.
 /// Several inputs are read as one. Keys: the values of `by`, both models and the metric, as a
 /// JSON list.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
@@ -279,7 +280,7 @@ impl Pairing {
                 }
             }
         }
-        pairs.iter_mut().for_each(|pair| self.test(pair));
+        self.test(&mut pairs);
         if self.settings.correct == Some(Correction::Holm) {
             for metric in 0..self.metrics.names().len() {
                 let mut family: Vec<&mut Pair> = pairs
@@ -354,22 +355,26 @@ impl Pairing {
         }))
     }
 
-    fn test(&self, pair: &mut Pair) {
+    /// Intervals and p values.
+    fn test(&self, pairs: &mut [Pair]) {
         let resamples = settings::resamples(self.settings.resamples.as_ref());
-        let Some(mean) = pair.differences.mean().filter(|_| resamples > 0) else {
-            return;
-        };
         let seed = self.settings.seed.cast_unsigned();
-        if pair.differences.has_spread() {
-            let deviations = bootstrap(&[&pair.differences], resamples, seed);
-            let deviations = deviations.first().map_or(&[][..], Vec::as_slice);
-            pair.interval = interval(mean, deviations, self.settings.confidence.as_ref());
-            if self.settings.test == Test::Bootstrap {
-                pair.p = Some(bootstrap_p(mean, deviations));
+        let confidence = self.settings.confidence.as_ref();
+        let samples: Vec<&Sample> = pairs.iter().map(|pair| &pair.differences).collect();
+        let mut found = vec![(None, None); pairs.len()];
+        bootstrap_each(&samples, resamples, seed, |at, deviations| {
+            if let Some(mean) = samples[at].mean() {
+                let p = bootstrap_p(mean, deviations);
+                found[at] = (interval(mean, deviations, confidence), Some(p));
             }
-        }
-        if self.settings.test == Test::Permutation {
-            pair.p = Some(sign_p(&pair.differences, resamples, seed));
+        });
+        for (pair, (interval, p)) in pairs.iter_mut().zip(found) {
+            pair.interval = interval;
+            pair.p = match self.settings.test {
+                Test::Bootstrap => p,
+                Test::Permutation if resamples == 0 || pair.differences.mean().is_none() => None,
+                Test::Permutation => Some(sign_p(&pair.differences, resamples, seed)),
+            };
         }
     }
 

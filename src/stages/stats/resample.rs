@@ -16,10 +16,43 @@ use crate::rng::Draws;
 /// far above what rounding does.
 const SLACK: f64 = 1e-12;
 
+/// Samples that are resampled together: enough to share the draws, few enough to stay in the
+/// processor's cache.
+const TOGETHER: usize = 16;
+
+/// Gives `take` the number of each sample whose spread is known, with how far the means of its
+/// resamples are from its own, in ascending order. The result for a sample depends on it and
+/// the seed alone.
+pub fn bootstrap_each(
+    samples: &[&Sample],
+    resamples: usize,
+    seed: u64,
+    mut take: impl FnMut(usize, &[f64]),
+) {
+    let mut shapes: Vec<(Vec<usize>, Vec<usize>)> = Vec::new();
+    for (at, sample) in samples.iter().enumerate() {
+        if resamples == 0 || !sample.has_spread() {
+            continue;
+        }
+        let shape = sample.shape();
+        match shapes.iter_mut().find(|(known, _)| *known == shape) {
+            Some((_, alike)) => alike.push(at),
+            None => shapes.push((shape, vec![at])),
+        }
+    }
+    for part in shapes.iter().flat_map(|(_, alike)| alike.chunks(TOGETHER)) {
+        let together: Vec<&Sample> = part.iter().map(|at| samples[*at]).collect();
+        let deviations = bootstrap(&together, resamples, seed);
+        for (at, deviations) in part.iter().zip(&deviations) {
+            take(*at, deviations);
+        }
+    }
+}
+
 /// How far the means of `resamples` resamples are from the sample's own, in ascending order,
 /// of samples of the same shape. Every stratum is drawn from itself, with replacement. All
 /// samples see the same draws, as if each came alone.
-pub fn bootstrap(samples: &[&Sample], resamples: usize, seed: u64) -> Vec<Vec<f64>> {
+fn bootstrap(samples: &[&Sample], resamples: usize, seed: u64) -> Vec<Vec<f64>> {
     let Some(first) = samples.first() else {
         return Vec::new();
     };

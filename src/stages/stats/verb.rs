@@ -8,7 +8,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::{Deserializer, Error as _, Visitor};
 use serde::{Deserialize, Serialize};
 
-use super::resample::bootstrap;
+use super::resample::bootstrap_each;
 use super::sample::{Sample, average, mean};
 use super::scores::{self, Metrics, Score, values};
 use super::settings::{self, Confidence, Resamples, interval};
@@ -329,29 +329,18 @@ impl Means {
         })
     }
 
-    /// Intervals of all metrics; those whose samples have the same shape at once.
     fn intervals(&self, all: &mut [Found]) {
         let resamples = settings::resamples(self.settings.bootstrap.as_ref());
-        let mut shapes: Vec<Vec<usize>> = Vec::new();
-        for found in all.iter() {
-            let shape = found.sample.shape();
-            if found.mean.is_some() && found.sample.has_spread() && !shapes.contains(&shape) {
-                shapes.push(shape);
-            }
-        }
-        for shape in shapes.into_iter().filter(|_| resamples > 0) {
-            let mut alike: Vec<&mut Found> = all
-                .iter_mut()
-                .filter(|found| found.mean.is_some() && found.sample.shape() == shape)
-                .collect();
-            let samples: Vec<&Sample> = alike.iter().map(|found| &found.sample).collect();
-            let seed = self.settings.seed.cast_unsigned();
-            let deviations = bootstrap(&samples, resamples, seed);
-            for (found, deviations) in alike.iter_mut().zip(deviations) {
-                let confidence = self.settings.confidence.as_ref();
-                let mean = found.sample.mean();
-                found.interval = mean.and_then(|mean| interval(mean, &deviations, confidence));
-            }
+        let seed = self.settings.seed.cast_unsigned();
+        let confidence = self.settings.confidence.as_ref();
+        let samples: Vec<&Sample> = all.iter().map(|found| &found.sample).collect();
+        let mut intervals = vec![None; all.len()];
+        bootstrap_each(&samples, resamples, seed, |at, deviations| {
+            let mean = samples[at].mean();
+            intervals[at] = mean.and_then(|mean| interval(mean, deviations, confidence));
+        });
+        for (found, interval) in all.iter_mut().zip(intervals) {
+            found.interval = interval.filter(|_| found.mean.is_some());
         }
     }
 

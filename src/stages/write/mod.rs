@@ -1,24 +1,28 @@
 //! `write`: formats records into an output file. Owns the settings; JSON's exact bytes are in
-//! `json`. Keys are not written: name a field that holds them.
+//! `json`, tables in `table`. Keys are not written: name a field that holds them.
 
+mod held;
 mod json;
+mod pick;
+mod rows;
+mod table;
 
-use std::path::{Component, Path, PathBuf};
-use std::sync::Arc;
+use std::path::{Component, Path};
 
-use minijinja::Value;
-use minijinja::value::ValueKind;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::bound::Bound;
-use super::contract::{Build, Check, Fault, FieldSet, Operator, Sink, Verb};
-use super::named::{Column, Columns};
+use super::contract::{Build, Check, FieldSet, Operator, Verb};
+use super::named::{Column, Columns, Names};
 use crate::diag::Diagnostic;
-use crate::record::{Fields, Record};
 use crate::spec::decode::Src;
+use held::Held;
 pub use json::Separators;
 use json::Style;
+use pick::Picks;
+use rows::Writer;
+use table::Table;
+use table::look::{Headings, Look, Which};
 
 /// Writes records to a file in the output folder.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
@@ -26,7 +30,8 @@ use json::Style;
 pub struct Write {
     /// The file, relative to the output folder.
     path: Src<String>,
-    /// The format; from the file's extension if left out (`.json` is one array).
+    /// The format; from the file's extension if left out (`.json` is one array, `.txt` is
+    /// `lines`).
     #[serde(default)]
     format: Option<Format>,
     /// Write a `.json` file as one object a line, without an array around.
@@ -44,6 +49,36 @@ pub struct Write {
     /// JSON: spaces a level is indented by; all on one line if left out.
     #[serde(default)]
     indent: Option<Src<u8>>,
+    /// Fields to sort by, the first one first; with a `-` before its name the greatest comes
+    /// first. Null comes last either way.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    sort: Option<Names>,
+    /// Tables: the columns in order, `[field, …]` or `{field: heading}`; if left out, all
+    /// fields but those that others show as their interval.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    columns: Option<Headings>,
+    /// Tables: decimals of numbers that are not whole; 3 if left out, 1 of percentages.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    digits: Option<Src<u8>>,
+    /// Tables: write scores times 100; `true` for all columns that are not whole numbers, or
+    /// a list of columns.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    percent: Option<Which>,
+    /// Tables: mark the best score of each column; `true` for all columns that are not whole
+    /// numbers, or a list of columns. Scores that look the same are both best.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    bold_best: Option<Which>,
+    /// Tables: columns in which the least score is the best.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    lower_is_better: Option<Names>,
+    /// Tables: after each score `x` its interval [`x.low`, `x.high`], or ± `x.stderr`, where
+    /// there are such fields.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    intervals: Option<Src<bool>>,
+    /// Tables (`md` and `table`): print the file on standard output after the run, even if
+    /// it comes from sensitive data.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    show: Option<Src<bool>>,
 }
 
 /// How records are written.
@@ -54,10 +89,35 @@ pub enum Format {
     Jsonl,
     /// One array of objects.
     Json,
-    /// A table with a header; lists and maps as JSON.
+    /// Comma-separated values with a header; lists and maps as JSON.
     Csv,
     /// One text a line: of the only field.
     Lines,
+    /// A table in Markdown.
+    Md,
+    /// A table in LaTeX, for the package `booktabs`.
+    Tex,
+    /// A table in plain text, as for a terminal.
+    Table,
+}
+
+impl Format {
+    fn name(self) -> &'static str {
+        match self {
+            Format::Jsonl => "jsonl",
+            Format::Json => "json",
+            Format::Csv => "csv",
+            Format::Lines => "lines",
+            Format::Md => "md",
+            Format::Tex => "tex",
+            Format::Table => "table",
+        }
+    }
+
+    /// True for tables that people read.
+    fn is_table(self) -> bool {
+        matches!(self, Format::Md | Format::Tex | Format::Table)
+    }
 }
 
 impl Write {
@@ -69,11 +129,13 @@ impl Write {
             (None, Some("jsonl" | "ndjson")) => Format::Jsonl,
             (None, Some("csv" | "tsv")) => Format::Csv,
             (None, Some("txt")) => Format::Lines,
+            (None, Some("md" | "markdown")) => Format::Md,
+            (None, Some("tex")) => Format::Tex,
             _ => {
                 return Err(
                     Diagnostic::error("the file's extension does not say its format")
                         .at(self.path.span, "")
-                        .help("add `format:` with one of `jsonl`, `json`, `csv`, `lines`"),
+                        .help("add `format:` with one of `jsonl`, `json`, `csv`, `lines`, `md`, `tex`, `table`"),
                 );
             }
         };
@@ -121,215 +183,94 @@ impl Verb for Write {
                     cx.fault(
                         Diagnostic::error(format!("`lines` writes one field, not {count}"))
                             .at(self.path.span, "")
-                            .help("name it: `fields: [text]`"),
-                    );
-                }
-            }
-            Ok(format @ (Format::Csv | Format::Jsonl)) => {
-                if let Some(indent) = &self.indent {
-                    let name = if format == Format::Csv {
-                        "csv"
-                    } else {
-                        "jsonl"
-                    };
-                    cx.fault(
-                        Diagnostic::error(format!("`{name}` cannot be indented"))
-                            .at(indent.span, ""),
+                            .help("name it, `fields: [text]`, or write a table: `format: table`"),
                     );
                 }
             }
             Ok(Format::Json) => {}
+            Ok(format) => {
+                if let Some(indent) = &self.indent {
+                    let message = format!("`{}` cannot be indented", format.name());
+                    cx.fault(Diagnostic::error(message).at(indent.span, ""));
+                }
+            }
+        }
+        for name in self.sort.iter().flat_map(|names| &names.0) {
+            cx.field(&held::direction(name).0, &input);
+        }
+        if let Ok(format) = self.format() {
+            self.check_table(format, &input, cx);
         }
         input
     }
 
     fn operator(&self, cx: &Build<'_>) -> Result<Operator, Diagnostic> {
-        let columns = self.fields.as_ref().map(|columns| {
-            let pick = |(name, column): &(String, Column)| {
-                let pick = match column {
-                    Column::Field(field) => Pick::Field(field.value.clone()),
-                    Column::Expr(expr) => Pick::Expr(Bound::new(expr, cx)?),
-                };
-                Ok((Arc::from(name.as_str()), pick))
-            };
-            columns
-                .0
-                .iter()
-                .map(pick)
-                .collect::<Result<_, Diagnostic>>()
-        });
-        Ok(Operator::Sink(Box::new(Writer {
-            path: PathBuf::from(&self.path.value),
-            format: self.format()?,
-            columns: columns.transpose()?,
-            style: Style {
-                ascii: self.ascii,
-                separators: self.separators,
-                indent: self.indent.as_ref().map(|indent| usize::from(indent.value)),
-            },
-            delimiter: if self.path.value.ends_with(".tsv") {
-                b'\t'
-            } else {
-                b','
-            },
-            header: None,
-            count: 0,
-        })))
-    }
-}
-
-enum Pick {
-    Field(String),
-    Expr(Bound),
-}
-
-struct Writer {
-    path: PathBuf,
-    format: Format,
-    columns: Option<Vec<(Arc<str>, Pick)>>,
-    style: Style,
-    delimiter: u8,
-    /// A CSV's columns, once known.
-    header: Option<Vec<String>>,
-    count: u64,
-}
-
-impl Writer {
-    fn fields(&self, record: &Record) -> Result<Fields, Fault> {
-        let Some(columns) = &self.columns else {
-            return Ok(record.fields.clone());
+        let picks = Picks::new(self.fields.as_ref(), cx)?;
+        let format = self.format()?;
+        let by = self.sort.as_ref().map(|names| names.0.as_slice());
+        if format.is_table() {
+            let held = Held::new(by.unwrap_or_default());
+            let table = Table::new(&self.path, format, picks, held, self.look());
+            return Ok(Operator::Sink(Box::new(table)));
+        }
+        let style = Style {
+            ascii: self.ascii,
+            separators: self.separators,
+            indent: self.indent.as_ref().map(|indent| usize::from(indent.value)),
         };
-        let pick = |(name, pick): &(Arc<str>, Pick)| {
-            let value = match pick {
-                Pick::Expr(expr) => expr.eval(&record.fields)?,
-                Pick::Field(field) => record
-                    .fields
-                    .get(field)
-                    .cloned()
-                    .ok_or_else(|| Fault::Record(format!("no field `{field}` to write")))?,
-            };
-            Ok((name.clone(), value))
-        };
-        columns.iter().map(pick).collect()
-    }
-
-    fn row(&mut self, fields: &Fields, bytes: &mut Vec<u8>) -> Result<(), Fault> {
-        let first = self.header.is_none();
-        let header = self
-            .header
-            .get_or_insert_with(|| fields.names().map(str::to_owned).collect());
-        if let Some(name) = fields.names().find(|n| !header.iter().any(|h| h == n)) {
-            return Err(Fault::Record(format!(
-                "no column for `{name}`: the header was made from the first record; name the columns in `fields`"
-            )));
-        }
-        let mut cells = Vec::with_capacity(header.len());
-        for name in header.iter() {
-            cells.push(match fields.get(name) {
-                Some(value) => cell(value, &self.style)?,
-                None => String::new(),
-            });
-        }
-        let mut writer = csv::WriterBuilder::new()
-            .delimiter(self.delimiter)
-            .from_writer(bytes);
-        let mut write = || -> csv::Result<()> {
-            if first {
-                writer.write_record(header.iter())?;
-            }
-            writer.write_record(&cells)?;
-            Ok(writer.flush()?)
-        };
-        write().map_err(|_| Fault::Record("cannot be written as CSV".to_owned()))
+        let held = by.map(Held::new);
+        let writer = Writer::new(&self.path, format, picks, style, held);
+        Ok(Operator::Sink(Box::new(writer)))
     }
 }
 
-/// A value as text: strings as they are, nothing for null, all else as JSON.
-fn cell(value: &Value, style: &Style) -> Result<String, Fault> {
-    match value.kind() {
-        ValueKind::None | ValueKind::Undefined => Ok(String::new()),
-        ValueKind::String => Ok(value.as_str().unwrap_or_default().to_owned()),
-        _ => {
-            let mut bytes = Vec::new();
-            json::write(value, style, 0, &mut bytes)?;
-            Ok(String::from_utf8_lossy(&bytes).into_owned())
+impl Write {
+    /// How a table looks.
+    fn look(&self) -> Look {
+        Look {
+            columns: self.columns.clone(),
+            digits: self.digits.as_ref().map(|digits| usize::from(digits.value)),
+            percent: self.percent.clone().unwrap_or_default(),
+            best: self.bold_best.clone().unwrap_or_default(),
+            lower: self.lower_is_better.clone().unwrap_or_default(),
+            intervals: self.intervals.as_ref().is_some_and(|set| set.value),
         }
     }
-}
 
-impl Sink for Writer {
-    fn path(&self) -> &Path {
-        &self.path
-    }
-
-    fn record(&mut self, record: &Record, bytes: &mut Vec<u8>) -> Result<(), Fault> {
-        let fields = self.fields(record)?;
-        let start = bytes.len();
-        let done = match self.format {
-            Format::Jsonl => json::write(&fields, &self.style, 0, bytes).map(|()| {
-                bytes.push(b'\n');
-            }),
-            Format::Json => {
-                bytes.extend_from_slice(if self.count == 0 { b"[" } else { b"" });
-                self.style.between(self.count == 0, bytes);
-                json::write(&fields, &self.style, 1, bytes)
-            }
-            Format::Csv => self.row(&fields, bytes),
-            Format::Lines => line(&fields, &self.style).map(|text| {
-                bytes.extend_from_slice(text.as_bytes());
-                bytes.push(b'\n');
-            }),
-        };
-        // A record that fails leaves nothing behind.
-        match done {
-            Ok(()) => self.count += 1,
-            Err(_) => bytes.truncate(start),
+    /// Checks the settings of tables: their columns, and that it is one.
+    fn check_table(&self, format: Format, input: &FieldSet, cx: &mut Check<'_>) {
+        let look = self.look();
+        if !format.is_table() && look.is_set() {
+            let message = format!(
+                "`{}` has no columns, decimals or bold scores",
+                format.name()
+            );
+            cx.fault(
+                Diagnostic::error(message)
+                    .at(self.path.span, "")
+                    .help("tables are `md`, `tex` and `format: table`"),
+            );
         }
-        done
-    }
-
-    fn end(&mut self, bytes: &mut Vec<u8>) {
-        match self.format {
-            Format::Json if self.count == 0 => bytes.extend_from_slice(b"[]\n"),
-            Format::Json => {
-                self.style.close(bytes);
-                bytes.extend_from_slice(b"]\n");
-            }
-            Format::Csv if self.count == 0 => {
-                // No records, but the columns may be known: a table without rows.
-                let names: Vec<&str> = self
-                    .columns
-                    .iter()
-                    .flatten()
-                    .map(|(name, _)| &**name)
-                    .collect();
-                if !names.is_empty() {
-                    let mut writer = csv::WriterBuilder::new()
-                        .delimiter(self.delimiter)
-                        .from_writer(bytes);
-                    // Writing into memory does not fail.
-                    let _ = writer.write_record(&names);
-                    let _ = writer.flush();
-                }
-            }
-            _ => {}
+        let shown = matches!(format, Format::Md | Format::Table);
+        if let Some(show) = self.show.as_ref().filter(|show| show.value && !shown) {
+            cx.fault(
+                Diagnostic::error(format!("`{}` is not shown after a run", format.name()))
+                    .at(show.span, "")
+                    .help("`md` and `format: table` are"),
+            );
+        }
+        if let Some(digits) = self.digits.as_ref().filter(|digits| digits.value > 15) {
+            cx.fault(Diagnostic::error("at most 15 decimals").at(digits.span, ""));
+        }
+        let mut fields = input.clone();
+        if let Some(picked) = &self.fields {
+            fields = FieldSet::default();
+            picked.0.iter().for_each(|(name, _)| fields.add(name));
+        }
+        for name in look.names() {
+            cx.field(name, &fields);
         }
     }
-}
-
-fn line(fields: &Fields, style: &Style) -> Result<String, Fault> {
-    let mut all = fields.iter();
-    let (Some((name, value)), None) = (all.next(), all.next()) else {
-        return Err(Fault::Record(format!(
-            "`lines` writes one field, not {}",
-            fields.len()
-        )));
-    };
-    let text = cell(value, style)?;
-    if text.contains(['\n', '\r']) {
-        return Err(Fault::Record(format!("`{name}` has a line break in it")));
-    }
-    Ok(text)
 }
 
 #[cfg(test)]
