@@ -58,7 +58,7 @@ pub struct Compare {
     #[serde(default)]
     metrics: Option<Columns>,
     /// Compare the means of the means over the values of these fields, so that each value
-    /// (each task, say) counts the same.
+    /// (each task, say) counts the same; values without any pair do not count.
     #[serde(default)]
     over: Names,
     /// How the p value is made.

@@ -232,9 +232,9 @@ mod tests {
         assert_eq!(bootstrap_p(0.0, &[0.0; 9]), 1.0);
     }
 
-    /// R: `p.adjust(c(0.01, 0.04, 0.03, 0.005), "holm")`.
+    /// In ascending order: 4 x 0.005, 3 x 0.01, 2 x 0.03, and 0.04, which may not be less.
     #[test]
-    fn holms_correction_is_rs() {
+    fn holms_correction_steps_down() {
         let adjusted = holm(&[0.01, 0.04, 0.03, 0.005]);
         for (found, expected) in adjusted.iter().zip([0.03, 0.06, 0.06, 0.02]) {
             assert!((found - expected).abs() < 1e-12, "{adjusted:?}");

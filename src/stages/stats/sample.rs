@@ -97,7 +97,7 @@ pub fn finite(number: f64) -> Option<f64> {
 mod tests {
     use super::*;
 
-    /// Numbers from numpy: `x.mean()`, `x.std(ddof=1) / sqrt(len(x))`.
+    /// As numpy has them: `x.mean()`, `x.std(ddof=1) / sqrt(len(x))`.
     #[test]
     fn means_and_errors() {
         let sample = Sample::new(vec![vec![1.0, 0.0, 1.0, 1.0, 0.5]]);

@@ -1,5 +1,6 @@
 //! Both verbs as the engine drives them, and averages against those of the published scripts.
 
+use proptest::prelude::{any, prop_assert, proptest};
 use serde_json::Value as Json;
 
 use crate::record::Record;
@@ -295,14 +296,55 @@ fn models_are_compared_on_the_same_records() {
     }
 }
 
+/// By scipy 1.x: `permutation_test` and `bootstrap(method="percentile")` with 9999 resamples.
 #[test]
-fn no_difference_is_seen_where_there_is_none() {
+fn tests_and_intervals_are_near_scipys() {
     for test in ["permutation", "bootstrap"] {
         let yaml = format!("{{between: model, on: id, metrics: [x], test: {test}}}");
-        let p = run("compare", &yaml, scored(44, 0.02))[0]["p"]
-            .as_f64()
-            .expect("a number");
-        assert!((0.5..0.9).contains(&p), "{test} {p}");
+        let near = |gain: f64, name: &str, expected: f64, by: f64| {
+            let row = &run("compare", &yaml, scored(44, gain))[0];
+            let found = row[name].as_f64().expect("a number");
+            assert!(
+                (found - expected).abs() < by,
+                "{test} {gain} {name} {found}"
+            );
+        };
+        near(0.02, "p", 0.649, 0.05);
+        near(0.02, "low", -0.0647, 0.012);
+        near(0.02, "high", 0.1047, 0.012);
+        near(0.2, "p", 0.0002, 0.003);
+        near(0.2, "low", 0.1153, 0.012);
+        near(0.2, "high", 0.2888, 0.012);
+    }
+}
+
+proptest! {
+    /// However large the scores: what cannot be said is null.
+    #[test]
+    fn no_number_is_infinite(scores in proptest::collection::vec((any::<f64>(), 0..3u8, any::<bool>()), 0..12)) {
+        let rows: Vec<Record> = scores
+            .iter()
+            .filter(|(x, ..)| x.is_finite())
+            .enumerate()
+            .map(|(at, (x, task, model))| {
+                let json = serde_json::json!({"x": x, "t": task, "m": model, "id": at / 2 * usize::from(at % 2 == 1)});
+                record(&at.to_string(), &json.to_string())
+            })
+            .collect();
+        for (verb, yaml) in [
+            ("stats", "{metrics: [x], bootstrap: 20, first_twice: true}"),
+            ("stats", "{metrics: [x], by: m, over: t, bootstrap: 20}"),
+            ("compare", "{between: m, metrics: [x], resamples: 20}"),
+            ("compare", "{between: m, metrics: [x], over: t, resamples: 20, test: bootstrap, on: id}"),
+        ] {
+            let Ok((out, _)) = Stage::new(verb, yaml).run(vec![rows.clone()]) else {
+                continue;
+            };
+            for (_, value) in out.iter().flat_map(|record| record.fields.iter()) {
+                let number = f64::try_from(value.clone());
+                prop_assert!(number.is_err() || number.is_ok_and(f64::is_finite), "{verb} {yaml}");
+            }
+        }
     }
 }
 

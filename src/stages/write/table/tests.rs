@@ -1,5 +1,7 @@
 //! Tables as files, through the verb's settings.
 
+use proptest::prelude::{prop_assert_eq, proptest};
+
 use crate::stages::driver::{Stage, records};
 
 const ROWS: &[&str] = &[
@@ -137,4 +139,19 @@ fn nonsense_is_rejected() {
     assert_eq!(faults("{path: x.md, digits: 16, indent: 1}"), 2);
     assert_eq!(faults("{path: x.tex, show: true}"), 1);
     assert_eq!(faults("{path: x.tex, show: false}"), 0);
+}
+
+proptest! {
+    /// No text breaks out of its cell.
+    #[test]
+    fn every_text_stays_in_its_row(text: String, head in "[^.]+") {
+        let row = serde_json::json!({head: text, "second": 0.5}).to_string();
+        let of = |file: &str| bytes(&format!("{{path: {file}, format: {}}}", &file[2..]), &[&row]);
+        prop_assert_eq!(of("x.table").lines().count(), 3);
+        prop_assert_eq!(of("x.tex").lines().count(), 8);
+        for line in of("x.md").lines() {
+            let bars = line.replace("\\\\", "").replace("\\|", "").matches('|').count();
+            prop_assert_eq!(bars, 3);
+        }
+    }
 }
