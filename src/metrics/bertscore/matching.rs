@@ -20,8 +20,10 @@ impl Cosines<'_> {
         let rows = self.cosines.chunks_exact(self.reference.len().max(1));
         for (row, best) in rows.zip(&mut best_row) {
             for (cosine, other) in row.iter().zip(&mut best_column) {
-                *best = best.max(*cosine);
-                *other = other.max(*cosine);
+                // Rounding can take it above 1.
+                let cosine = cosine.min(1.0);
+                *best = best.max(cosine);
+                *other = other.max(cosine);
             }
         }
         let precision = mean(&best_row, self.prediction);

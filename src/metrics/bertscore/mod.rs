@@ -95,9 +95,9 @@ impl Metric for BertScore {
             Ok(place) => place.files(),
             Err(_) => Vec::new(),
         };
-        files.extend(self.idf.iter().map(|file| dir.join(file)));
+        files.extend(self.idf.iter().map(|file| place::path(file, dir)));
         let baseline = self.baseline.iter().filter(|_| self.rescale);
-        files.extend(baseline.map(|file| dir.join(file)));
+        files.extend(baseline.map(|file| place::path(file, dir)));
         files
     }
 

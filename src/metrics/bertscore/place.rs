@@ -45,6 +45,15 @@ impl Place {
     }
 }
 
+/// A path of the pipeline file, which lies in `dir`.
+pub fn path(file: &Path, dir: &Path) -> PathBuf {
+    // `./` before every name would only be noise in messages.
+    if dir == Path::new(".") {
+        return file.to_owned();
+    }
+    dir.join(file)
+}
+
 /// Finds a model: a folder (relative ones start from `dir`), or an id in the cache.
 ///
 /// # Errors
@@ -54,7 +63,7 @@ pub fn find(model: &str, dir: &Path) -> Result<Place, Diagnostic> {
 }
 
 fn find_in(model: &str, dir: &Path, cache: Option<&Path>) -> Result<Place, Diagnostic> {
-    let folder = dir.join(model);
+    let folder = path(Path::new(model), dir);
     let folder = if folder.is_dir() {
         folder
     } else {

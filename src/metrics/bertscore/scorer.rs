@@ -63,7 +63,7 @@ impl BertScorer {
         }
         let baseline = match &options.baseline {
             _ if !options.rescale => None,
-            Some(file) => Some(Baseline::read(&dir.join(file), layer)?),
+            Some(file) => Some(Baseline::read(&place::path(file, dir), layer)?),
             None => Some(known::baseline(&place.name, layer).ok_or_else(|| {
                 let what = format!("no baseline is known for layer {layer} of `{}`", place.name);
                 Diagnostic::error(what).help("name a file with `baseline`")
@@ -80,7 +80,7 @@ impl BertScorer {
         let weights = match &options.idf {
             None => idf::Weights::Plain { ends: tokens.ends },
             Some(file) => {
-                let texts = idf::texts(&dir.join(file))?;
+                let texts = idf::texts(&place::path(file, dir))?;
                 let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
                 let texts = tokens.of(&texts).map_err(Diagnostic::error)?;
                 idf::Weights::idf(texts.iter().map(Vec::as_slice))

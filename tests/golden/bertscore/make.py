@@ -155,3 +155,6 @@ torch.save(state, HERE / "tiny-bert.old.bin", _use_new_zipfile_serialization=Fal
 if len(sys.argv) > 1:
     minilm = pathlib.Path(sys.argv[1])
     write("minilm.jsonl", [*rows("minilm", minilm, 6), *rows("minilm", minilm, 3, idf=True)])
+for file in ["tiny-bert/special_tokens_map.json", "tiny-roberta/special_tokens_map.json",
+             "tiny-roberta/vocab.json", "tiny-roberta/merges.txt"]:
+    (HERE / file).unlink()  # not read by ours
