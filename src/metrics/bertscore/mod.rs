@@ -49,7 +49,8 @@ use crate::diag::Diagnostic;
 
 /// Likeness of the tokens of two texts, as a BERT sees them (BERTScore). Columns: `bertscore`
 /// (F1), `bertscore_precision`, `bertscore_recall`. Of several references the highest value
-/// counts, for each column on its own. An empty prediction, or an empty reference, gives 0.
+/// counts, for each column on its own. Texts are cut at the longest that the model takes. An
+/// empty prediction, or an empty reference, gives 0 (before rescaling).
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct BertScore {
