@@ -1,6 +1,7 @@
 //! The metrics: one file each, and one line each in [`METRICS`]. They compare texts and
 //! know nothing of records, stages or models.
 
+pub mod bertscore;
 pub mod choice;
 pub mod exact_match;
 pub mod icd;
@@ -14,6 +15,7 @@ pub use registry::{AnyMetric, Metric, MetricDef, Pair, Scorer, Scores};
 
 /// Every metric there is. The JSON Schema, the docs and the suggestions follow from it.
 pub static METRICS: &[MetricDef] = &[
+    MetricDef::of::<bertscore::BertScore>(),
     MetricDef::of::<choice::Choice>(),
     MetricDef::of::<exact_match::ExactMatch>(),
     MetricDef::of::<icd::Icd>(),
