@@ -6,6 +6,7 @@ use std::path::PathBuf;
 
 use minijinja::Value;
 
+use super::decode::Src;
 use super::file;
 use super::files::Part;
 use super::node::{Key, Node, NodeValue};
@@ -14,7 +15,7 @@ use super::stages::stays_inside;
 use super::subst::Filler;
 use crate::diag::{Diagnostic, Span};
 
-const KEYS: [&str; 5] = ["file", "as", "when", "for_each", "params"];
+const KEYS: [&str; 6] = ["file", "as", "when", "for_each", "params", "inputs"];
 
 /// An instance: a pipeline with values for its params.
 pub struct Instance {
@@ -24,6 +25,8 @@ pub struct Instance {
     pub params: Vec<(Key, Node)>,
     /// The folder that relative paths in them start from.
     pub dir: PathBuf,
+    /// Names of its stages, and the stages outside that stand in for them.
+    pub inputs: Vec<(Key, Src<String>)>,
 }
 
 /// All instances that these files ask for, in order.
@@ -172,6 +175,9 @@ fn instance(
     if params.iter().any(|(_, n)| filler.unknown.contains(&n.span)) {
         return None;
     }
+    let inputs = node
+        .get("inputs")
+        .map_or_else(Vec::new, |inputs| inputs_of(inputs, prefix, filler));
     Some(Instance {
         place: Place {
             path,
@@ -180,7 +186,34 @@ fn instance(
         },
         params,
         dir: part.dir.clone(),
+        inputs,
     })
+}
+
+/// Which stages outside stand in for which of its own.
+fn inputs_of(node: &Node, prefix: &str, filler: &mut Filler<'_>) -> Vec<(Key, Src<String>)> {
+    let node = filler.fill(node, &[]);
+    if !matches!(node.value, NodeValue::Map(_)) {
+        expected(
+            "a map of its stages and the stages to read instead",
+            &node,
+            filler,
+        );
+    }
+    let mut inputs = Vec::new();
+    for (key, stage) in node.entries() {
+        match stage.as_str() {
+            Some(name) => inputs.push((
+                key.clone(),
+                Src {
+                    value: format!("{prefix}{name}"),
+                    span: stage.span,
+                },
+            )),
+            None => expected("the name of a stage", stage, filler),
+        }
+    }
+    inputs
 }
 
 fn expected(what: &str, node: &Node, filler: &mut Filler<'_>) {

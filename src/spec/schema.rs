@@ -59,6 +59,11 @@ pub fn json_schema(shapes: &Shapes) -> Json {
                     "description": "Values for its params; others have the value of the param of the same name here, or their default.",
                     "type": "object",
                 },
+                "inputs": {
+                    "description": "Stages here that stand in for stages there, by the names they have there: who read those reads these.",
+                    "type": "object",
+                    "additionalProperties": {"type": "string"},
+                },
             },
         },
     ]});

@@ -4,6 +4,7 @@
 use std::collections::HashMap;
 use std::path::PathBuf;
 
+use super::decode::Src;
 use super::files::{Files, Part, Parts, real};
 use super::instances::instances;
 use super::params::{self, Given};
@@ -139,8 +140,32 @@ impl<'a> Loading<'a> {
                 dir: &instance.dir,
                 outer: &values,
             };
+            let before = self.entries.len();
             self.scope(&instance.place, &given, on_error);
+            for (key, outer) in instance.inputs {
+                let name = format!("{}{}", instance.place.prefix, key.name);
+                self.stand_in(before, &name, key.span, outer);
+            }
         }
+    }
+
+    /// Takes a stage out of an instance: who read it reads another one from outside.
+    fn stand_in(&mut self, first: usize, name: &str, span: Span, outer: Src<String>) {
+        let own = &mut self.entries[first..];
+        let is_it = |e: &Entry| !e.stage.is_output && e.stage.name.value == name;
+        let Some(at) = own.iter().position(is_it) else {
+            if !self.unread.iter().any(|unread| unread == name) {
+                let names = own.iter().filter(|e| !e.stage.is_output);
+                let names = names.map(|e| e.stage.name.as_str());
+                let fault = Diagnostic::error(format!("no stage `{name}`")).at(span, "");
+                self.files.faults.push(fault.suggest(name, names));
+            }
+            return;
+        };
+        let entry = &mut own[at];
+        entry.kept = false;
+        entry.stage.from = vec![outer];
+        entry.stage.with.clear();
     }
 }
 

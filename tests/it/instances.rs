@@ -83,3 +83,38 @@ fn the_plan_and_check_name_instances() {
         wrong.stderr
     );
 }
+
+const MADE: &str = r#"clue: 1
+params:
+  url: http://127.0.0.1:1/v1
+include:
+  - file: tasks/task.yaml
+    as: made
+    inputs: {cases: long}
+    params: {model: {id: a, url: "{{ params.url }}"}, cases: not-there.csv}
+stages:
+  words: {load: {path: cases.csv, key: id}}
+  long: {from: words, where: text | length > 3}
+"#;
+
+#[test]
+fn a_stage_stands_in_for_an_instances_own() {
+    let server = Server::bad("");
+    let project = project();
+    std::fs::write(project.path("made.yaml"), MADE).expect("written");
+    project.ok(&format!("run made.yaml --out out -p url={}", server.url()));
+    let answers = lines(&project, "out/made/answers.jsonl");
+    let texts: Vec<&str> = answers.iter().filter_map(|r| r["text"].as_str()).collect();
+    assert_eq!(texts, ["three"]);
+
+    let wrong = MADE.replace("{cases: long}", "{case: long}");
+    std::fs::write(project.path("made.yaml"), wrong).expect("written");
+    let refused = project.clue("check made.yaml");
+    assert_eq!(refused.code, 2);
+    let told = ["no stage `made/case`", "did you mean `made/cases`?"];
+    assert!(
+        told.iter().all(|text| refused.stderr.contains(text)),
+        "{}",
+        refused.stderr
+    );
+}
