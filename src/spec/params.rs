@@ -24,11 +24,12 @@ const KINDS: [(&str, ParamKind); 7] = [
     ("map", ParamKind::Map),
 ];
 
-/// A declaration: `name: default` or `name: {type, default, help}`.
+/// A declaration: `name: default` or `name: {type, default, choices, help}`.
 pub struct Declared<'a> {
     key: &'a Key,
     kind: ParamKind,
     default: Option<&'a Node>,
+    choices: Option<Vec<Value>>,
     dir: &'a Path,
 }
 
@@ -58,6 +59,7 @@ pub fn declare<'a>(
         key,
         kind: ParamKind::String,
         default: None,
+        choices: None,
         dir,
     };
     if !is_name(&key.name) {
@@ -96,6 +98,15 @@ pub fn declare<'a>(
                         .suggest("", KINDS.iter().map(|(kind, _)| *kind)),
                 ),
             },
+            "choices" => match &value.value {
+                NodeValue::Seq(items) => {
+                    declared.choices = Some(items.iter().map(value_of).collect());
+                }
+                _ => faults.push(
+                    Diagnostic::error(format!("expected a list, found {}", value.kind()))
+                        .at(value.span, ""),
+                ),
+            },
             "help" => {
                 if value.as_str().is_none() {
                     faults.push(
@@ -107,7 +118,7 @@ pub fn declare<'a>(
             other => faults.push(
                 Diagnostic::error(format!("unknown key `{other}`"))
                     .at(name.span, "")
-                    .suggest(other, ["type", "default", "help"]),
+                    .suggest(other, ["type", "default", "choices", "help"]),
             ),
         }
     }
@@ -154,6 +165,10 @@ pub fn resolve(
                 Given::Run(overrides) => value(param, overrides, &files),
                 Given::Bound { own, dir, outer } => bound(param, own, dir, outer),
             };
+            let value = value.and_then(|value| match &value {
+                Some(found) => chosen(param, found).map(|()| value),
+                None => Ok(None),
+            });
             let value = value.unwrap_or_else(|fault| {
                 faults.push(fault);
                 None
@@ -168,6 +183,27 @@ pub fn resolve(
             (param, known)
         })
         .collect()
+}
+
+/// Refuses what is not among the choices: a list's elements, else the value itself.
+fn chosen(param: &Declared<'_>, value: &Value) -> Result<(), Diagnostic> {
+    let Some(choices) = &param.choices else {
+        return Ok(());
+    };
+    let items: Vec<Value> = match param.kind {
+        ParamKind::List => value.try_iter().into_iter().flatten().collect(),
+        _ => vec![value.clone()],
+    };
+    let Some(other) = items.iter().find(|item| !choices.contains(item)) else {
+        return Ok(());
+    };
+    let shown: Vec<String> = choices.iter().map(Value::to_string).collect();
+    let (other, name) = (other.to_string(), &param.key.name);
+    Err(
+        Diagnostic::error(format!("`{other}` is no choice for param `{name}`"))
+            .at(param.key.span, "declared here")
+            .suggest(&other, shown.iter().map(String::as_str)),
+    )
 }
 
 fn value(

@@ -93,6 +93,7 @@ pub fn json_schema(shapes: &Shapes) -> Json {
                         "properties": {
                             "type": kind,
                             "default": {"description": "Without it a value must be given."},
+                            "choices": {"type": "array", "description": "The values it may have; of a list, what it may hold."},
                             "help": {"type": "string"},
                         },
                     },

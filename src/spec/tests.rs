@@ -155,6 +155,16 @@ fn the_nearest_source_of_a_param_decides() {
 }
 
 #[test]
+fn a_value_must_be_among_the_choices() {
+    let yaml = "clue: 1\nparams:\n  tasks: {default: [nli, qa], choices: [nli, qa]}\n  mode: {default: fast, choices: [fast, slow]}\n";
+    let folder = Folder::new(&[("p.yaml", yaml.as_bytes())]);
+    let good = folder.load(&set(&[("tasks", "qa"), ("mode", "slow")]));
+    assert_eq!(folder.text(&good), "");
+    let wrong = folder.load(&set(&[("tasks", "qa,nlu"), ("mode", "mild")]));
+    insta::assert_snapshot!(folder.text(&wrong));
+}
+
+#[test]
 fn all_faults_are_told_at_once() {
     insta::assert_snapshot!(faults(
         "clue: 1\nparams: {notes: {type: path}}\nstages:\n  a:\n    laod: {}\n  b:\n    from: aa\n    load: {pth: x, limit: many, strict: yes, strict: true}\n"
