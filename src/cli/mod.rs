@@ -1,6 +1,7 @@
 //! The command line: one file per command. Exit codes: 0 done; 1 some records or stages
 //! failed; 2 bad input or usage; 3 refused for want of consent; 130 interrupted.
 
+mod bench;
 mod cache;
 mod check;
 mod display;
@@ -31,6 +32,8 @@ struct Cli {
 enum Command {
     /// Run a pipeline: only what is not in the cache
     Run(run::Args),
+    /// Run the tasks of a benchmark for one or more models: `run` for those in a hurry
+    Bench(bench::Args),
     /// Show what a run would do, and why, without doing it
     Plan(plan::PlanArgs),
     /// Say why one stage would run again
@@ -60,6 +63,7 @@ pub fn main() -> ExitCode {
     log();
     match cli.command {
         Command::Run(args) => run::run(&args),
+        Command::Bench(args) => bench::bench(args),
         Command::Plan(args) => plan::plan(&args),
         Command::Why(args) => plan::why(&args),
         Command::Check(args) => check::check(&args),

@@ -110,7 +110,7 @@ pub fn why(args: &WhyArgs) -> ExitCode {
     };
     let looked = (|| {
         let at = stage(&pipe, &args.stage)?;
-        let store = Store::open_read(&args.common.store)?;
+        let store = Store::open_read(&args.common.settings.store)?;
         let survey = survey(&pipe, &store, &Wanted::default())?;
         let mut rows = rows(&pipe, &store, &survey)?;
         Ok(rows.swap_remove(at))
@@ -133,7 +133,7 @@ fn named(pipe: &Pipe, names: &[String]) -> Result<Vec<usize>, Diagnostic> {
 }
 
 fn look(args: &PlanArgs, pipe: &Arc<Pipe>, wanted: &Wanted) -> Result<Vec<Row>, Diagnostic> {
-    let store = Store::open_read(&args.common.store)?;
+    let store = Store::open_read(&args.common.settings.store)?;
     let survey = survey(pipe, &store, wanted)?;
     rows(pipe, &store, &survey)
 }

@@ -38,7 +38,14 @@ const INTERRUPTED: u8 = 130;
 #[derive(clap::Args)]
 pub struct Args {
     #[command(flatten)]
-    common: Common,
+    pub common: Common,
+    #[command(flatten)]
+    pub how: How,
+}
+
+/// What a run may do, does again, and says.
+#[derive(clap::Args)]
+pub struct How {
     /// Allow the programs and hosts that the pipeline names, for this run
     #[arg(long)]
     yes: bool,
@@ -69,16 +76,16 @@ pub fn run(args: &Args) -> ExitCode {
 }
 
 fn prepared(args: &Args, pipe: &Arc<Pipe>) -> Result<ExitCode, Box<Diagnostic>> {
-    let store = Store::open(&args.common.store)?;
+    let store = Store::open(&args.common.settings.store)?;
     let wanted = Wanted {
-        until: stages(pipe, &args.until)?,
-        force: stages(pipe, &args.force)?,
+        until: stages(pipe, &args.how.until)?,
+        force: stages(pipe, &args.how.force)?,
     };
     let survey = sound(pipe, &store, &wanted)?;
     // The stat cache only saves reading inputs again: not worth a fault.
     let _ = store.save_stats();
     let needs = needs(pipe, &survey);
-    if !needs.is_empty() && !args.yes {
+    if !needs.is_empty() && !args.how.yes {
         err(&format!(
             "this run needs your consent, because it would\n{}say so with `--yes`\n",
             needs
@@ -157,7 +164,7 @@ async fn go(
     for fault in store.take_faults() {
         let _ = events.send(Event::Warn(fault));
     }
-    let form = Form::choose(args.json, args.quiet);
+    let form = Form::choose(args.how.json, args.how.quiet);
     let display = tokio::spawn(show(form, board.clone(), told));
     let root = store.root().to_owned();
     let place = |name: &str| {
@@ -190,11 +197,11 @@ async fn go(
         outcome: &outcome,
         took: start.elapsed(),
     };
-    if args.json {
+    if args.how.json {
         out(&format!("{}\n", summary.json()));
     } else {
         out(&summary.text());
-        if !args.quiet {
+        if !args.how.quiet {
             out(&summary.tables());
         }
     }

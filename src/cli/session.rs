@@ -22,6 +22,13 @@ pub struct Common {
     /// The pipeline file
     #[arg(value_name = "PIPELINE")]
     pub file: PathBuf,
+    #[command(flatten)]
+    pub settings: Settings,
+}
+
+/// A run's params and folders.
+#[derive(clap::Args)]
+pub struct Settings {
     /// Set a param; may be given several times
     #[arg(short = 'p', long = "param", value_name = "NAME=VALUE", value_parser = param)]
     pub params: Vec<(String, String)>,
@@ -62,22 +69,25 @@ impl Common {
     /// # Errors
     /// The exit code.
     pub fn pipe(&self) -> Result<Pipe, ExitCode> {
-        let loaded = load(&self.file, &self.overrides(), &shapes());
+        let settings = &self.settings;
+        let loaded = load(&self.file, &settings.overrides(), &shapes());
         let Some(pipeline) = loaded.pipeline else {
             return Err(bad(&loaded.faults, &loaded.sources));
         };
         let folders = Folders {
-            out: self
+            out: settings
                 .out
                 .clone()
                 .unwrap_or_else(|| PathBuf::from("out").join(&pipeline.name)),
-            temp: self.temp(),
-            prompts: self.prompts.clone(),
+            temp: settings.temp(),
+            prompts: settings.prompts.clone(),
         };
         understand(pipeline, folders, loaded.faults)
             .map_err(|(faults, sources)| bad(&faults, &sources))
     }
+}
 
+impl Settings {
     /// Temporary files lie in the cache: on the same disk, with the same rights.
     fn temp(&self) -> PathBuf {
         let inside = self.store.join("tmp");

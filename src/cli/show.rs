@@ -45,7 +45,7 @@ pub fn show(args: &Args) -> ExitCode {
 
 fn find(args: &Args, pipe: &Pipe) -> Result<ArtifactRecords, Diagnostic> {
     let at = stage(pipe, &args.stage)?;
-    let store = Store::open_read(&args.common.store)?;
+    let store = Store::open_read(&args.common.settings.store)?;
     let survey = survey(pipe, &store, &Wanted::default())?;
     let missing = || {
         let fault = Diagnostic::error(format!("no output of `{}` in the cache", args.stage));

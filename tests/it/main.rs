@@ -1,5 +1,6 @@
 //! Behaviour through the real binary, on small real pipelines and servers on loopback.
 
+mod bench;
 mod caching;
 mod codes;
 mod consent;
