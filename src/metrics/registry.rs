@@ -48,6 +48,14 @@ pub trait Metric: Serialize + DeserializeOwned + JsonSchema + Send + Sync + 'sta
         Vec::new()
     }
 
+    /// Whether what it needs is there, as far as a glance tells: asked before anything runs.
+    ///
+    /// # Errors
+    /// What is missing.
+    fn check(&self, _dir: &Path) -> Result<(), Diagnostic> {
+        Ok(())
+    }
+
     /// True when the scores of a pair are worth keeping in the cache one by one.
     fn costly(&self) -> bool {
         false
@@ -123,6 +131,11 @@ pub trait AnyMetric: Send + Sync {
     fn columns(&self) -> Vec<&'static str>;
     /// See [`Metric::files`].
     fn files(&self, dir: &Path) -> Vec<PathBuf>;
+    /// See [`Metric::check`].
+    ///
+    /// # Errors
+    /// As there.
+    fn check(&self, dir: &Path) -> Result<(), Diagnostic>;
     /// See [`Metric::costly`].
     fn costly(&self) -> bool;
     /// See [`Metric::prepare`].
@@ -151,6 +164,10 @@ impl<M: Metric> AnyMetric for M {
 
     fn files(&self, dir: &Path) -> Vec<PathBuf> {
         Metric::files(self, dir)
+    }
+
+    fn check(&self, dir: &Path) -> Result<(), Diagnostic> {
+        Metric::check(self, dir)
     }
 
     fn costly(&self) -> bool {

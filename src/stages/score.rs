@@ -79,6 +79,15 @@ impl ScoreTexts {
         })
     }
 
+    /// A metric knows no places: its faults are about its settings here.
+    fn placed(&self, fault: Diagnostic) -> Diagnostic {
+        let options = self.options.as_ref().map(|options| options.span);
+        match fault.primary {
+            None => fault.at(options.unwrap_or(self.metric.span), ""),
+            Some(_) => fault,
+        }
+    }
+
     /// The metric's columns by number, each with the field that gets it.
     fn columns(&self, metric: &dyn AnyMetric) -> Result<Vec<(usize, Arc<str>)>, Vec<Diagnostic>> {
         let columns = metric.columns();
@@ -128,7 +137,12 @@ impl Verb for ScoreTexts {
         let columns = self
             .metric()
             .map_err(|fault| vec![fault])
-            .and_then(|metric| self.columns(&*metric));
+            .and_then(|metric| {
+                if let Err(fault) = metric.check(cx.build.dir) {
+                    cx.fault(self.placed(fault));
+                }
+                self.columns(&*metric)
+            });
         match columns {
             Ok(columns) => columns.iter().for_each(|(_, field)| fields.add(field)),
             Err(faults) => {
@@ -146,12 +160,7 @@ impl Verb for ScoreTexts {
             let first = faults.into_iter().next();
             first.unwrap_or_else(|| Diagnostic::error("no columns").at(self.metric.span, ""))
         })?;
-        let scorer = metric
-            .prepare(cx.dir)
-            .map_err(|fault| match fault.primary {
-                None => fault.at(self.metric.span, ""),
-                Some(_) => fault,
-            })?;
+        let scorer = metric.prepare(cx.dir).map_err(|fault| self.placed(fault))?;
         let judge = Judge {
             scorer,
             columns,

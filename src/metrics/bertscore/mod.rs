@@ -103,6 +103,11 @@ impl Metric for BertScore {
     }
 
     #[cfg(feature = "bert")]
+    fn check(&self, dir: &Path) -> Result<(), Diagnostic> {
+        place::find(&self.model, dir).map(drop)
+    }
+
+    #[cfg(feature = "bert")]
     fn prepare(&self, dir: &Path) -> Result<Box<dyn Scorer>, Diagnostic> {
         Ok(Box::new(scorer::BertScorer::new(self, dir)?))
     }
