@@ -101,6 +101,13 @@ pub fn build(
     progress: &mut dyn FnMut(u64),
 ) -> Result<Built, Diagnostic> {
     glance(concepts)?;
+    if !file::folder(out).is_dir() {
+        let what = format!(
+            "no folder `{}` for the dictionary",
+            file::folder(out).display()
+        );
+        return Err(Diagnostic::error(what));
+    }
     if out.exists() && !file::is_dictionary(out) {
         let what = format!("`{}` is there, and is no dictionary", out.display());
         return Err(Diagnostic::error(what).help("it is not replaced: choose another name"));
@@ -124,8 +131,8 @@ pub fn build(
         if !names.sources().any(|known| known == source) {
             let mut known: Vec<&str> = names.sources().collect();
             known.sort_unstable();
-            let fault = Diagnostic::error(format!("no row has the source `{source}`"));
-            return Err(fault.suggest(source, known));
+            let what = format!("no row in `{}` has the source `{source}`", wanted.language);
+            return Err(Diagnostic::error(what).suggest(source, known));
         }
     }
     if names.entries.is_empty() {

@@ -57,6 +57,13 @@ pub struct Head {
     pub hash: Hash,
 }
 
+/// The folder that a file is in.
+pub fn folder(path: &Path) -> &Path {
+    let folder = path.parent();
+    let named = folder.filter(|folder| !folder.as_os_str().is_empty());
+    named.unwrap_or(Path::new("."))
+}
+
 /// Writes a dictionary beside its place, and puts it there at the end.
 pub struct Writer {
     file: BufWriter<tempfile::NamedTempFile>,
@@ -71,14 +78,11 @@ impl Writer {
     /// # Errors
     /// It cannot be written.
     pub fn begin(path: &Path) -> io::Result<Writer> {
-        let folder = path
-            .parent()
-            .filter(|folder| !folder.as_os_str().is_empty());
         let file = tempfile::Builder::new()
             .prefix(".umls-")
             // As other files get them: the user's mask decides.
             .permissions(Permissions::from_mode(0o666))
-            .tempfile_in(folder.unwrap_or(Path::new(".")))?;
+            .tempfile_in(folder(path))?;
         let mut writer = Writer {
             file: BufWriter::with_capacity(1 << 20, file),
             hasher: blake3::Hasher::new(),

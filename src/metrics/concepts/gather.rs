@@ -97,13 +97,13 @@ impl Names {
                 counts.other_language += 1;
                 continue;
             }
+            let source = self.source(rows.get(SAB));
             if !wanted.types.is_empty() && !wanted.types.meets(&typed.of(cui)) {
                 counts.other_types += 1;
                 continue;
             }
             let kept = rows.get(SUPPRESS) == "N";
             self.title(cui, &rows, kept);
-            let source = self.source(rows.get(SAB));
             if !kept && !wanted.keep_suppressed {
                 counts.suppressed += 1;
                 continue;
