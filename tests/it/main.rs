@@ -3,6 +3,7 @@
 mod bench;
 mod caching;
 mod codes;
+mod concepts;
 mod consent;
 mod crash;
 mod golden;
