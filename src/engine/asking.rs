@@ -10,7 +10,7 @@ use futures::{FutureExt, StreamExt};
 use super::calls::NoReply;
 use super::halt::{Halt, Reason};
 use super::worker::{Broken, Shop, Worker};
-use crate::model::chat::{Reply, Request};
+use crate::model::chat::{Question, Reply, Request};
 use crate::record::Record;
 use crate::stages::contract::{Ask, Fault};
 
@@ -163,11 +163,13 @@ fn settle(
 }
 
 /// Tokens of requests that were not sent: four characters a token is usual for English
-/// text; answers are as long as they may be.
+/// text; answers are as long as they may be. To count tokens costs none.
 fn estimate(requests: &[Request]) -> Tokens {
     let mut tokens = Tokens::default();
     for request in requests {
-        let chat = &request.chat;
+        let Question::Chat(chat) = &request.question else {
+            continue;
+        };
         let turns = chat.turns.iter().map(|turn| turn.text.chars().count());
         let characters = turns.sum::<usize>() + chat.prefill.chars().count();
         tokens.prompt += characters.div_ceil(4) as u64;

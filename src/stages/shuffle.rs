@@ -34,7 +34,8 @@ pub struct Sample {
     rng: RngKind,
 }
 
-fn rng(kind: RngKind, seed: i64) -> Rng {
+/// The generator of a seed in a pipeline.
+pub(super) fn seeded(kind: RngKind, seed: i64) -> Rng {
     match kind {
         // CPython seeds with the absolute value.
         RngKind::Python => Rng::new(kind, seed.unsigned_abs()),
@@ -52,7 +53,7 @@ impl Verb for Shuffle {
 
     fn operator(&self, cx: &Build<'_>) -> Result<Operator, Diagnostic> {
         Ok(Operator::Flow(Box::new(Mix {
-            rng: rng(self.rng, self.seed),
+            rng: seeded(self.rng, self.seed),
             sample: None,
             spool: Spool::new(cx.temp_dir),
             drain: Drain::default(),
@@ -70,7 +71,7 @@ impl Verb for Sample {
 
     fn operator(&self, cx: &Build<'_>) -> Result<Operator, Diagnostic> {
         Ok(Operator::Flow(Box::new(Mix {
-            rng: rng(self.rng, self.seed),
+            rng: seeded(self.rng, self.seed),
             sample: Some((self.n.value, self.n.span)),
             spool: Spool::new(cx.temp_dir),
             drain: Drain::default(),
