@@ -31,6 +31,9 @@ pub struct Load {
     /// The field that names each record; the record's number if left out.
     #[serde(default)]
     key: Option<Src<String>>,
+    /// Of one JSON object of objects: a field for the name of each.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    name: Option<Src<String>>,
     /// The fields to take, in this order; all if left out.
     #[serde(default)]
     fields: Option<Vec<Src<String>>>,
@@ -135,6 +138,7 @@ impl Load {
                 delimiter: self.delimiter()?,
                 universal: self.newlines == Newlines::Universal,
                 key: key.map(|key| key.value.clone()),
+                name: self.name.as_ref().map(|name| name.value.clone()),
                 fields: fields.map(|names| names.iter().map(|name| name.value.clone()).collect()),
                 span: self.path.span,
             },
@@ -218,6 +222,12 @@ impl Verb for Load {
 
     fn check(&self, cx: &mut Check<'_>) -> FieldSet {
         let mut set = FieldSet::default();
+        if let Some(name) = &self.name
+            && self.format().is_ok_and(|format| format != Format::Json)
+        {
+            cx.fault(Diagnostic::error("`name` goes with a JSON file").at(name.span, ""));
+            return FieldSet::unknown();
+        }
         for name in self.fields.iter().flatten() {
             if set.names.contains(&name.value) {
                 cx.fault(

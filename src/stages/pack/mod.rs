@@ -30,7 +30,7 @@ use crate::tokens::Disk;
 /// Tokens are counted of each document, of the separator and of what is reserved, each on its
 /// own and without marks for start and end, and added up; a tokenizer that joins letters across
 /// the seams makes a few tokens less of the whole. Beside `into`, records get `INTO_tokens` (of
-/// documents and separators), `INTO_documents` (how many are in it, the last perhaps in part) and
+/// documents and separators), `INTO_count` (how many are in it, the last perhaps in part) and
 /// `INTO_cut` (whether one is).
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -170,7 +170,7 @@ impl Pack {
     }
 
     fn count(&self) -> String {
-        format!("{}_documents", self.into)
+        format!("{}_count", self.into)
     }
 
     fn cut(&self) -> String {

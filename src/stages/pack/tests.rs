@@ -64,7 +64,7 @@ fn documents_are_joined_and_counted() {
     let got = asked("documents: d, budget: 20, separator: ' | '", DOCS).expect("fits");
     assert_eq!(got["packed"], "a b c | d e | f");
     assert_eq!(got["packed_tokens"], 5 + 3 + 3 + 3 + 1);
-    assert_eq!(got["packed_documents"], 3);
+    assert_eq!(got["packed_count"], 3);
     assert_eq!(got["packed_cut"], false);
 }
 
@@ -74,7 +74,7 @@ fn what_does_not_fit_is_cut_left_out_or_refused() {
     let got = asked(&format!("{base}, budget: 10"), DOCS).expect("fits");
     assert_eq!(got["packed"], "a b c | d ");
     assert_eq!(got["packed_tokens"], 10);
-    assert_eq!(got["packed_documents"], 2);
+    assert_eq!(got["packed_count"], 2);
     assert_eq!(got["packed_cut"], true);
     let got = asked(&format!("{base}, budget: 10, overflow: drop"), DOCS).expect("fits");
     assert_eq!(got["packed"], "a b c | f");
@@ -92,7 +92,7 @@ fn what_is_reserved_is_not_for_documents() {
     assert_eq!(got["packed"], "a b c | d ");
     let none = asked(&format!("{base}, budget: 3"), DOCS).expect("the question fits");
     assert_eq!(none["packed"], "");
-    assert_eq!(none["packed_documents"], 0);
+    assert_eq!(none["packed_count"], 0);
     assert_eq!(
         asked(&format!("{base}, budget: 2"), DOCS),
         Err("the budget of 2 tokens is less than the 3 tokens that are reserved".to_owned())
