@@ -30,9 +30,25 @@ impl Record {
         }
     }
 
-    /// The record's fields as a value for expressions and templates.
+    /// The record as a value for expressions and templates: a map of its fields. Who gets
+    /// it back from there finds the key too, by [`Value::downcast_object_ref`].
     pub fn to_value(&self) -> Value {
-        Value::from_object(self.fields.clone())
+        Value::from_object(self.clone())
+    }
+}
+
+impl Object for Record {
+    fn repr(self: &Arc<Self>) -> ObjectRepr {
+        ObjectRepr::Map
+    }
+
+    fn get_value(self: &Arc<Self>, key: &Value) -> Option<Value> {
+        self.fields.get(key.as_str()?).cloned()
+    }
+
+    fn enumerate(self: &Arc<Self>) -> Enumerator {
+        let names = self.fields.iter().map(|(name, _)| name.clone());
+        Enumerator::Values(names.map(Value::from).collect())
     }
 }
 

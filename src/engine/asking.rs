@@ -10,7 +10,7 @@ use futures::{FutureExt, StreamExt};
 use super::calls::NoReply;
 use super::halt::{Halt, Reason};
 use super::worker::{Broken, Shop, Worker};
-use crate::model::chat::{Question, Reply, Request};
+use crate::model::chat::{Reply, Request};
 use crate::record::Record;
 use crate::stages::contract::{Ask, Fault};
 
@@ -167,7 +167,7 @@ fn settle(
 fn estimate(requests: &[Request]) -> Tokens {
     let mut tokens = Tokens::default();
     for request in requests {
-        let Question::Chat(chat) = &request.question else {
+        let Some(chat) = request.chat() else {
             continue;
         };
         let turns = chat.turns.iter().map(|turn| turn.text.chars().count());

@@ -45,6 +45,16 @@ pub struct Request {
     pub question: Question,
 }
 
+impl Request {
+    /// The chat that the model is to go on with, if it is asked that.
+    pub fn chat(&self) -> Option<&Chat> {
+        match &self.question {
+            Question::Chat(chat) => Some(chat),
+            Question::Tokens(_) => None,
+        }
+    }
+}
+
 /// What a model, or its server, is asked.
 #[derive(Clone, Debug)]
 pub enum Question {

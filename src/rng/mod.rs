@@ -36,12 +36,20 @@ pub enum Rng {
 }
 
 impl Rng {
-    /// A generator from a seed. CPython seeds with the absolute value of a negative number:
-    /// give it `seed.unsigned_abs()`.
+    /// A generator from a seed.
     pub fn new(kind: RngKind, seed: u64) -> Rng {
         match kind {
             RngKind::Python => Rng::Python(Box::new(PythonRandom::seed(seed))),
             RngKind::Clue => Rng::Own(OwnRng::seed(seed)),
+        }
+    }
+
+    /// A generator from a seed as files have it: any whole number.
+    pub fn seeded(kind: RngKind, seed: i64) -> Rng {
+        match kind {
+            // CPython seeds with the absolute value.
+            RngKind::Python => Rng::new(kind, seed.unsigned_abs()),
+            RngKind::Clue => Rng::new(kind, seed.cast_unsigned()),
         }
     }
 

@@ -12,7 +12,6 @@ use super::bound::Bound;
 use super::contract::{Build, Check, Fault, FieldSet, Flow, Operator, Verb};
 use super::named::Named;
 use super::number::{Number, whole};
-use super::shuffle::seeded;
 use crate::diag::Diagnostic;
 use crate::hash::Hash;
 use crate::jinja::expr::Expr;
@@ -126,7 +125,7 @@ impl Verb for Draw {
         Ok(Operator::Flow(Box::new(Drawing {
             seed: self.seed,
             kind: self.rng,
-            all: (self.stream == Stream::All).then(|| seeded(self.rng, self.seed)),
+            all: (self.stream == Stream::All).then(|| Rng::seeded(self.rng, self.seed)),
             fields: fields.collect::<Result<_, Diagnostic>>()?,
         })))
     }

@@ -58,6 +58,7 @@ pub struct Stage {
     node: Node,
     sources: Sources,
     dir: PathBuf,
+    with: Vec<(String, Value)>,
 }
 
 impl Stage {
@@ -76,7 +77,15 @@ impl Stage {
             node,
             sources,
             dir: dir.to_owned(),
+            with: Vec::new(),
         }
+    }
+
+    /// The same with a named input.
+    pub fn with(mut self, name: &str, records: Vec<Record>) -> Stage {
+        let list = records.iter().map(Record::to_value);
+        self.with.push((name.to_owned(), list.collect()));
+        self
     }
 
     /// What its operator is built with.
@@ -88,7 +97,7 @@ impl Stage {
             env: env(),
             shared: Arc::new(Shared {
                 params: Value::from_pairs([("n", 2)]),
-                with: Vec::new(),
+                with: self.with.clone(),
             }),
             prompt_dirs: &[],
             models: models(),
@@ -112,10 +121,11 @@ impl Stage {
             .collect();
         let mut faults = Vec::new();
         let mut sources = self.sources.clone();
+        let with: Vec<String> = self.with.iter().map(|(name, _)| name.clone()).collect();
         let fields = self.verb().check(&mut Check {
             inputs: &inputs,
             build: self.build(),
-            with: &[],
+            with: &with,
             params: &["n".to_owned()],
             models: &["writer".to_owned()],
             sources: &mut sources,

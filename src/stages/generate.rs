@@ -9,7 +9,9 @@ use serde::{Deserialize, Serialize};
 
 use super::bound::Bound;
 use super::contract::{Ask, Build, Check, Fault, FieldSet, Operator, Verb};
+use super::kept::Keep;
 use super::prompted::PromptFile;
+use super::shots::{SHOTS, Shots, Shown};
 use super::traces::Traces;
 use crate::diag::Diagnostic;
 use crate::jinja::expr::{Expr, Scope, Shared};
@@ -46,6 +48,12 @@ pub struct Generate {
     /// True to take an empty answer for an answer; else its record fails.
     #[serde(default)]
     allow_empty: bool,
+    /// Solved cases for the prompt, which finds them as the list `shots`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    shots: Option<Src<Shots>>,
+    /// What else of the call is kept, each with the field that gets it.
+    #[serde(default, skip_serializing_if = "Keep::is_empty")]
+    keep: Keep,
 }
 
 /// The field for the answer, and its name in `parse`.
@@ -84,7 +92,12 @@ impl Verb for Generate {
             let fault = self.unknown_model(cx.models.iter().map(String::as_str));
             cx.fault(fault);
         }
-        self.prompt.check(&fields, &[], cx);
+        let mut extra = Vec::new();
+        if let Some(shots) = &self.shots {
+            shots.check(shots.span, &fields, cx);
+            extra.push(SHOTS);
+        }
+        self.prompt.check(&fields, &extra, cx);
         if let Some(parse) = &self.parse {
             cx.expr(parse, &fields, &[ANSWER]);
         }
@@ -94,6 +107,7 @@ impl Verb for Generate {
             }
         }
         fields.add(&self.into);
+        self.keep.names().for_each(|name| fields.add(name));
         fields
     }
 
@@ -106,12 +120,15 @@ impl Verb for Generate {
             None => model.clone(),
         };
         let parse = self.parse.as_ref().map(|parse| Bound::new(parse, cx));
+        let shots = self.shots.as_ref().map(|shots| shots.chosen(cx));
         Ok(Operator::Ask(Arc::new(Asker {
             model,
             prompt: self.prompt.get(cx)?,
             parse: parse.transpose()?,
             into: self.into.as_str().into(),
             allow_empty: self.allow_empty,
+            shots: shots.transpose()?,
+            keep: self.keep.clone(),
             shared: cx.shared.clone(),
         })))
     }
@@ -123,25 +140,46 @@ struct Asker {
     parse: Option<Bound>,
     into: Arc<str>,
     allow_empty: bool,
+    shots: Option<Shown>,
+    keep: Keep,
     shared: Arc<Shared>,
 }
 
 impl Asker {
-    fn scope(&self, record: &Record) -> Scope {
-        Scope {
-            fields: record.fields.clone(),
-            shared: self.shared.clone(),
+    /// What the prompt sees.
+    fn scope(&self, record: &Record) -> Result<Scope, Fault> {
+        let mut fields = record.fields.clone();
+        if let Some(shots) = &self.shots {
+            fields.set(SHOTS, shots.of(record)?);
         }
+        Ok(Scope {
+            fields,
+            shared: self.shared.clone(),
+        })
+    }
+
+    /// True for a record that is an example for the others.
+    fn is_shown(&self, record: &Record) -> bool {
+        self.shots
+            .as_ref()
+            .is_some_and(|shots| shots.is_among(record))
+    }
+
+    fn request(&self, record: &Record) -> Result<Request, Fault> {
+        let chat = self.prompt.render(&self.scope(record)?);
+        Ok(Request {
+            model: self.model.clone(),
+            question: Question::Chat(chat.map_err(Fault::Record)?),
+        })
     }
 }
 
 impl Ask for Asker {
     fn requests(&self, record: &Record) -> Result<Vec<Request>, Fault> {
-        let chat = self.prompt.render(&self.scope(record));
-        Ok(vec![Request {
-            model: self.model.clone(),
-            question: Question::Chat(chat.map_err(Fault::Record)?),
-        }])
+        if self.is_shown(record) {
+            return Ok(Vec::new());
+        }
+        Ok(vec![self.request(record)?])
     }
 
     fn absorb(
@@ -150,28 +188,40 @@ impl Ask for Asker {
         replies: Vec<Reply>,
         out: &mut Vec<Record>,
     ) -> Result<(), Fault> {
+        if self.is_shown(&record) {
+            return Ok(());
+        }
         let Some(reply) = replies.into_iter().next() else {
             return Err(Fault::Record("there is no reply".to_owned()));
         };
         if !self.allow_empty && reply.text.chars().all(is_space) {
             return Err(Fault::Record(empty(reply.finish_reason.as_deref())));
         }
-        let prefill = self.prompt.prefill(&self.scope(&record));
+        let prefill = self.prompt.prefill(&self.scope(&record)?);
         let mut answer = prefill.map_err(Fault::Record)?;
         answer.push_str(&reply.text);
         let answer = Value::from(answer);
+        let asked = if self.keep.wants_request() {
+            Some(self.request(&record)?)
+        } else {
+            None
+        };
         let value = match &self.parse {
             Some(parse) => {
                 let mut fields = record.fields.clone();
-                fields.set(ANSWER, answer);
+                fields.set(ANSWER, answer.clone());
                 parse.eval(&fields).map_err(|fault| match fault {
                     Fault::Record(why) => Fault::Record(format!("cannot parse the answer: {why}")),
                     stage => stage,
                 })?
             }
-            None => answer,
+            None => answer.clone(),
         };
         record.fields.set(self.into.clone(), value);
+        let kept = self.keep.of(asked.as_ref(), &answer, &reply);
+        for (field, value) in kept {
+            record.fields.set(field, value);
+        }
         out.push(record);
         Ok(())
     }
@@ -192,7 +242,7 @@ mod tests {
     use std::fs;
     use std::sync::Arc;
 
-    use crate::model::chat::{Question, Reply};
+    use crate::model::chat::Reply;
     use crate::stages::contract::{Ask, Fault, Operator};
     use crate::stages::driver::{Stage, record, show};
 
@@ -239,9 +289,7 @@ mod tests {
         let requests = ask.requests(&record("k", r#"{"text":"T"}"#)).expect("asks");
         assert_eq!(requests.len(), 1);
         assert_eq!(requests[0].model.sampling.temperature, Some(0.5));
-        let Question::Chat(chat) = &requests[0].question else {
-            panic!("not a chat");
-        };
+        let chat = requests[0].chat().expect("a chat");
         assert_eq!(chat.turns[0].text, "List 2: T");
         assert_eq!(chat.prefill, "- ");
         let lost = ask.requests(&record("k", r#"{"txt":"secret"}"#));

@@ -34,15 +34,6 @@ pub struct Sample {
     rng: RngKind,
 }
 
-/// The generator of a seed in a pipeline.
-pub(super) fn seeded(kind: RngKind, seed: i64) -> Rng {
-    match kind {
-        // CPython seeds with the absolute value.
-        RngKind::Python => Rng::new(kind, seed.unsigned_abs()),
-        RngKind::Clue => Rng::new(kind, seed.cast_unsigned()),
-    }
-}
-
 impl Verb for Shuffle {
     const NAME: &'static str = "shuffle";
     const VERSION: u32 = 1;
@@ -53,7 +44,7 @@ impl Verb for Shuffle {
 
     fn operator(&self, cx: &Build<'_>) -> Result<Operator, Diagnostic> {
         Ok(Operator::Flow(Box::new(Mix {
-            rng: seeded(self.rng, self.seed),
+            rng: Rng::seeded(self.rng, self.seed),
             sample: None,
             spool: Spool::new(cx.temp_dir),
             drain: Drain::default(),
@@ -71,7 +62,7 @@ impl Verb for Sample {
 
     fn operator(&self, cx: &Build<'_>) -> Result<Operator, Diagnostic> {
         Ok(Operator::Flow(Box::new(Mix {
-            rng: seeded(self.rng, self.seed),
+            rng: Rng::seeded(self.rng, self.seed),
             sample: Some((self.n.value, self.n.span)),
             spool: Spool::new(cx.temp_dir),
             drain: Drain::default(),

@@ -6,6 +6,7 @@
 
 mod json;
 mod options;
+mod overlap;
 mod parts;
 mod patterns;
 mod qa;
@@ -51,6 +52,10 @@ pub const FILTERS: &[(&str, &str)] = &[
     (
         "letter_of",
         "`options | letter_of(text, within=false)`: the letter (`A` for the first) of the option that is the text, with `within` of the first that contains it, or none",
+    ),
+    (
+        "overlap",
+        "`text | overlap(other)`: how alike two texts are, from 0 to 1: of the words in either, the share that is in both",
     ),
     (
         "paragraphs",
@@ -121,6 +126,7 @@ pub fn register(env: &mut Environment<'static>) {
     env.add_filter("icd_codes", options::icd_codes);
     env.add_filter("json", json::json);
     env.add_filter("letter_of", options::letter_of);
+    env.add_filter("overlap", overlap::overlap);
     env.add_filter("paragraphs", parts::paragraphs);
     env.add_filter("qa_pairs", qa::qa_pairs);
     env.add_filter("regex_find", patterns::find);

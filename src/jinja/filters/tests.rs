@@ -81,6 +81,12 @@ fn parts_of_a_text() {
     is("text | after('b')", "abab", json!("ab"));
     is("text | after('x')", "ab", json!(""));
     is("text | word_count", " a\u{a0}b\n c ", json!(3));
+    is(
+        "text | overlap('Fever, b!')",
+        "a fever: B",
+        json!(2.0 / 3.0),
+    );
+    is("text | overlap('...')", "", json!(0.0));
     is("['a', 'b ___'] | without('___')", "", json!(["a"]));
     is("text is headed('plan:')", "PLAN: rest", json!(true));
     is("text is headed('plan:')", "PLA", json!(false));

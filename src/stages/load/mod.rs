@@ -7,6 +7,7 @@
 mod json;
 mod reader;
 mod rows;
+mod sheet;
 #[cfg(test)]
 mod tests;
 mod trouble;
@@ -21,7 +22,8 @@ use crate::diag::{Diagnostic, nearest};
 use crate::spec::decode::Src;
 use reader::Reader;
 
-/// Makes records from a file: CSV, JSON, JSON lines, lines or a whole text, plain or gzipped.
+/// Makes records from a file: CSV, JSON, JSON lines, lines or a whole text, plain or gzipped;
+/// or a sheet of an Excel workbook.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Load {
@@ -47,6 +49,9 @@ pub struct Load {
     /// What separates the fields of a CSV file; `,` if left out, a tab for `.tsv`.
     #[serde(default)]
     delimiter: Option<Src<String>>,
+    /// The sheet of a workbook; its first if left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    sheet: Option<Src<String>>,
     /// Line breaks inside texts.
     #[serde(default)]
     newlines: Newlines,
@@ -66,9 +71,19 @@ pub enum Format {
     Lines,
     /// One record, in the field `text`.
     Text,
+    /// A sheet of an Excel workbook, a table with a header. All values are text: numbers as
+    /// short as can be, dates as ISO 8601 has them, empty cells as empty texts.
+    Xlsx,
 }
 
-/// What becomes of line breaks inside texts of CSV, `lines` and `text` files.
+impl Format {
+    /// True for tables, whose columns are known from the start.
+    fn is_table(self) -> bool {
+        matches!(self, Format::Csv | Format::Xlsx)
+    }
+}
+
+/// What becomes of line breaks inside texts of tables, `lines` and `text` files.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Newlines {
@@ -103,10 +118,13 @@ impl Load {
             "jsonl" | "ndjson" => Ok(Format::Jsonl),
             "txt" | "md" => Ok(Format::Text),
             "lst" | "list" => Ok(Format::Lines),
+            "xlsx" | "xlsm" => Ok(Format::Xlsx),
             _ => Err(
                 Diagnostic::error("the file's extension does not say its format")
                     .at(self.path.span, "")
-                    .help("add `format:` with one of `csv`, `json`, `jsonl`, `lines`, `text`"),
+                    .help(
+                        "add `format:` with one of `csv`, `json`, `jsonl`, `lines`, `text`, `xlsx`",
+                    ),
             ),
         }
     }
@@ -136,6 +154,7 @@ impl Load {
             reader::Options {
                 format,
                 delimiter: self.delimiter()?,
+                sheet: self.sheet.clone(),
                 universal: self.newlines == Newlines::Universal,
                 key: key.map(|key| key.value.clone()),
                 name: self.name.as_ref().map(|name| name.value.clone()),

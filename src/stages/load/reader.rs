@@ -16,9 +16,11 @@ use minijinja::Value;
 use super::Format;
 use super::json::Values;
 use super::rows::{Row, RowError, Rows};
+use super::sheet::Sheet;
 use super::trouble::Trouble;
 use crate::diag::{Diagnostic, Span};
 use crate::record::{Fields, Record};
+use crate::spec::decode::Src;
 use crate::stages::contract::{Fault, Source};
 
 /// Bytes read at once.
@@ -32,6 +34,8 @@ pub struct Options {
     pub format: Format,
     /// Between CSV fields.
     pub delimiter: u8,
+    /// The sheet of a workbook, and where it is named; the first if none.
+    pub sheet: Option<Src<String>>,
     /// Make every line break in a text a `\n`.
     pub universal: bool,
     /// The field that is the key.
@@ -57,8 +61,14 @@ type Input = BufReader<Box<dyn Read + Send>>;
 /// The fields of a row, and its key if a column holds it.
 type Keyed = (Option<Arc<str>>, Fields);
 
+/// Where the rows of a table come from.
+enum RowSource {
+    Csv(Rows<Input>),
+    Sheet(Sheet),
+}
+
 struct Table {
-    rows: Rows<Input>,
+    rows: RowSource,
     row: Row,
     header: Vec<Arc<str>>,
     /// Which columns are taken, and which is the key.
@@ -67,7 +77,7 @@ struct Table {
 }
 
 enum Body {
-    Csv(Table),
+    Table(Table),
     Json(Values<Input>),
     /// The objects of one object of objects.
     Object(std::vec::IntoIter<(Arc<str>, Value)>),
@@ -109,7 +119,7 @@ impl Reader {
             Box::new(file)
         };
         let mut input = BufReader::with_capacity(CHUNK, file);
-        let trouble = Trouble::new(path, options.span);
+        let trouble = Trouble::new(path, options.format, options.span);
         // A byte order mark is no part of the first name.
         match input.fill_buf() {
             Ok(chunk) if chunk.starts_with(b"\xef\xbb\xbf") => input.consume(3),
@@ -118,7 +128,13 @@ impl Reader {
         }
         let body = match options.format {
             Format::Csv => {
-                Body::Csv(Table::open(input, &options, &trouble).map_err(OpenError::Content)?)
+                let rows = RowSource::Csv(Rows::new(input, options.delimiter));
+                Body::Table(Table::open(rows, &options, &trouble).map_err(OpenError::Content)?)
+            }
+            Format::Xlsx => {
+                let sheet = Sheet::open(input, options.sheet.as_ref(), &trouble);
+                let rows = RowSource::Sheet(sheet.map_err(OpenError::Content)?);
+                Body::Table(Table::open(rows, &options, &trouble).map_err(OpenError::Content)?)
             }
             Format::Json => Body::Json(Values::new(input)),
             Format::Jsonl => Body::Jsonl(input),
@@ -135,13 +151,13 @@ impl Reader {
         })
     }
 
-    /// The names of the fields: of a CSV its header, of JSON the first record's. Reads that
+    /// The names of the fields: of a table its header, of JSON the first record's. Reads that
     /// record: the reader is of no use afterwards.
     ///
     /// # Errors
     /// When the first record cannot be read.
     pub fn names(mut self) -> Result<Vec<String>, Diagnostic> {
-        if let Body::Csv(table) = &self.body {
+        if let Body::Table(table) = &self.body {
             return Ok(table.header.iter().map(|name| name.to_string()).collect());
         }
         if matches!(self.body, Body::Lines(_) | Body::Text(_)) {
@@ -157,7 +173,7 @@ impl Reader {
         let universal = self.options.universal;
         let (name, fields, place) = match &mut self.body {
             Body::End => return Ok(None),
-            Body::Csv(table) => match table.next(universal, &self.trouble)? {
+            Body::Table(table) => match table.next(universal, &self.trouble)? {
                 Some((key, fields)) => (key, fields, table.row.line),
                 None => return self.end(),
             },
@@ -243,7 +259,7 @@ impl Reader {
             (None, Some(name)) => name,
             (None, None) => self.count.to_string().into(),
             (Some(field), name) => {
-                let key = match name.filter(|_| self.options.format == Format::Csv) {
+                let key = match name.filter(|_| self.options.format.is_table()) {
                     Some(key) => key,
                     None => self.trouble.key(field, fields.get(field), place)?,
                 };
@@ -258,10 +274,10 @@ impl Reader {
         }))
     }
 
-    /// JSON's fields, cut down to those that were asked for; a CSV's already are.
+    /// JSON's fields, cut down to those that were asked for; a table's already are.
     fn taken(&self, mut fields: Fields) -> Fields {
         match &self.options.fields {
-            Some(names) if self.options.format != Format::Csv => names
+            Some(names) if !self.options.format.is_table() => names
                 .iter()
                 .filter_map(|name| Some((name.as_str().into(), fields.remove(name)?)))
                 .collect(),
@@ -277,6 +293,7 @@ impl Reader {
             Some(before) => {
                 let unit = match self.options.format {
                     Format::Json => "records",
+                    Format::Xlsx => "rows",
                     _ => "lines",
                 };
                 Err(self
@@ -307,16 +324,28 @@ impl Source for Reader {
     }
 }
 
-impl Table {
-    fn open(input: Input, options: &Options, trouble: &Trouble) -> Result<Table, Diagnostic> {
-        let mut rows = Rows::new(input, options.delimiter);
-        let mut row = Row::default();
-        match rows.next(&mut row) {
-            Ok(true) => {}
-            Ok(false) => {
-                return Err(trouble.say("the file is empty: a CSV file begins with a header"));
+impl RowSource {
+    /// Reads the next row; false at the end.
+    fn next(&mut self, row: &mut Row, trouble: &Trouble) -> Result<bool, Diagnostic> {
+        match self {
+            RowSource::Csv(rows) => {
+                let more = rows.next(row);
+                more.map_err(|error| row_error(&error, rows.line(), trouble))
             }
-            Err(error) => return Err(row_error(&error, rows.line(), trouble)),
+            RowSource::Sheet(sheet) => sheet.next(row, trouble),
+        }
+    }
+}
+
+impl Table {
+    fn open(
+        mut rows: RowSource,
+        options: &Options,
+        trouble: &Trouble,
+    ) -> Result<Table, Diagnostic> {
+        let mut row = Row::default();
+        if !rows.next(&mut row, trouble)? {
+            return Err(trouble.say("it is empty: a table begins with a header"));
         }
         let mut header: Vec<Arc<str>> = Vec::with_capacity(row.len());
         for at in 0..row.len() {
@@ -348,15 +377,13 @@ impl Table {
 
     fn next(&mut self, universal: bool, trouble: &Trouble) -> Result<Option<Keyed>, Diagnostic> {
         let row = &mut self.row;
-        match self.rows.next(row) {
-            Ok(true) => {}
-            Ok(false) => return Ok(None),
-            Err(error) => return Err(row_error(&error, self.rows.line(), trouble)),
+        if !self.rows.next(row, trouble)? {
+            return Ok(None);
         }
         if row.len() != self.header.len() {
             return Err(trouble.say(format!(
-                "line {}: expected {} fields, found {}",
-                row.line,
+                "{}: expected {} fields, found {}",
+                trouble.place(row.line),
                 self.header.len(),
                 row.len()
             )));
@@ -372,8 +399,9 @@ impl Table {
             Some(at) => match trouble.utf8(row.field(at), row.line)? {
                 "" => {
                     return Err(trouble.say(format!(
-                        "line {}: the key `{}` is empty",
-                        row.line, self.header[at]
+                        "{}: the key `{}` is empty",
+                        trouble.place(row.line),
+                        self.header[at]
                     )));
                 }
                 key => Some(key.into()),

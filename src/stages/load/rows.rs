@@ -14,11 +14,24 @@ use memchr::{memchr, memchr_iter, memchr3};
 pub struct Row {
     bytes: Vec<u8>,
     ends: Vec<usize>,
-    /// The line on which it begins, from 1.
+    /// The line on which it begins, from 1; of a sheet, its row there.
     pub line: u64,
 }
 
 impl Row {
+    /// Empties it, for the row that begins on `line`.
+    pub fn begin(&mut self, line: u64) {
+        self.bytes.clear();
+        self.ends.clear();
+        self.line = line;
+    }
+
+    /// Adds a field.
+    pub fn push(&mut self, field: &[u8]) {
+        self.bytes.extend_from_slice(field);
+        self.ends.push(self.bytes.len());
+    }
+
     /// How many fields there are.
     pub fn len(&self) -> usize {
         self.ends.len()
@@ -82,9 +95,7 @@ impl<R: BufRead> Rows<R> {
     /// # Errors
     /// When the file cannot be read, or ends inside quotes.
     pub fn next(&mut self, row: &mut Row) -> Result<bool, RowError> {
-        row.bytes.clear();
-        row.ends.clear();
-        row.line = self.line;
+        row.begin(self.line);
         let mut state = State::FieldStart;
         let mut quoted = false;
         let mut opened = 0;

@@ -151,11 +151,11 @@ fn broken_files_are_told_with_their_line_and_without_their_content() {
     `a.csv`: line 2: expected 2 fields, found 1
     `a.csv`: line 2: a quote that opens here is never closed
     `a.csv`: line 3: byte 0xff is not UTF-8
-    `a.csv`: the file is empty: a CSV file begins with a header
+    `a.csv`: it is empty: a table begins with a header
     `a.csv`: two columns are called `a`
     `a.csv`: `a` does not tell records apart: lines 2 and 4 have the same one
     `a.csv`: line 2: the key `a` is empty
-    `a.csv.gz`: the compressed data ends too early, after line 4968
+    `a.csv.gz`: the compressed data ends too early, after line 5001
     `a.jsonl`: not valid JSON on line 2, column 7
     `a.jsonl`: record 1 (line 1) is text, not an object
     `a.json`: line 1: expected `,` or `]`

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use minijinja::Value;
 use minijinja::value::ValueKind;
 
+use super::Format;
 use super::reader::line_breaks;
 use crate::diag::{Diagnostic, Span};
 use crate::record::Fields;
@@ -16,15 +17,26 @@ use crate::record::Fields;
 pub struct Trouble {
     name: String,
     span: Span,
+    /// What places in it are called.
+    unit: &'static str,
 }
 
 impl Trouble {
     /// About the file at `path`, which the pipeline names at `span`.
-    pub fn new(path: &Path, span: Span) -> Trouble {
+    pub fn new(path: &Path, format: Format, span: Span) -> Trouble {
         Trouble {
             name: path.display().to_string(),
             span,
+            unit: match format {
+                Format::Xlsx => "row",
+                _ => "line",
+            },
         }
+    }
+
+    /// A place in the file.
+    pub fn place(&self, number: u64) -> String {
+        format!("{} {number}", self.unit)
     }
 
     /// A message about the file.
