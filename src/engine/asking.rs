@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use futures::future::{BoxFuture, try_join_all};
+use futures::future::{BoxFuture, join_all, try_join_all};
 use futures::stream::FuturesOrdered;
 use futures::{FutureExt, StreamExt};
 
@@ -122,12 +122,16 @@ async fn one(
         Err(fault) => return (record, Asked::Lost(fault)),
     };
     let row = &shop.board.stages[at];
-    let replies = try_join_all(
-        requests
-            .iter()
-            .map(|request| shop.calls.reply(request, row, &enough)),
-    );
-    let asked = match replies.await {
+    let replies = requests
+        .iter()
+        .map(|request| shop.calls.reply(request, row, &enough));
+    let replies = if shop.dry {
+        // One that is missing says nothing of the others, which count too.
+        join_all(replies).await.into_iter().collect()
+    } else {
+        try_join_all(replies).await
+    };
+    let asked = match replies {
         Ok(replies) => Asked::Replies(replies),
         Err(NoReply::Failed(why)) => Asked::Lost(Fault::Record(why)),
         Err(NoReply::NoModel(fault)) => Asked::NoModel(fault),
@@ -163,11 +167,13 @@ fn settle(
 }
 
 /// Tokens of requests that were not sent: four characters a token is usual for English
-/// text; answers are as long as they may be.
+/// text; answers are as long as they may be. To count tokens costs none.
 fn estimate(requests: &[Request]) -> Tokens {
     let mut tokens = Tokens::default();
     for request in requests {
-        let chat = &request.chat;
+        let Some(chat) = request.chat() else {
+            continue;
+        };
         let turns = chat.turns.iter().map(|turn| turn.text.chars().count());
         let characters = turns.sum::<usize>() + chat.prefill.chars().count();
         tokens.prompt += characters.div_ceil(4) as u64;

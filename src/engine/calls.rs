@@ -2,7 +2,7 @@
 //! requests, and stored before they are used. Owns the models' servers and how many calls are
 //! under way; knows nothing of records.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::{OnceCell, Semaphore};
@@ -44,6 +44,8 @@ pub struct Calls {
     flights: Mutex<HashMap<Hash, Flight>>,
     /// True to look into the cache only.
     dry: bool,
+    /// Calls that a dry run misses: one that is missed again would be answered by then.
+    missed: Mutex<HashSet<Hash>>,
 }
 
 /// What calls to one model share.
@@ -95,6 +97,7 @@ impl Calls {
             lanes: models.iter().map(lane).collect(),
             flights: Mutex::default(),
             dry,
+            missed: Mutex::default(),
         }
     }
 
@@ -115,6 +118,10 @@ impl Calls {
             return Ok(reply);
         }
         if self.dry {
+            let mut missed = self.missed.lock().unwrap_or_else(PoisonError::into_inner);
+            if !missed.insert(key) {
+                row.cached.add(1);
+            }
             return Err(NoReply::Missing);
         }
         let flight = self.flight(key);

@@ -4,7 +4,7 @@
 use serde::Serialize;
 use serde_json::Value;
 
-use super::chat::{Chat, Reply, Request};
+use super::chat::{Chat, Question, Reply, Request};
 use super::completions::Completions;
 use super::error::CallError;
 use super::openai::OpenAi;
@@ -49,18 +49,33 @@ struct CallKey<'a> {
     body: &'a Value,
 }
 
+/// What the key of a text's tokens is made of.
+///
+/// v1: the model's name and revision, and the text. Not the API or the sampling: a model has one
+/// tokenizer, however it is asked.
+#[derive(Serialize)]
+struct TokensKey<'a> {
+    id: &'a str,
+    revision: Option<&'a str>,
+    text: &'a str,
+}
+
 /// The key of a call: equal for equal questions to the same model.
 pub fn call_key(request: &Request) -> Hash {
     let model = &request.model;
-    Hash::of(
-        "clue call v1",
-        &CallKey {
-            api: model.api(),
-            id: &model.id,
-            revision: model.revision.as_deref(),
-            body: &model.api().api().body(model, &request.chat),
-        },
-    )
+    let (id, revision) = (model.id.as_str(), model.revision.as_deref());
+    match &request.question {
+        Question::Chat(chat) => Hash::of(
+            "clue call v1",
+            &CallKey {
+                api: model.api(),
+                id,
+                revision,
+                body: &model.api().api().body(model, chat),
+            },
+        ),
+        Question::Tokens(text) => Hash::of("clue tokens v1", &TokensKey { id, revision, text }),
+    }
 }
 
 #[cfg(test)]
@@ -73,13 +88,20 @@ mod tests {
     fn request(model: ModelSpec, text: &str) -> Request {
         Request {
             model: Arc::new(model),
-            chat: Chat {
+            question: Question::Chat(Chat {
                 turns: vec![Turn {
                     role: Role::User,
                     text: text.to_owned(),
                 }],
                 prefill: String::new(),
-            },
+            }),
+        }
+    }
+
+    fn tokens(model: ModelSpec, text: &str) -> Request {
+        Request {
+            model: Arc::new(model),
+            question: Question::Tokens(text.into()),
         }
     }
 
@@ -111,5 +133,22 @@ mod tests {
             call_key(&request(ModelSpec::new("a", "m"), "hi")).short(),
             "abf9f3dad13f"
         );
+        assert_eq!(
+            call_key(&tokens(ModelSpec::new("a", "m"), "hi")).short(),
+            "8f39fab908cf"
+        );
+    }
+
+    #[test]
+    fn tokens_do_not_depend_on_how_a_model_samples() {
+        let model = ModelSpec::new("a", "m");
+        let key = call_key(&tokens(model.clone(), "hi"));
+        let mut other = model.clone();
+        other.sampling.seed = Some(1);
+        other.instruct = false;
+        assert_eq!(call_key(&tokens(other.clone(), "hi")), key);
+        other.revision = Some("2".to_owned());
+        assert_ne!(call_key(&tokens(other, "hi")), key);
+        assert_ne!(call_key(&tokens(model, "ho")), key);
     }
 }

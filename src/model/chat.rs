@@ -1,4 +1,4 @@
-//! Chats, requests and replies as plain data. Knows nothing of any API.
+//! Questions and replies as plain data. Knows nothing of any API.
 
 use std::sync::Arc;
 
@@ -42,7 +42,26 @@ pub struct Request {
     /// The model, with the sampling of the stage that asks.
     pub model: Arc<ModelSpec>,
     /// What it is asked.
-    pub chat: Chat,
+    pub question: Question,
+}
+
+impl Request {
+    /// The chat that the model is to go on with, if it is asked that.
+    pub fn chat(&self) -> Option<&Chat> {
+        match &self.question {
+            Question::Chat(chat) => Some(chat),
+            Question::Tokens(_) => None,
+        }
+    }
+}
+
+/// What a model, or its server, is asked.
+#[derive(Clone, Debug)]
+pub enum Question {
+    /// To go on with a chat.
+    Chat(Chat),
+    /// How its tokenizer cuts this text, without any marks for its start and end.
+    Tokens(Arc<str>),
 }
 
 /// A model's reply.
@@ -62,6 +81,9 @@ pub struct Reply {
     /// The model's name in the server's reply.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub model: Option<String>,
+    /// Of a text that was to be cut into tokens: how many bytes of it each token has.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub token_bytes: Option<Vec<u32>>,
 }
 
 impl Chat {

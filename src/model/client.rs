@@ -9,10 +9,11 @@ use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderValue, RETRY_AFTER};
 use reqwest::{StatusCode, Url};
 use tokio::sync::Semaphore;
 
-use super::chat::{Reply, Request};
+use super::chat::{Question, Reply, Request};
 use super::error::CallError;
 use super::retry::{Backoff, retry_after};
 use super::spec::ModelSpec;
+use super::tokenize;
 use crate::diag::Diagnostic;
 
 /// The most bytes that the body of an answer may have.
@@ -164,14 +165,23 @@ impl Inner {
         let model = &request.model;
         let api = model.api().api();
         let mut url = self.url.clone();
-        if let Ok(mut path) = url.path_segments_mut() {
-            path.pop_if_empty().extend(api.path().split('/'));
-        }
+        let body = match &request.question {
+            Question::Chat(chat) => {
+                if let Ok(mut path) = url.path_segments_mut() {
+                    path.pop_if_empty().extend(api.path().split('/'));
+                }
+                api.body(model, chat)
+            }
+            Question::Tokens(text) => {
+                tokenize::place(&mut url);
+                tokenize::body(&model.id, text)
+            }
+        };
         let sent = self
             .http
             .post(url)
             .timeout(self.timeout)
-            .json(&api.body(model, &request.chat))
+            .json(&body)
             .send()
             .await;
         let response = match sent {
@@ -189,13 +199,19 @@ impl Inner {
             .and_then(|value| retry_after(value, SystemTime::now()));
         let body = read(response).await;
         if status == StatusCode::OK {
-            return Ok(api.reply(&body?)?);
+            return Ok(match &request.question {
+                Question::Chat(_) => api.reply(&body?)?,
+                Question::Tokens(text) => tokenize::reply(&body?, text)?,
+            });
         }
-        let body = body.unwrap_or_default();
-        Err(Failure {
-            error: CallError::of_status(status.as_u16(), &body, &model.id),
-            wait,
-        })
+        let code = status.as_u16();
+        let error = match &request.question {
+            Question::Tokens(_) if matches!(code, 404 | 405 | 501) => {
+                CallError::NoTokenizer { code }
+            }
+            _ => CallError::of_status(code, &body.unwrap_or_default(), &model.id),
+        };
+        Err(Failure { error, wait })
     }
 }
 

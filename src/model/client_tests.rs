@@ -83,14 +83,40 @@ fn client(spec: &ModelSpec) -> Client {
 fn request(spec: &ModelSpec) -> Request {
     Request {
         model: Arc::new(spec.clone()),
-        chat: Chat {
+        question: Question::Chat(Chat {
             turns: vec![Turn {
                 role: Role::User,
                 text: "well?".to_owned(),
             }],
             prefill: String::new(),
-        },
+        }),
     }
+}
+
+#[tokio::test]
+async fn a_text_is_cut_into_tokens_beside_the_api() {
+    let good = ok(r#"{"tokens":[{"id":1,"piece":"we"},{"id":2,"piece":"ll?"}]}"#);
+    let busy = Act::Say("503 Loading", "", String::new());
+    let (spec, seen) = server(vec![busy, good]).await;
+    let mut asked = request(&spec);
+    asked.question = Question::Tokens("well?".into());
+    let reply = client(&spec).ask(&asked).await.unwrap();
+    assert_eq!(reply.token_bytes, Some(vec![2, 3]));
+    let seen = seen.lock().unwrap();
+    assert_eq!(seen.len(), 2);
+    assert!(seen[1].starts_with("POST /tokenize HTTP"), "{}", seen[1]);
+    assert!(seen[1].contains(r#""content":"well?""#), "{}", seen[1]);
+}
+
+#[tokio::test]
+async fn a_server_without_a_tokenizer_is_told() {
+    let none = Act::Say("404 Not Found", "", "{}".to_owned());
+    let (spec, seen) = server(vec![none]).await;
+    let mut asked = request(&spec);
+    asked.question = Question::Tokens("well?".into());
+    let error = client(&spec).ask(&asked).await.unwrap_err();
+    assert_eq!(error, CallError::NoTokenizer { code: 404 });
+    assert_eq!(seen.lock().unwrap().len(), 1);
 }
 
 /// One call: what came of it, and how many requests the server saw.

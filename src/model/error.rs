@@ -54,6 +54,13 @@ pub enum CallError {
     NoChoice,
     /// The answer is larger than any answer should be.
     TooLarge,
+    /// The server does not cut texts into tokens for others (no such path, or not allowed).
+    NoTokenizer {
+        /// The status.
+        code: u16,
+    },
+    /// The answer does not say how a text is cut into tokens.
+    NoPieces,
 }
 
 impl CallError {
@@ -159,6 +166,13 @@ impl fmt::Display for CallError {
             CallError::BadJson => f.write_str("the answer is not valid JSON of this API"),
             CallError::NoChoice => f.write_str("the answer holds no generated text"),
             CallError::TooLarge => f.write_str("the answer is too large"),
+            CallError::NoTokenizer { code } => write!(
+                f,
+                "the server has no `/tokenize` (status {code}); name a `tokenizer.json` instead"
+            ),
+            CallError::NoPieces => f.write_str(
+                "the server does not say which part of the text each token is; name a `tokenizer.json` instead",
+            ),
         }
     }
 }

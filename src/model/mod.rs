@@ -13,3 +13,4 @@ pub mod serve;
 pub mod setup;
 pub mod spec;
 mod spec_check;
+pub mod tokenize;

@@ -90,6 +90,7 @@ impl<C> Answer<C> {
             prompt_tokens: usage.and_then(|u| u.prompt_tokens),
             answer_tokens: usage.and_then(|u| u.completion_tokens),
             model: self.model,
+            token_bytes: None,
         })
     }
 }

@@ -1,7 +1,7 @@
 //! `generate`: asks a model about each record. Owns how a record becomes a request and an
 //! answer becomes a field; the engine does the asking.
 
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
 use minijinja::Value;
 use schemars::JsonSchema;
@@ -10,11 +10,12 @@ use serde::{Deserialize, Serialize};
 use super::bound::Bound;
 use super::contract::{Ask, Build, Check, Fault, FieldSet, Operator, Verb};
 use super::kept::Keep;
+use super::prompted::PromptFile;
 use super::shots::{SHOTS, Shots, Shown};
 use super::traces::Traces;
-use crate::diag::{Diagnostic, Sources};
+use crate::diag::Diagnostic;
 use crate::jinja::expr::{Expr, Scope, Shared};
-use crate::model::chat::{Reply, Request};
+use crate::model::chat::{Question, Reply, Request};
 use crate::model::spec::{ModelSpec, Sampling};
 use crate::prompt::Prompt;
 use crate::record::Record;
@@ -33,7 +34,7 @@ pub struct Generate {
     model: Src<String>,
     /// The file of the prompt, relative to this file.
     #[serde(skip_serializing)]
-    prompt: Src<String>,
+    prompt: PromptFile,
     /// The field that gets the answer.
     #[serde(default = "answer")]
     into: String,
@@ -53,9 +54,6 @@ pub struct Generate {
     /// What else of the call is kept, each with the field that gets it.
     #[serde(default, skip_serializing_if = "Keep::is_empty")]
     keep: Keep,
-    /// The prompt, read once: what keys are made of is what is asked.
-    #[serde(skip)]
-    loaded: OnceLock<Arc<Prompt>>,
 }
 
 /// The field for the answer, and its name in `parse`.
@@ -66,41 +64,6 @@ fn answer() -> String {
 }
 
 impl Generate {
-    fn load(&self, cx: &Build<'_>, sources: &mut Sources) -> Result<Arc<Prompt>, Vec<Diagnostic>> {
-        let path = cx.path(&self.prompt);
-        let prompt = Prompt::load(&path, cx.prompt_dirs, sources).map_err(|faults| {
-            let here = |fault: Diagnostic| match fault.primary {
-                None => fault.at(self.prompt.span, ""),
-                Some(_) => fault,
-            };
-            faults.into_iter().map(here).collect::<Vec<_>>()
-        })?;
-        let prompt = Arc::new(prompt);
-        Ok(self.loaded.get_or_init(|| prompt.clone()).clone())
-    }
-
-    /// The prompt, for those who cannot show places in it.
-    fn prompt(&self, cx: &Build<'_>) -> Result<Arc<Prompt>, Diagnostic> {
-        if let Some(prompt) = self.loaded.get() {
-            return Ok(prompt.clone());
-        }
-        let mut sources = Sources::default();
-        self.load(cx, &mut sources).map_err(|faults| {
-            let what = faults.first().map(|fault| {
-                let place = fault.primary.as_ref().map(|(span, _)| *span);
-                match place.filter(|span| *span != self.prompt.span) {
-                    Some(span) => {
-                        let (line, column) = sources.line_column(span);
-                        let path = sources.path(span.file).display();
-                        format!("{path}:{line}:{column}: {}", fault.message)
-                    }
-                    None => fault.message.clone(),
-                }
-            });
-            Diagnostic::error(what.unwrap_or_default()).at(self.prompt.span, "")
-        })
-    }
-
     fn unknown_model<'a>(&self, names: impl IntoIterator<Item = &'a str>) -> Diagnostic {
         Diagnostic::error(format!("no model `{}`", self.model.value))
             .at(self.model.span, "")
@@ -119,13 +82,7 @@ impl Verb for Generate {
     fn traces(&self, cx: &Build<'_>) -> Traces {
         let mut traces = Traces::of_settings(self, cx);
         traces.models.push(self.model.value.clone());
-        // A prompt that cannot be read is a fault of the check's.
-        if let Ok(prompt) = self.prompt(cx) {
-            traces.prompts.clone_from(&prompt.files);
-            for (name, _) in prompt.names() {
-                traces.read_name(name, cx);
-            }
-        }
+        self.prompt.trace(&mut traces, cx);
         traces
     }
 
@@ -140,14 +97,7 @@ impl Verb for Generate {
             shots.check(shots.span, &fields, cx);
             extra.push(SHOTS);
         }
-        match self.load(&cx.build, cx.sources) {
-            Ok(prompt) => {
-                for (name, span) in prompt.names() {
-                    cx.names(vec![name.clone()], *span, &fields, &extra);
-                }
-            }
-            Err(faults) => faults.into_iter().for_each(|fault| cx.fault(fault)),
-        }
+        self.prompt.check(&fields, &extra, cx);
         if let Some(parse) = &self.parse {
             cx.expr(parse, &fields, &[ANSWER]);
         }
@@ -173,7 +123,7 @@ impl Verb for Generate {
         let shots = self.shots.as_ref().map(|shots| shots.chosen(cx));
         Ok(Operator::Ask(Arc::new(Asker {
             model,
-            prompt: self.prompt(cx)?,
+            prompt: self.prompt.get(cx)?,
             parse: parse.transpose()?,
             into: self.into.as_str().into(),
             allow_empty: self.allow_empty,
@@ -219,7 +169,7 @@ impl Asker {
         let chat = self.prompt.render(&self.scope(record)?);
         Ok(Request {
             model: self.model.clone(),
-            chat: chat.map_err(Fault::Record)?,
+            question: Question::Chat(chat.map_err(Fault::Record)?),
         })
     }
 }
@@ -339,8 +289,9 @@ mod tests {
         let requests = ask.requests(&record("k", r#"{"text":"T"}"#)).expect("asks");
         assert_eq!(requests.len(), 1);
         assert_eq!(requests[0].model.sampling.temperature, Some(0.5));
-        assert_eq!(requests[0].chat.turns[0].text, "List 2: T");
-        assert_eq!(requests[0].chat.prefill, "- ");
+        let chat = requests[0].chat().expect("a chat");
+        assert_eq!(chat.turns[0].text, "List 2: T");
+        assert_eq!(chat.prefill, "- ");
         let lost = ask.requests(&record("k", r#"{"txt":"secret"}"#));
         let Err(Fault::Record(why)) = lost else {
             panic!("rendered without a field");

@@ -89,7 +89,10 @@ impl Keep {
 
 /// A prompt for people: the text of a completion as it is, a chat with a heading to each turn.
 fn shown(request: &Request) -> String {
-    let (model, chat) = (&request.model, &request.chat);
+    let model = &request.model;
+    let Some(chat) = request.chat() else {
+        return String::new();
+    };
     let api = model.api().api();
     if let Some(text) = api.body(model, chat)["prompt"].as_str() {
         return text.to_owned();
@@ -109,7 +112,7 @@ fn shown(request: &Request) -> String {
 
 /// The hash of a prompt, in 16 hexadecimal digits.
 fn hash(request: &Request) -> String {
-    let hash = Hash::of("clue prompt v1", &request.chat).to_string();
+    let hash = Hash::of("clue prompt v1", &request.chat()).to_string();
     hash.chars().take(16).collect()
 }
 
@@ -118,10 +121,14 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
-    use crate::model::chat::{Chat, Turn};
+    use crate::model::chat::{Chat, Question, Turn};
     use crate::model::spec::{ModelSpec, SystemPrompt};
 
     fn request(change: fn(&mut ModelSpec)) -> Request {
+        going_on(change, "Because")
+    }
+
+    fn going_on(change: fn(&mut ModelSpec), prefill: &str) -> Request {
         let mut model = ModelSpec::new("a", "m");
         change(&mut model);
         let turn = |role, text: &str| Turn {
@@ -130,10 +137,10 @@ mod tests {
         };
         Request {
             model: Arc::new(model),
-            chat: Chat {
+            question: Question::Chat(Chat {
                 turns: vec![turn(Role::System, "Be brief."), turn(Role::User, "Why?")],
-                prefill: "Because".to_owned(),
-            },
+                prefill: prefill.to_owned(),
+            }),
         }
     }
 
@@ -158,9 +165,7 @@ mod tests {
         let one = hash(&request(|_| {}));
         assert_eq!(one.len(), 16);
         assert_eq!(one, hash(&request(|model| model.id = "n".to_owned())));
-        let mut other = request(|_| {});
-        other.chat.prefill.clear();
-        assert_ne!(one, hash(&other));
+        assert_ne!(one, hash(&going_on(|_| {}, "")));
     }
 
     #[test]

@@ -7,6 +7,7 @@ pub mod columns;
 pub mod concat;
 pub mod contract;
 pub mod dedupe;
+pub mod draw;
 #[cfg(test)]
 mod driver;
 pub mod exec;
@@ -20,8 +21,11 @@ pub mod kept;
 pub mod key;
 pub mod load;
 pub mod named;
+pub mod number;
 pub mod order;
+pub mod pack;
 pub mod pivot;
+pub mod prompted;
 pub mod registry;
 pub mod score;
 pub mod set;
@@ -44,6 +48,7 @@ pub static VERBS: &[VerbDef] = &[
     VerbDef::of::<load::Load>(),
     VerbDef::of::<filter::Where>(),
     VerbDef::of::<set::Set>(),
+    VerbDef::of::<draw::Draw>(),
     VerbDef::of::<columns::Select>(),
     VerbDef::of::<columns::Drop>(),
     VerbDef::of::<columns::Rename>(),
@@ -62,6 +67,7 @@ pub static VERBS: &[VerbDef] = &[
     VerbDef::of::<stats::Stats>(),
     VerbDef::of::<stats::Compare>(),
     VerbDef::of::<pivot::Pivot>(),
+    VerbDef::of::<pack::Pack>(),
     VerbDef::of::<generate::Generate>(),
     VerbDef::of::<score::ScoreTexts>(),
     VerbDef::of::<exec::Exec>(),

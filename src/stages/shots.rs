@@ -225,7 +225,8 @@ mod tests {
                 Fault::Record(why) => why,
                 Fault::Stage(fault) => fault.message,
             })?;
-            let text = requests.first().map(|r| r.chat.turns[0].text.clone());
+            let text = requests.first().and_then(|r| r.chat());
+            let text = text.map(|chat| chat.turns[0].text.clone());
             if text.is_none() {
                 let mut out = Vec::new();
                 assert!(ask.absorb(record, Vec::new(), &mut out).is_ok() && out.is_empty());

@@ -10,6 +10,7 @@ mod golden;
 mod graph;
 mod instances;
 mod layers;
+mod longhealth;
 mod messages;
 mod prompts;
 mod schema;

@@ -48,16 +48,14 @@ impl Tokens {
         let fault = |why: &dyn std::fmt::Display| {
             Diagnostic::error(format!("`{shown}` is not a tokenizer: {why}"))
         };
-        let text = fs::read(&place.tokenizer)
-            .map_err(|e| Diagnostic::error(format!("cannot read `{shown}`: {e}")))?;
         let vocabulary = place.tokenizer.extension().is_some_and(|ext| ext == "txt");
         let mut tokenizer = if vocabulary {
+            let text = fs::read(&place.tokenizer)
+                .map_err(|e| Diagnostic::error(format!("cannot read `{shown}`: {e}")))?;
             settings.bert(&text).map_err(|e| fault(&e))?
         } else {
-            Tokenizer::from_bytes(&text).map_err(|e| fault(&e))?
+            crate::tokens::open(&place.tokenizer)?
         };
-        // What the file says of padding and cutting suits the use that it was made for.
-        tokenizer.with_padding(None);
         let longest = settings
             .longest()
             .unwrap_or(usize::MAX)

@@ -35,6 +35,9 @@ pub struct Load {
     /// The field that names each record; the record's number if left out.
     #[serde(default)]
     key: Option<Src<String>>,
+    /// Of one JSON object of objects: a field for the name of each.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    name: Option<Src<String>>,
     /// The fields to take, in this order, and what to call them; all if left out.
     #[serde(default)]
     fields: Option<Taken>,
@@ -156,6 +159,7 @@ impl Load {
                 sheet: self.sheet.clone(),
                 universal: self.newlines == Newlines::Universal,
                 key: key.map(|key| key.value.clone()),
+                name: self.name.as_ref().map(|name| name.value.clone()),
                 fields: fields.cloned(),
                 span: self.path.span,
             },
@@ -250,6 +254,12 @@ impl Verb for Load {
 
     fn check(&self, cx: &mut Check<'_>) -> FieldSet {
         let mut set = FieldSet::default();
+        if let Some(name) = &self.name
+            && self.format().is_ok_and(|format| format != Format::Json)
+        {
+            cx.fault(Diagnostic::error("`name` goes with a JSON file").at(name.span, ""));
+            return FieldSet::unknown();
+        }
         for take in self.fields.iter().flat_map(|taken| &taken.0) {
             if set.names.contains(&take.name) {
                 let span = take

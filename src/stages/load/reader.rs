@@ -41,6 +41,8 @@ pub struct Options {
     pub universal: bool,
     /// The field that is the key.
     pub key: Option<String>,
+    /// The field that gets the names in an object of objects.
+    pub name: Option<String>,
     /// The fields to take.
     pub fields: Option<Taken>,
     /// Where the pipeline names the file.
@@ -194,13 +196,28 @@ impl Reader {
                     self.body = Body::Object(objects.into_iter());
                     return self.record();
                 }
+                if self.options.name.is_some() {
+                    let what = "`name` needs one JSON object of objects, and this is none";
+                    return Err(self.trouble.say(what));
+                }
                 let fields = self.trouble.object(value, self.count + 1, line)?;
                 (None, fields, self.count + 1)
             }
             Body::Object(objects) => match objects.next() {
                 None => return self.end(),
                 Some((name, value)) => {
-                    let fields = self.trouble.object(value, self.count + 1, 1)?;
+                    let mut fields = self.trouble.object(value, self.count + 1, 1)?;
+                    if let Some(field) = &self.options.name {
+                        if fields.get(field).is_some() {
+                            let what = format!("the objects have a field `{field}` already");
+                            return Err(self.trouble.say(what));
+                        }
+                        let first = (Arc::from(field.as_str()), Value::from(name.clone()));
+                        let others = fields
+                            .iter()
+                            .map(|(name, value)| (name.clone(), value.clone()));
+                        fields = std::iter::once(first).chain(others).collect();
+                    }
                     (Some(name), fields, self.count + 1)
                 }
             },

@@ -57,6 +57,38 @@ fn a_table_with_keys_and_chosen_columns() {
 }
 
 #[test]
+fn the_names_in_an_object_of_objects_can_be_a_field() {
+    let dir = folder(&[("a.json", br#"{"x": {"t": 1}, "y": {"t": 2}}"#)]);
+    assert_eq!(
+        load(dir.path(), "{path: a.json, name: id}"),
+        [r#"x {"id":"x","t":1}"#, r#"y {"id":"y","t":2}"#]
+    );
+    assert_eq!(
+        load(
+            dir.path(),
+            "{path: a.json, name: id, key: id, fields: [t, id]}"
+        ),
+        [r#"x {"t":1,"id":"x"}"#, r#"y {"t":2,"id":"y"}"#]
+    );
+    assert_eq!(
+        fails("a.json", br#"[{"t": 1}]"#, ", name: id"),
+        "`a.json`: `name` needs one JSON object of objects, and this is none"
+    );
+    assert_eq!(
+        fails("a.json", br#"{"x": {"t": 1}}"#, ", name: t"),
+        "`a.json`: the objects have a field `t` already"
+    );
+    let dir = folder(&[("a.csv", b"t\n1\n")]);
+    let faults = Stage::within(dir.path(), "load", "{path: a.csv, name: id}")
+        .check(&[])
+        .1;
+    assert!(
+        faults[0].contains("`name` goes with a JSON file"),
+        "{faults:?}"
+    );
+}
+
+#[test]
 fn json_in_its_three_shapes() {
     let dir = folder(&[
         ("array.json", br#"[{"id": 5, "a": 1.0}, {"id": 6}]"#),
