@@ -17,3 +17,4 @@ mod schema;
 mod servers;
 mod stats;
 mod support;
+mod tasks;
