@@ -16,5 +16,6 @@ mod prompts;
 mod schema;
 mod servers;
 mod stats;
+mod suite;
 mod support;
 mod tasks;
