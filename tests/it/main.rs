@@ -5,6 +5,7 @@ mod caching;
 mod codes;
 mod consent;
 mod crash;
+mod fetch;
 mod golden;
 mod graph;
 mod instances;
