@@ -1,23 +1,22 @@
-//! `generate`: asks a model about each record. Owns how a record becomes a request and an
-//! answer becomes a field; the engine does the asking.
+//! `generate`: asks a model about each record. Owns how an answer becomes a field; the engine
+//! does the asking.
 
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
 use minijinja::Value;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::asking::{Asker, Loaded, Question};
 use super::bound::Bound;
 use super::contract::{Ask, Build, Check, Fault, FieldSet, Operator, Verb};
 use super::traces::Traces;
-use crate::diag::{Diagnostic, Sources};
-use crate::jinja::expr::{Expr, Scope, Shared};
+use crate::diag::Diagnostic;
+use crate::jinja::expr::Expr;
 use crate::model::chat::{Reply, Request};
-use crate::model::spec::{ModelSpec, Sampling};
-use crate::prompt::Prompt;
+use crate::model::spec::Sampling;
 use crate::record::Record;
 use crate::spec::decode::Src;
-use crate::text::is_space;
 
 /// Asks a model about each record, and keeps the answer in a field.
 ///
@@ -45,9 +44,8 @@ pub struct Generate {
     /// True to take an empty answer for an answer; else its record fails.
     #[serde(default)]
     allow_empty: bool,
-    /// The prompt, read once: what keys are made of is what is asked.
     #[serde(skip)]
-    loaded: OnceLock<Arc<Prompt>>,
+    loaded: Loaded,
 }
 
 /// The field for the answer, and its name in `parse`.
@@ -58,45 +56,13 @@ fn answer() -> String {
 }
 
 impl Generate {
-    fn load(&self, cx: &Build<'_>, sources: &mut Sources) -> Result<Arc<Prompt>, Vec<Diagnostic>> {
-        let path = cx.path(&self.prompt);
-        let prompt = Prompt::load(&path, cx.prompt_dirs, sources).map_err(|faults| {
-            let here = |fault: Diagnostic| match fault.primary {
-                None => fault.at(self.prompt.span, ""),
-                Some(_) => fault,
-            };
-            faults.into_iter().map(here).collect::<Vec<_>>()
-        })?;
-        let prompt = Arc::new(prompt);
-        Ok(self.loaded.get_or_init(|| prompt.clone()).clone())
-    }
-
-    /// The prompt, for those who cannot show places in it.
-    fn prompt(&self, cx: &Build<'_>) -> Result<Arc<Prompt>, Diagnostic> {
-        if let Some(prompt) = self.loaded.get() {
-            return Ok(prompt.clone());
+    fn question(&self) -> Question<'_> {
+        Question {
+            model: &self.model,
+            prompt: &self.prompt,
+            sampling: self.sampling.as_ref(),
+            loaded: &self.loaded,
         }
-        let mut sources = Sources::default();
-        self.load(cx, &mut sources).map_err(|faults| {
-            let what = faults.first().map(|fault| {
-                let place = fault.primary.as_ref().map(|(span, _)| *span);
-                match place.filter(|span| *span != self.prompt.span) {
-                    Some(span) => {
-                        let (line, column) = sources.line_column(span);
-                        let path = sources.path(span.file).display();
-                        format!("{path}:{line}:{column}: {}", fault.message)
-                    }
-                    None => fault.message.clone(),
-                }
-            });
-            Diagnostic::error(what.unwrap_or_default()).at(self.prompt.span, "")
-        })
-    }
-
-    fn unknown_model<'a>(&self, names: impl IntoIterator<Item = &'a str>) -> Diagnostic {
-        Diagnostic::error(format!("no model `{}`", self.model.value))
-            .at(self.model.span, "")
-            .suggest(&self.model, names)
     }
 }
 
@@ -109,89 +75,40 @@ impl Verb for Generate {
     }
 
     fn traces(&self, cx: &Build<'_>) -> Traces {
-        let mut traces = Traces::of_settings(self, cx);
-        traces.models.push(self.model.value.clone());
-        // A prompt that cannot be read is a fault of the check's.
-        if let Ok(prompt) = self.prompt(cx) {
-            traces.prompts.clone_from(&prompt.files);
-            for (name, _) in prompt.names() {
-                traces.read_name(name, cx);
-            }
-        }
-        traces
+        self.question().traces(self, cx)
     }
 
     fn check(&self, cx: &mut Check<'_>) -> FieldSet {
         let mut fields = cx.input();
-        if !cx.models.contains(&self.model) {
-            let fault = self.unknown_model(cx.models.iter().map(String::as_str));
-            cx.fault(fault);
-        }
-        match self.load(&cx.build, cx.sources) {
-            Ok(prompt) => {
-                for (name, span) in prompt.names() {
-                    cx.names(vec![name.clone()], *span, &fields, &[]);
-                }
-            }
-            Err(faults) => faults.into_iter().for_each(|fault| cx.fault(fault)),
-        }
+        self.question().check(cx, &fields, &[]);
         if let Some(parse) = &self.parse {
             cx.expr(parse, &fields, &[ANSWER]);
-        }
-        if let Some(sampling) = &self.sampling {
-            for (_, message) in sampling.faults() {
-                cx.fault(Diagnostic::error(message).at(sampling.span, ""));
-            }
         }
         fields.add(&self.into);
         fields
     }
 
     fn operator(&self, cx: &Build<'_>) -> Result<Operator, Diagnostic> {
-        let known = cx.models.get(&self.model.value);
-        let model =
-            known.ok_or_else(|| self.unknown_model(cx.models.keys().map(String::as_str)))?;
-        let model = match &self.sampling {
-            Some(sampling) => Arc::new(model.with_sampling(sampling)),
-            None => model.clone(),
-        };
         let parse = self.parse.as_ref().map(|parse| Bound::new(parse, cx));
-        Ok(Operator::Ask(Arc::new(Asker {
-            model,
-            prompt: self.prompt(cx)?,
+        Ok(Operator::Ask(Arc::new(Generator {
+            asker: self.question().asker(cx, Vec::new())?,
             parse: parse.transpose()?,
             into: self.into.as_str().into(),
             allow_empty: self.allow_empty,
-            shared: cx.shared.clone(),
         })))
     }
 }
 
-struct Asker {
-    model: Arc<ModelSpec>,
-    prompt: Arc<Prompt>,
+struct Generator {
+    asker: Asker,
     parse: Option<Bound>,
     into: Arc<str>,
     allow_empty: bool,
-    shared: Arc<Shared>,
 }
 
-impl Asker {
-    fn scope(&self, record: &Record) -> Scope {
-        Scope {
-            fields: record.fields.clone(),
-            shared: self.shared.clone(),
-        }
-    }
-}
-
-impl Ask for Asker {
+impl Ask for Generator {
     fn requests(&self, record: &Record) -> Result<Vec<Request>, Fault> {
-        let chat = self.prompt.render(&self.scope(record));
-        Ok(vec![Request {
-            model: self.model.clone(),
-            chat: chat.map_err(Fault::Record)?,
-        }])
+        Ok(vec![self.asker.request(record)?])
     }
 
     fn absorb(
@@ -200,16 +117,11 @@ impl Ask for Asker {
         replies: Vec<Reply>,
         out: &mut Vec<Record>,
     ) -> Result<(), Fault> {
-        let Some(reply) = replies.into_iter().next() else {
-            return Err(Fault::Record("there is no reply".to_owned()));
-        };
-        if !self.allow_empty && reply.text.chars().all(is_space) {
-            return Err(Fault::Record(empty(reply.finish_reason.as_deref())));
+        let answer = self.asker.answer(&record, replies)?;
+        if let Some(why) = answer.empty.filter(|_| !self.allow_empty) {
+            return Err(Fault::Record(why));
         }
-        let prefill = self.prompt.prefill(&self.scope(&record));
-        let mut answer = prefill.map_err(Fault::Record)?;
-        answer.push_str(&reply.text);
-        let answer = Value::from(answer);
+        let answer = Value::from(answer.text);
         let value = match &self.parse {
             Some(parse) => {
                 let mut fields = record.fields.clone();
@@ -224,16 +136,6 @@ impl Ask for Asker {
         record.fields.set(self.into.clone(), value);
         out.push(record);
         Ok(())
-    }
-}
-
-/// What is said of an empty answer. Only reasons that servers are known to give are told:
-/// others could be any text.
-fn empty(reason: Option<&str>) -> String {
-    let known = ["stop", "length", "content_filter"];
-    match reason.filter(|reason| known.contains(reason)) {
-        Some(reason) => format!("the answer is empty (the model stopped because of `{reason}`)"),
-        None => "the answer is empty".to_owned(),
     }
 }
 

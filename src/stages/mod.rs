@@ -1,6 +1,7 @@
 //! The verbs: one file each, and one line each in [`VERBS`].
 
 pub mod aggregate;
+pub mod asking;
 pub mod bound;
 pub mod check;
 pub mod columns;
@@ -16,6 +17,7 @@ pub mod fingerprint;
 pub mod generate;
 pub mod group;
 pub mod join;
+pub mod judge;
 pub mod load;
 pub mod named;
 pub mod order;
@@ -59,6 +61,7 @@ pub static VERBS: &[VerbDef] = &[
     VerbDef::of::<stats::Compare>(),
     VerbDef::of::<pivot::Pivot>(),
     VerbDef::of::<generate::Generate>(),
+    VerbDef::of::<judge::Judge>(),
     VerbDef::of::<score::ScoreTexts>(),
     VerbDef::of::<exec::Exec>(),
     VerbDef::of::<write::Write>(),

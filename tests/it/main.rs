@@ -9,6 +9,7 @@ mod fetch;
 mod golden;
 mod graph;
 mod instances;
+mod judge;
 mod layers;
 mod messages;
 mod prompts;
