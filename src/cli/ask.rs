@@ -4,6 +4,7 @@
 use std::io::{self, IsTerminal};
 
 use rustix::termios::{LocalModes, OptionalActions, Termios, tcgetattr, tcsetattr};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::err;
 
@@ -25,8 +26,9 @@ pub fn can_ask() -> bool {
 /// # Errors
 /// There was no line.
 pub async fn line(question: &str) -> Result<String, Unasked> {
+    let interrupt = listen()?;
     err(question);
-    read().await
+    read(interrupt).await
 }
 
 /// Asks for a line that is not shown while it is typed.
@@ -34,23 +36,29 @@ pub async fn line(question: &str) -> Result<String, Unasked> {
 /// # Errors
 /// There was no line, or it cannot be hidden.
 pub async fn hidden(question: &str) -> Result<String, Unasked> {
-    err(question);
+    // Before the echo is off, so that nothing leaves the terminal without it.
+    let interrupt = listen()?;
     let echo = Echo::off().map_err(|_| Unasked::Nothing)?;
-    let line = read().await;
+    err(question);
+    let line = read(interrupt).await;
     drop(echo);
     // Nor was the end of the line shown.
     err("\n");
     line
 }
 
-async fn read() -> Result<String, Unasked> {
+fn listen() -> Result<Signal, Unasked> {
+    signal(SignalKind::interrupt()).map_err(|_| Unasked::Nothing)
+}
+
+async fn read(mut interrupt: Signal) -> Result<String, Unasked> {
     let read = tokio::task::spawn_blocking(|| {
         let mut line = String::new();
         io::stdin().read_line(&mut line).map(|bytes| (bytes, line))
     });
     tokio::select! {
         // A thread that goes on reading does no harm: the program ends.
-        _ = tokio::signal::ctrl_c() => Err(Unasked::Interrupted),
+        _ = interrupt.recv() => Err(Unasked::Interrupted),
         done = read => match done {
             Ok(Ok((1.., line))) => Ok(line.trim_end_matches(['\n', '\r']).to_owned()),
             _ => Err(Unasked::Nothing),

@@ -8,6 +8,7 @@ pub mod error;
 pub mod login;
 pub mod meter;
 mod part;
+mod rules;
 pub mod run;
 pub mod shelf;
 pub mod sums;

@@ -8,8 +8,9 @@ use std::time::Duration;
 use reqwest::header::{ACCEPT_ENCODING, HeaderValue, IF_RANGE, LOCATION, RANGE, USER_AGENT};
 use reqwest::{Client, Response, Url};
 
-use super::catalogue::{Account, is_safe};
+use super::catalogue::Account;
 use super::error::{Why, plain};
+use super::rules::is_safe;
 
 /// The most redirects that are followed.
 const MOST_HOPS: usize = 10;
