@@ -29,7 +29,8 @@ pub mod tokens;
 pub mod stages;
 // Layer 7: running a plan.
 pub mod engine;
-// Layer 8: what is made of finished runs.
+// Layer 8: what is made of finished runs, and where data comes from.
+pub mod fetch;
 pub mod report;
 // Layer 9: the command line.
 pub mod cli;

@@ -8,9 +8,9 @@ use std::process::{Command, ExitCode};
 use reqwest::Url;
 use serde_json::{Value as Json, json};
 
-use super::err;
 use super::run::{self, How};
 use super::session::{Common, Settings, refuse};
+use super::{around, err};
 use crate::diag::Diagnostic;
 
 /// The variable that holds the servers' token.
@@ -130,7 +130,7 @@ fn run_of(args: Args) -> Result<run::Args, Diagnostic> {
     settings.out = args.log_path.or(settings.out);
     let file = match args.pipeline {
         Some(file) => file,
-        None => suite()?,
+        None => around::find(SUITE, "--pipeline")?,
     };
     Ok(run::Args {
         common: Common { file, settings },
@@ -193,19 +193,5 @@ fn listed(path: &Path) -> Result<Vec<Json>, Diagnostic> {
             path.display()
         ))
         .help("list them as `- {id: NAME, url: ADDRESS}`")
-    })
-}
-
-/// The suite's file, here or in a folder around.
-fn suite() -> Result<PathBuf, Diagnostic> {
-    let here = std::env::current_dir()
-        .map_err(|error| Diagnostic::error(format!("no folder to be in: {error}")))?;
-    if Path::new(SUITE).is_file() {
-        return Ok(PathBuf::from(SUITE));
-    }
-    let mut around = here.ancestors().map(|folder| folder.join(SUITE));
-    around.find(|file| file.is_file()).ok_or_else(|| {
-        Diagnostic::error(format!("no file `{SUITE}` here or in a folder around"))
-            .help("go to a folder with clue's pipelines, or name the suite with `--pipeline FILE`")
     })
 }

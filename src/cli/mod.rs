@@ -1,10 +1,13 @@
 //! The command line: one file per command. Exit codes: 0 done; 1 some records or stages
 //! failed; 2 bad input or usage; 3 refused for want of consent; 130 interrupted.
 
+mod around;
+mod ask;
 mod bench;
 mod cache;
 mod check;
 mod display;
+mod fetch;
 mod graph;
 mod plan;
 mod run;
@@ -35,6 +38,8 @@ enum Command {
     Run(run::Args),
     /// Run the tasks of a benchmark for one or more models: `run` for those in a hurry
     Bench(bench::Args),
+    /// Fetch data sets, or list those that can be fetched
+    Fetch(fetch::Args),
     /// Show what a run would do, and why, without doing it
     Plan(plan::PlanArgs),
     /// Say why one stage would run again
@@ -68,6 +73,7 @@ pub fn main() -> ExitCode {
     match cli.command {
         Command::Run(args) => run::run(&args),
         Command::Bench(args) => bench::bench(args),
+        Command::Fetch(args) => fetch::fetch(&args),
         Command::Plan(args) => plan::plan(&args),
         Command::Why(args) => plan::why(&args),
         Command::Check(args) => check::check(&args),

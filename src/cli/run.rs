@@ -32,7 +32,7 @@ const FAILED: u8 = 1;
 /// Refused for want of consent.
 const REFUSED: u8 = 3;
 /// Interrupted.
-const INTERRUPTED: u8 = 130;
+pub const INTERRUPTED: u8 = 130;
 
 /// Arguments of `clue run`.
 #[derive(clap::Args)]

@@ -3,6 +3,7 @@
 
 mod cycles;
 pub mod decode;
+pub mod document;
 mod file;
 mod files;
 mod instances;

@@ -7,6 +7,7 @@ use minijinja::Value;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::asking::{Asker, Asking};
 use super::bound::Bound;
 use super::contract::{Ask, Build, Check, Fault, FieldSet, Operator, Verb};
 use super::kept::Keep;
@@ -14,13 +15,11 @@ use super::prompted::PromptFile;
 use super::shots::{SHOTS, Shots, Shown};
 use super::traces::Traces;
 use crate::diag::Diagnostic;
-use crate::jinja::expr::{Expr, Scope, Shared};
-use crate::model::chat::{Question, Reply, Request};
-use crate::model::spec::{ModelSpec, Sampling};
-use crate::prompt::Prompt;
-use crate::record::Record;
+use crate::jinja::expr::Expr;
+use crate::model::chat::{Reply, Request};
+use crate::model::spec::Sampling;
+use crate::record::{Fields, Record};
 use crate::spec::decode::Src;
-use crate::text::is_space;
 
 /// Asks a model about each record, and keeps the answer in a field.
 ///
@@ -64,10 +63,12 @@ fn answer() -> String {
 }
 
 impl Generate {
-    fn unknown_model<'a>(&self, names: impl IntoIterator<Item = &'a str>) -> Diagnostic {
-        Diagnostic::error(format!("no model `{}`", self.model.value))
-            .at(self.model.span, "")
-            .suggest(&self.model, names)
+    fn asking(&self) -> Asking<'_> {
+        Asking {
+            model: &self.model,
+            prompt: &self.prompt,
+            sampling: self.sampling.as_ref(),
+        }
     }
 }
 
@@ -80,31 +81,19 @@ impl Verb for Generate {
     }
 
     fn traces(&self, cx: &Build<'_>) -> Traces {
-        let mut traces = Traces::of_settings(self, cx);
-        traces.models.push(self.model.value.clone());
-        self.prompt.trace(&mut traces, cx);
-        traces
+        self.asking().traces(self, cx)
     }
 
     fn check(&self, cx: &mut Check<'_>) -> FieldSet {
         let mut fields = cx.input();
-        if !cx.models.contains(&self.model) {
-            let fault = self.unknown_model(cx.models.iter().map(String::as_str));
-            cx.fault(fault);
-        }
         let mut extra = Vec::new();
         if let Some(shots) = &self.shots {
             shots.check(shots.span, &fields, cx);
             extra.push(SHOTS);
         }
-        self.prompt.check(&fields, &extra, cx);
+        self.asking().check(cx, &fields, &extra);
         if let Some(parse) = &self.parse {
             cx.expr(parse, &fields, &[ANSWER]);
-        }
-        if let Some(sampling) = &self.sampling {
-            for (_, message) in sampling.faults() {
-                cx.fault(Diagnostic::error(message).at(sampling.span, ""));
-            }
         }
         fields.add(&self.into);
         self.keep.names().for_each(|name| fields.add(name));
@@ -112,74 +101,51 @@ impl Verb for Generate {
     }
 
     fn operator(&self, cx: &Build<'_>) -> Result<Operator, Diagnostic> {
-        let known = cx.models.get(&self.model.value);
-        let model =
-            known.ok_or_else(|| self.unknown_model(cx.models.keys().map(String::as_str)))?;
-        let model = match &self.sampling {
-            Some(sampling) => Arc::new(model.with_sampling(sampling)),
-            None => model.clone(),
-        };
         let parse = self.parse.as_ref().map(|parse| Bound::new(parse, cx));
         let shots = self.shots.as_ref().map(|shots| shots.chosen(cx));
-        Ok(Operator::Ask(Arc::new(Asker {
-            model,
-            prompt: self.prompt.get(cx)?,
+        Ok(Operator::Ask(Arc::new(Generator {
+            asker: self.asking().asker(cx)?,
             parse: parse.transpose()?,
             into: self.into.as_str().into(),
             allow_empty: self.allow_empty,
             shots: shots.transpose()?,
             keep: self.keep.clone(),
-            shared: cx.shared.clone(),
         })))
     }
 }
 
-struct Asker {
-    model: Arc<ModelSpec>,
-    prompt: Arc<Prompt>,
+struct Generator {
+    asker: Asker,
     parse: Option<Bound>,
     into: Arc<str>,
     allow_empty: bool,
     shots: Option<Shown>,
     keep: Keep,
-    shared: Arc<Shared>,
 }
 
-impl Asker {
-    /// What the prompt sees.
-    fn scope(&self, record: &Record) -> Result<Scope, Fault> {
+impl Generator {
+    /// What the prompt sees of a record, besides what all see.
+    fn fields(&self, record: &Record) -> Result<Fields, Fault> {
         let mut fields = record.fields.clone();
         if let Some(shots) = &self.shots {
             fields.set(SHOTS, shots.of(record)?);
         }
-        Ok(Scope {
-            fields,
-            shared: self.shared.clone(),
-        })
+        Ok(fields)
     }
 
     /// True for a record that is an example for the others.
     fn is_shown(&self, record: &Record) -> bool {
-        self.shots
-            .as_ref()
-            .is_some_and(|shots| shots.is_among(record))
-    }
-
-    fn request(&self, record: &Record) -> Result<Request, Fault> {
-        let chat = self.prompt.render(&self.scope(record)?);
-        Ok(Request {
-            model: self.model.clone(),
-            question: Question::Chat(chat.map_err(Fault::Record)?),
-        })
+        let shots = self.shots.as_ref();
+        shots.is_some_and(|shots| shots.is_among(record))
     }
 }
 
-impl Ask for Asker {
+impl Ask for Generator {
     fn requests(&self, record: &Record) -> Result<Vec<Request>, Fault> {
         if self.is_shown(record) {
             return Ok(Vec::new());
         }
-        Ok(vec![self.request(record)?])
+        Ok(vec![self.asker.request(&self.fields(record)?)?])
     }
 
     fn absorb(
@@ -191,21 +157,12 @@ impl Ask for Asker {
         if self.is_shown(&record) {
             return Ok(());
         }
-        let Some(reply) = replies.into_iter().next() else {
-            return Err(Fault::Record("there is no reply".to_owned()));
-        };
-        if !self.allow_empty && reply.text.chars().all(is_space) {
-            return Err(Fault::Record(empty(reply.finish_reason.as_deref())));
+        let seen = self.fields(&record)?;
+        let answered = self.asker.answer(&seen, replies)?;
+        if let Some(why) = answered.empty.filter(|_| !self.allow_empty) {
+            return Err(Fault::Record(why));
         }
-        let prefill = self.prompt.prefill(&self.scope(&record)?);
-        let mut answer = prefill.map_err(Fault::Record)?;
-        answer.push_str(&reply.text);
-        let answer = Value::from(answer);
-        let asked = if self.keep.wants_request() {
-            Some(self.request(&record)?)
-        } else {
-            None
-        };
+        let answer = Value::from(answered.text);
         let value = match &self.parse {
             Some(parse) => {
                 let mut fields = record.fields.clone();
@@ -218,22 +175,13 @@ impl Ask for Asker {
             None => answer.clone(),
         };
         record.fields.set(self.into.clone(), value);
-        let kept = self.keep.of(asked.as_ref(), &answer, &reply);
-        for (field, value) in kept {
+        let asked = self.keep.wants_request().then(|| self.asker.request(&seen));
+        let asked = asked.transpose()?;
+        for (field, value) in self.keep.of(asked.as_ref(), &answer, &answered.reply) {
             record.fields.set(field, value);
         }
         out.push(record);
         Ok(())
-    }
-}
-
-/// What is said of an empty answer. Only reasons that servers are known to give are told:
-/// others could be any text.
-fn empty(reason: Option<&str>) -> String {
-    let known = ["stop", "length", "content_filter"];
-    match reason.filter(|reason| known.contains(reason)) {
-        Some(reason) => format!("the answer is empty (the model stopped because of `{reason}`)"),
-        None => "the answer is empty".to_owned(),
     }
 }
 

@@ -1,6 +1,7 @@
 //! The verbs: one file each, and one line each in [`VERBS`].
 
 pub mod aggregate;
+pub mod asking;
 pub mod bound;
 pub mod check;
 pub mod columns;
@@ -17,6 +18,7 @@ pub mod fingerprint;
 pub mod generate;
 pub mod group;
 pub mod join;
+pub mod judge;
 pub mod kept;
 pub mod key;
 pub mod load;
@@ -69,6 +71,7 @@ pub static VERBS: &[VerbDef] = &[
     VerbDef::of::<pivot::Pivot>(),
     VerbDef::of::<pack::Pack>(),
     VerbDef::of::<generate::Generate>(),
+    VerbDef::of::<judge::Judge>(),
     VerbDef::of::<score::ScoreTexts>(),
     VerbDef::of::<exec::Exec>(),
     VerbDef::of::<write::Write>(),

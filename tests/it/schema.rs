@@ -9,6 +9,8 @@ fn yaml_files(folder: &Path, found: &mut Vec<PathBuf>) {
         let path = entry.path();
         if path.is_dir() {
             yaml_files(&path, found);
+        } else if path.ends_with("pipelines/datasets.yaml") {
+            // The catalogue of `clue fetch` is no pipeline; its own test reads it.
         } else if path.extension().is_some_and(|e| e == "yaml") {
             found.push(path);
         }

@@ -97,6 +97,11 @@ impl Server {
         Server::start("bad_server.py", words)
     }
 
+    /// The server of files that misbehaves.
+    pub fn data(folder: &Path) -> Server {
+        Server::start("data_server.py", &format!("--dir {}", folder.display()))
+    }
+
     fn start(script: &str, words: &str) -> Server {
         let mut child = Command::new("python3")
             .arg("-u")
@@ -131,17 +136,22 @@ impl Server {
         format!("http://127.0.0.1:{}/v1", self.port)
     }
 
-    /// A number from the stub's counters.
-    pub fn count(&self, path: &str, name: &str) -> u64 {
+    /// What it says at a path, which must be JSON.
+    pub fn json(&self, path: &str) -> serde_json::Value {
         let mut stream = TcpStream::connect(("127.0.0.1", self.port)).expect("connects");
         write!(stream, "GET {path} HTTP/1.0\r\n\r\n").expect("asks");
         let mut text = String::new();
         stream.read_to_string(&mut text).expect("answers");
         let body = text.split_once("\r\n\r\n").expect("a body").1;
-        let json: serde_json::Value = serde_json::from_str(body).expect("JSON");
+        serde_json::from_str(body).expect("JSON")
+    }
+
+    /// A number from the stub's counters.
+    pub fn count(&self, path: &str, name: &str) -> u64 {
+        let json = self.json(path);
         json[name]
             .as_u64()
-            .unwrap_or_else(|| panic!("no {name} in {body}"))
+            .unwrap_or_else(|| panic!("no {name} in {json}"))
     }
 }
 

@@ -14,7 +14,7 @@ use crate::report::paint::Paint;
 use crate::report::words::{thousands, time};
 
 /// Characters of a bar.
-const BAR: u64 = 20;
+pub(super) const BAR: u64 = 20;
 /// How far back rates look.
 const WINDOW: Duration = Duration::from_secs(10);
 
@@ -35,7 +35,7 @@ pub fn can_draw() -> bool {
 
 /// How fast a stage goes: when, records settled and calls asked, over the last seconds.
 #[derive(Default)]
-struct Pace(VecDeque<(Duration, u64, u64)>);
+pub(super) struct Pace(VecDeque<(Duration, u64, u64)>);
 
 impl Live {
     /// No rows yet.
@@ -130,7 +130,8 @@ impl View for Live {
 }
 
 impl Pace {
-    fn note(&mut self, after: Duration, settled: u64, asked: u64) {
+    /// What there is so long after the start.
+    pub(super) fn note(&mut self, after: Duration, settled: u64, asked: u64) {
         let old = after.saturating_sub(WINDOW);
         // The newest of the old ones stays: it is the window's edge.
         while self.0.get(1).is_some_and(|(at, ..)| *at <= old) {
@@ -140,7 +141,7 @@ impl Pace {
     }
 
     /// Records settled and calls asked in a second.
-    fn rates(&self) -> Option<(f64, f64)> {
+    pub(super) fn rates(&self) -> Option<(f64, f64)> {
         let (first, last) = (self.0.front()?, self.0.back()?);
         let seconds = last.0.saturating_sub(first.0).as_secs_f64();
         let rate = |from: u64, to: u64| to.saturating_sub(from) as f64 / seconds;

@@ -2,6 +2,7 @@
 //! or JSON events on standard output. Reads the board; knows nothing of how stages work.
 
 mod failures;
+pub mod files;
 mod json;
 mod live;
 mod plain;

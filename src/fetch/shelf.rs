@@ -1,0 +1,101 @@
+//! What is in the data folder already, and whether it is right. Reads; writes nothing.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use super::catalogue::Item;
+use super::error::Why;
+use super::sums::{self, KEPT, Sum, Sums};
+
+/// What there is of a file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum State {
+    /// Nothing.
+    Absent,
+    /// The beginning.
+    Part {
+        /// So much.
+        bytes: u64,
+    },
+    /// The file, but its sum is not known here.
+    Unchecked {
+        /// Its size.
+        bytes: u64,
+    },
+    /// The file, with the right sum.
+    Right {
+        /// Its size.
+        bytes: u64,
+        /// Its sum.
+        sum: Sum,
+    },
+    /// A file with another sum.
+    Wrong {
+        /// Its size.
+        bytes: u64,
+        /// What its sum should be.
+        expected: Sum,
+        /// What it is.
+        found: Sum,
+    },
+}
+
+/// The path of a file while it is fetched.
+pub(super) fn part(path: &Path) -> PathBuf {
+    with(path, ".part")
+}
+
+/// The path of what is known of a part.
+pub(super) fn note(path: &Path) -> PathBuf {
+    with(path, ".part.json")
+}
+
+fn with(path: &Path, end: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(end);
+    PathBuf::from(name)
+}
+
+/// True for names in the data folder that are used for other things than data.
+pub(super) fn is_ours(to: &str) -> bool {
+    to == KEPT || to.ends_with(".part") || to.ends_with(".part.json")
+}
+
+/// What there is of a file. Its sum is read from it, and compared with the catalogue's or
+/// else with the one that was kept.
+///
+/// # Errors
+/// The disk cannot be read.
+pub fn look(folder: &Path, item: &Item, kept: &Sums) -> Result<State, Why> {
+    let path = folder.join(&item.to);
+    let size = |path: &Path| match fs::metadata(path) {
+        Ok(about) => Ok(Some(about)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(Why::disk("reading", path, &error)),
+    };
+    let Some(about) = size(&path)? else {
+        return Ok(match size(&part(&path))? {
+            Some(about) if about.len() > 0 => State::Part { bytes: about.len() },
+            _ => State::Absent,
+        });
+    };
+    if about.is_dir() {
+        let error = io::Error::from(io::ErrorKind::IsADirectory);
+        return Err(Why::disk("reading", &path, &error));
+    }
+    let bytes = about.len();
+    let Some(expected) = item.sha256.or_else(|| kept.get(&item.to)) else {
+        return Ok(State::Unchecked { bytes });
+    };
+    let found = sums::of_file(&path)?;
+    Ok(if found == expected {
+        State::Right { bytes, sum: found }
+    } else {
+        State::Wrong {
+            bytes,
+            expected,
+            found,
+        }
+    })
+}

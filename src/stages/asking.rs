@@ -1,0 +1,145 @@
+//! What verbs share that ask a model about each record: the model, the prompt, and how fields
+//! become a request and a reply becomes text. Knows nothing of what is made of it.
+
+use std::sync::Arc;
+
+use serde::Serialize;
+
+use super::contract::{Build, Check, Fault, FieldSet};
+use super::prompted::PromptFile;
+use super::traces::Traces;
+use crate::diag::Diagnostic;
+use crate::jinja::expr::{Scope, Shared};
+use crate::model::chat::{Question, Reply, Request};
+use crate::model::spec::{ModelSpec, Sampling};
+use crate::prompt::Prompt;
+use crate::record::Fields;
+use crate::spec::decode::Src;
+use crate::text::is_space;
+
+/// What is asked of whom, as a verb's settings say it.
+pub struct Asking<'a> {
+    /// The model, by its name under `models:`.
+    pub model: &'a Src<String>,
+    /// The prompt.
+    pub prompt: &'a PromptFile,
+    /// How the model samples here.
+    pub sampling: Option<&'a Src<Sampling>>,
+}
+
+impl Asking<'_> {
+    fn unknown_model<'a>(&self, names: impl IntoIterator<Item = &'a str>) -> Diagnostic {
+        Diagnostic::error(format!("no model `{}`", self.model.value))
+            .at(self.model.span, "")
+            .suggest(self.model, names)
+    }
+
+    /// What decides the answers besides the verb's settings.
+    pub fn traces<T: Serialize>(&self, settings: &T, cx: &Build<'_>) -> Traces {
+        let mut traces = Traces::of_settings(settings, cx);
+        traces.models.push(self.model.value.clone());
+        self.prompt.trace(&mut traces, cx);
+        traces
+    }
+
+    /// Checks the model, the prompt, which may read `fields` and names in `extra`, and how
+    /// the model samples.
+    pub fn check(&self, cx: &mut Check<'_>, fields: &FieldSet, extra: &[&str]) {
+        if !cx.models.contains(self.model) {
+            let fault = self.unknown_model(cx.models.iter().map(String::as_str));
+            cx.fault(fault);
+        }
+        self.prompt.check(fields, extra, cx);
+        if let Some(sampling) = self.sampling {
+            for (_, message) in sampling.faults() {
+                cx.fault(Diagnostic::error(message).at(sampling.span, ""));
+            }
+        }
+    }
+
+    /// Gets ready to ask.
+    ///
+    /// # Errors
+    /// There is no such model, or the prompt cannot be read.
+    pub fn asker(&self, cx: &Build<'_>) -> Result<Asker, Diagnostic> {
+        let known = cx.models.get(&self.model.value);
+        let model =
+            known.ok_or_else(|| self.unknown_model(cx.models.keys().map(String::as_str)))?;
+        let model = match self.sampling {
+            Some(sampling) => Arc::new(model.with_sampling(sampling)),
+            None => model.clone(),
+        };
+        Ok(Asker {
+            model,
+            prompt: self.prompt.get(cx)?,
+            shared: cx.shared.clone(),
+        })
+    }
+}
+
+/// Asks about the fields of records, and whatever else the prompt is to see.
+pub struct Asker {
+    model: Arc<ModelSpec>,
+    prompt: Arc<Prompt>,
+    shared: Arc<Shared>,
+}
+
+/// What a model answered.
+pub struct Answer {
+    /// The whole text, with its beginning if the prompt gave one.
+    pub text: String,
+    /// What is said of it if nothing came that can be seen.
+    pub empty: Option<String>,
+    /// The reply that it was made of.
+    pub reply: Reply,
+}
+
+impl Asker {
+    fn scope(&self, fields: &Fields) -> Scope {
+        Scope {
+            fields: fields.clone(),
+            shared: self.shared.clone(),
+        }
+    }
+
+    /// The request.
+    ///
+    /// # Errors
+    /// [`Fault::Record`] when the prompt cannot be rendered.
+    pub fn request(&self, fields: &Fields) -> Result<Request, Fault> {
+        let chat = self.prompt.render(&self.scope(fields));
+        Ok(Request {
+            model: self.model.clone(),
+            question: Question::Chat(chat.map_err(Fault::Record)?),
+        })
+    }
+
+    /// The answer among the replies to one request.
+    ///
+    /// # Errors
+    /// [`Fault::Record`] when there is no reply, or its beginning cannot be rendered.
+    pub fn answer(&self, fields: &Fields, replies: Vec<Reply>) -> Result<Answer, Fault> {
+        let Some(reply) = replies.into_iter().next() else {
+            return Err(Fault::Record("there is no reply".to_owned()));
+        };
+        let nothing = reply.text.chars().all(is_space);
+        let prefill = self.prompt.prefill(&self.scope(fields));
+        let mut text = prefill.map_err(Fault::Record)?;
+        text.push_str(&reply.text);
+        Ok(Answer {
+            text,
+            empty: nothing.then(|| empty(reply.finish_reason.as_deref())),
+            reply,
+        })
+    }
+}
+
+/// What is said of an empty answer. Only reasons that servers are known to give are told:
+/// others could be any text.
+fn empty(reason: Option<&str>) -> String {
+    let known = ["stop", "length", "content_filter"];
+    match reason.filter(|reason| known.contains(reason)) {
+        Some(reason) => format!("the answer is empty (the model stopped because of `{reason}`)"),
+        None => "the answer is empty".to_owned(),
+    }
+}
