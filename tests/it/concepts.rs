@@ -119,7 +119,9 @@ fn a_dictionary_that_cannot_be_used_is_told_before_anything_runs() {
     let done = run(&project, "-p dictionary=damaged.dict");
     assert_ne!(done.code, 0);
     assert!(!project.path("out/scored.jsonl").exists());
-    all.push(told(&project, &done));
+    // After the line with the time that the run took.
+    let said = told(&project, &done);
+    all.push(said[said.find("error").expect("an error")..].to_owned());
     insta::assert_snapshot!("unusable", all.join("\n"));
 }
 

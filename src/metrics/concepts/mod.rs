@@ -49,12 +49,16 @@ pub struct ConceptF1 {
 }
 
 impl ConceptF1 {
-    fn path(&self, dir: &Path) -> PathBuf {
-        // `./` before every name would only be noise in messages.
-        if dir == Path::new(".") {
-            return PathBuf::from(&self.dictionary);
+    fn path(&self, dir: &Path) -> Result<PathBuf, Diagnostic> {
+        let path = Path::new(&self.dictionary);
+        if self.dictionary.is_empty() {
+            return Err(Diagnostic::error("`dictionary` is empty").help(file::BUILD));
         }
-        dir.join(&self.dictionary)
+        // `./` before every name would only be noise in messages.
+        Ok(match dir == Path::new(".") {
+            true => path.to_owned(),
+            false => dir.join(path),
+        })
     }
 
     fn types(&self) -> Result<Types, Diagnostic> {
@@ -71,12 +75,12 @@ impl Metric for ConceptF1 {
     }
 
     fn files(&self, dir: &Path) -> Vec<PathBuf> {
-        vec![self.path(dir)]
+        self.path(dir).into_iter().collect()
     }
 
     fn check(&self, dir: &Path) -> Result<(), Diagnostic> {
         let types = self.types()?;
-        let path = self.path(dir);
+        let path = self.path(dir)?;
         let (_, head) = file::open(&path)?;
         if types.is_empty() {
             return Ok(());
@@ -103,7 +107,7 @@ impl Metric for ConceptF1 {
 
     fn prepare(&self, dir: &Path) -> Result<Box<dyn Scorer>, Diagnostic> {
         let types = self.types()?;
-        let dictionary = Dictionary::shared(&self.path(dir))?;
+        let dictionary = Dictionary::shared(&self.path(dir)?)?;
         Ok(Box::new(Concepts(Linker::new(dictionary, types))))
     }
 }

@@ -24,71 +24,99 @@ pub fn write(names: &Names, typed: &Typed, mut head: Head, path: &Path) -> io::R
     cuis.sort_unstable();
     cuis.dedup();
     let mut out = Writer::begin(path)?;
+    head.names = write_names(&mut out, names, &cuis)?;
+    head.concepts = cuis.len() as u64;
 
-    let index = |cui: u32| cuis.binary_search(&cui).unwrap_or(0) as u32;
-    let mut fst = fst::raw::Builder::new(BufWriter::new(&mut out)).map_err(io::Error::other)?;
-    let (mut firsts, mut lists): (Vec<u32>, Vec<u32>) = (Vec::new(), Vec::new());
-    let same_key = |a: &Entry, b: &Entry| a.prefix == b.prefix && names.key(a) == names.key(b);
-    for group in names.entries.chunk_by(same_key) {
-        let Some(first) = group.first() else { continue };
-        fst.insert(names.key(first), firsts.len() as u64)
-            .map_err(io::Error::other)?;
-        let concepts = ranked(group);
-        match concepts.as_slice() {
-            [one] => firsts.push(index(*one)),
-            several => {
-                firsts.push(LIST | lists.len() as u32);
-                lists.push(several.len() as u32);
-                lists.extend(several.iter().map(|cui| index(*cui)));
-            }
-        }
-    }
-    let ended = fst.into_inner().map_err(io::Error::other)?;
-    ended.into_inner().map_err(io::IntoInnerError::into_error)?;
-    out.end_table();
-    numbers(&mut out, firsts.iter().copied())?;
-    numbers(&mut out, lists.into_iter())?;
-
-    // Concepts that are called the same count as one, as for the reference: each title once.
-    let titles: BTreeSet<&str> = cuis.iter().map(|cui| names.title_of(*cui)).collect();
-    let titles: Vec<&str> = titles.into_iter().collect();
+    let (titles, title_of) = titles(names, &cuis);
     let sets: BTreeSet<Types> = cuis.iter().map(|cui| typed.of(*cui)).collect();
     let sets: Vec<Types> = sets.into_iter().collect();
-    let concepts = cuis.iter().flat_map(|cui| {
-        let title = titles.binary_search(&names.title_of(*cui)).unwrap_or(0);
+    let concepts = cuis.iter().zip(title_of).flat_map(|(cui, title)| {
         let set = sets.binary_search(&typed.of(*cui)).unwrap_or(0);
-        [*cui, title as u32, set as u32]
+        [*cui, title, set as u32]
     });
-    numbers(&mut out, concepts)?;
+    table(&mut out, concepts)?;
+
+    let mut types = Types::default();
     for set in &sets {
+        types.extend(set);
         out.write_all(&set.to_bytes())?;
     }
     out.end_table();
+    head.types = types.names();
+
     let mut end = 0_u32;
     let ends = titles.iter().map(|title| {
         end = end.saturating_add(title.len() as u32);
         end
     });
     let ends: Vec<u32> = std::iter::once(0).chain(ends).collect();
-    numbers(&mut out, ends.into_iter())?;
-    for title in &titles {
-        out.write_all(title.as_bytes())?;
-    }
+    table(&mut out, ends.into_iter())?;
+    out.write_all(titles.concat().as_bytes())?;
     out.end_table();
-
-    let mut types = Types::default();
-    sets.iter().for_each(|set| types.extend(set));
-    head.types = types.names();
-    head.names = firsts.len() as u64;
-    head.concepts = cuis.len() as u64;
     let size = out.finish(path, head.clone())?;
     Ok((head, size))
 }
 
-fn numbers(out: &mut Writer, numbers: impl Iterator<Item = u32>) -> io::Result<()> {
-    for number in numbers {
-        out.write_all(&number.to_le_bytes())?;
+/// Writes the names and what they mean; how many there are.
+fn write_names(out: &mut Writer, names: &Names, cuis: &[u32]) -> io::Result<u64> {
+    // By CUI, the concept's number: faster than a search for each of millions of names.
+    let mut numbers = vec![0; cuis.last().map_or(0, |last| *last as usize + 1)];
+    for (number, cui) in (0..).zip(cuis) {
+        numbers[*cui as usize] = number;
     }
+    let number = |cui: u32| numbers.get(cui as usize).copied().unwrap_or(0);
+
+    let buffer = BufWriter::with_capacity(1 << 17, &mut *out);
+    let mut fst = fst::raw::Builder::new(buffer).map_err(io::Error::other)?;
+    let (mut firsts, mut lists): (Vec<u32>, Vec<u32>) = (Vec::new(), Vec::new());
+    let same_key = |a: &Entry, b: &Entry| a.prefix == b.prefix && names.key(a) == names.key(b);
+    for group in names.entries.chunk_by(same_key) {
+        let Some(first) = group.first() else { continue };
+        // Numbers that rise with the names share more of the automaton than concepts' would.
+        fst.insert(names.key(first), firsts.len() as u64)
+            .map_err(io::Error::other)?;
+        match ranked(group).as_slice() {
+            [one] => firsts.push(number(*one)),
+            several => {
+                firsts.push(LIST | lists.len() as u32);
+                lists.push(several.len() as u32);
+                lists.extend(several.iter().map(|cui| number(*cui)));
+            }
+        }
+    }
+    let buffer = fst.into_inner().map_err(io::Error::other)?;
+    buffer
+        .into_inner()
+        .map_err(io::IntoInnerError::into_error)?;
+    out.end_table();
+    table(out, firsts.iter().copied())?;
+    table(out, lists.into_iter())?;
+    Ok(firsts.len() as u64)
+}
+
+/// Canonical names in order, each once: concepts that are called the same count as one, as for
+/// the reference. And for each concept the number of its name.
+fn titles<'a>(names: &'a Names, cuis: &[u32]) -> (Vec<&'a str>, Vec<u32>) {
+    let by_concept = cuis.iter().enumerate();
+    let by_concept = by_concept.map(|(at, cui)| (names.title_of(*cui), at));
+    let mut sorted: Vec<(&str, usize)> = by_concept.collect();
+    sorted.sort_unstable();
+    let mut titles: Vec<&str> = Vec::new();
+    let mut title_of = vec![0; cuis.len()];
+    for (title, at) in sorted {
+        if titles.last() != Some(&title) {
+            titles.push(title);
+        }
+        title_of[at] = (titles.len() - 1) as u32;
+    }
+    (titles, title_of)
+}
+
+/// Writes a table of numbers.
+fn table(out: &mut Writer, numbers: impl Iterator<Item = u32>) -> io::Result<()> {
+    // At once: many small writes would each be hashed by themselves.
+    let bytes: Vec<u8> = numbers.flat_map(u32::to_le_bytes).collect();
+    out.write_all(&bytes)?;
     out.end_table();
     Ok(())
 }

@@ -271,6 +271,18 @@ fn scores_are_of_sets_of_canonical_names() {
     }
     assert_eq!(score("pain", &[]), [0.0; 3]);
 
+    let unnamed = ConceptF1 {
+        dictionary: String::new(),
+        ..metric.clone()
+    };
+    for done in [
+        unnamed.check(Path::new(".")),
+        unnamed.prepare(Path::new(".")).map(drop),
+    ] {
+        let fault = done.expect_err("no dictionary");
+        assert!(fault.message.contains("empty") && fault.help.is_some());
+    }
+
     let typed = ConceptF1 {
         semantic_types: vec!["T047".to_owned()],
         ..metric.clone()
@@ -473,7 +485,8 @@ proptest! {
         let start: &[u8] = if start { b"clueUMLS\x01\0\0\0" } else { b"C0000001|ENG|" };
         let path = folder.write("x", [start, &bytes].concat());
         prop_assert!(Dictionary::read(&path).is_err());
-        let built = build(&[path.clone()], Some(&path), &wanted(), Path::new("x"), &mut |_| {});
+        let names = std::slice::from_ref(&path);
+        let built = build(names, Some(&path), &wanted(), Path::new("x"), &mut |_| {});
         prop_assert!(built.is_err());
     }
 }
