@@ -1,6 +1,5 @@
 //! `pack`: documents into a budget of tokens. Owns the settings and what they ask of a tokenizer;
-//! [`fit`] has the arithmetic, [`packer`] the way from a record to a text, [`operators`] the
-//! tokenizers.
+//! `fit` has the arithmetic, `packer` the way from a record to a text, `operators` the tokenizers.
 
 #[cfg(all(test, feature = "tokenizers"))]
 mod disk_tests;
