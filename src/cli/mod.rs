@@ -13,6 +13,7 @@ mod session;
 mod show;
 mod summary;
 pub mod supervise;
+mod umls;
 
 use std::ffi::OsString;
 use std::io::{self, Write};
@@ -49,6 +50,9 @@ enum Command {
     /// Look after the cache
     #[command(subcommand)]
     Cache(cache::Command),
+    /// Build the dictionary of UMLS concepts that the metric `concept_f1` needs
+    #[command(subcommand)]
+    Umls(umls::Command),
     /// Keep a program on a leash (used by clue itself)
     #[command(hide = true)]
     Supervise {
@@ -71,6 +75,7 @@ pub fn main() -> ExitCode {
         Command::Graph(args) => graph::graph(&args),
         Command::Schema => schema::schema(),
         Command::Cache(command) => cache::cache(&command),
+        Command::Umls(command) => umls::umls(&command),
         Command::Supervise { argv } => supervise::run(&argv),
     }
 }

@@ -4,6 +4,7 @@
 use std::fmt::Write;
 use std::fs::File;
 use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::engine::board::{Board, State};
@@ -16,6 +17,8 @@ use crate::report::words::{brief, count, size, thousands, time};
 const SAMPLES: usize = 3;
 /// Characters shown of each value.
 const WIDTH: usize = 88;
+/// Files of instances that are named one by one; more are told by their folders.
+const NAMED: usize = 6;
 
 /// A run that ended.
 pub struct Summary<'a> {
@@ -27,6 +30,14 @@ pub struct Summary<'a> {
     pub outcome: &'a Outcome,
     /// How long it took.
     pub took: Duration,
+}
+
+/// Files of instances in one folder.
+struct Folder {
+    path: PathBuf,
+    files: u64,
+    fresh: u64,
+    bytes: u64,
 }
 
 impl Summary<'_> {
@@ -58,8 +69,16 @@ impl Summary<'_> {
                 thousands(tokens.1)
             );
         }
-        for (at, path, output, fresh) in self.outputs() {
+        let outputs = self.outputs();
+        let inner = |at: usize| self.pipe.stages[at].spec.scope != 0;
+        let many = outputs.iter().filter(|(at, ..)| inner(*at)).count() > NAMED;
+        let mut folders: Vec<Folder> = Vec::new();
+        for (at, path, output, fresh) in outputs {
             let bytes = path.metadata().map_or(0, |meta| meta.len());
+            if many && inner(at) {
+                self.put(&mut folders, &path, bytes, fresh);
+                continue;
+            }
             let word = if fresh { "unchanged" } else { "written" };
             let _ = writeln!(
                 text,
@@ -72,10 +91,41 @@ impl Summary<'_> {
                 text.push_str(&samples(&path));
             }
         }
+        for folder in folders {
+            let files = count(folder.files, "file");
+            let what = match folder.fresh {
+                0 => format!("written: {files}"),
+                fresh if fresh == folder.files => format!("unchanged: {files}"),
+                fresh => format!("written: {} of {files}", folder.files - fresh),
+            };
+            let path = folder.path.display();
+            let _ = writeln!(text, "{what} in {path} ({})", size(folder.bytes));
+        }
         for (name, failed) in self.failed() {
             let _ = writeln!(text, "failed: {} in `{name}`", count(failed, "record"));
         }
         text
+    }
+
+    /// Counts a file in the first folder below the output folder.
+    fn put(&self, folders: &mut Vec<Folder>, path: &Path, bytes: u64, fresh: bool) {
+        let out = &self.pipe.folders.out;
+        let below = path.strip_prefix(out).ok();
+        let first = below.and_then(|below| below.components().next());
+        let path = first.map_or_else(|| out.clone(), |first| out.join(first));
+        let at = folders.iter().position(|folder| folder.path == path);
+        let at = at.unwrap_or_else(|| {
+            folders.push(Folder {
+                path,
+                files: 0,
+                fresh: 0,
+                bytes: 0,
+            });
+            folders.len() - 1
+        });
+        folders[at].files += 1;
+        folders[at].fresh += u64::from(fresh);
+        folders[at].bytes += bytes;
     }
 
     /// The tables that are to be shown.
@@ -123,7 +173,7 @@ impl Summary<'_> {
         })
     }
 
-    fn outputs(&self) -> Vec<(usize, std::path::PathBuf, crate::plan::graph::Output, bool)> {
+    fn outputs(&self) -> Vec<(usize, PathBuf, crate::plan::graph::Output, bool)> {
         let stages = self.outcome.stages.iter().enumerate();
         stages
             .filter_map(|(at, stage)| {
@@ -143,7 +193,7 @@ impl Summary<'_> {
 }
 
 /// The first records of a file of JSON lines, each value on a line and cut to fit.
-fn samples(path: &std::path::Path) -> String {
+fn samples(path: &Path) -> String {
     let mut text = String::new();
     let Ok(file) = File::open(path) else {
         return text;

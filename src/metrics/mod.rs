@@ -3,6 +3,7 @@
 
 pub mod bertscore;
 pub mod choice;
+pub mod concepts;
 pub mod exact_match;
 pub mod icd;
 pub mod label_once;
@@ -17,6 +18,7 @@ pub use registry::{AnyMetric, Metric, MetricDef, Pair, Scorer, Scores};
 pub static METRICS: &[MetricDef] = &[
     MetricDef::of::<bertscore::BertScore>(),
     MetricDef::of::<choice::Choice>(),
+    MetricDef::of::<concepts::ConceptF1>(),
     MetricDef::of::<exact_match::ExactMatch>(),
     MetricDef::of::<icd::Icd>(),
     MetricDef::of::<label_once::LabelOnce>(),

@@ -90,7 +90,8 @@ pub struct ModelEntry {
     pub scope: usize,
     /// Its settings.
     pub node: Node,
-    /// The folder that relative paths in it start from (of the file it stands in).
+    /// The folder that relative paths in it start from: that of the file it stands in; for one
+    /// that a param gives, that of the main file.
     pub dir: PathBuf,
 }
 

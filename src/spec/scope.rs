@@ -31,6 +31,8 @@ pub struct Loading<'a> {
     /// Full names of stages at fault.
     pub unread: Vec<String>,
     open: Vec<PathBuf>,
+    /// The main file's folder.
+    main_dir: PathBuf,
 }
 
 /// Where a space of names comes from.
@@ -54,6 +56,7 @@ impl<'a> Loading<'a> {
             entries: Vec::new(),
             unread: Vec::new(),
             open: Vec::new(),
+            main_dir: PathBuf::new(),
         }
     }
 
@@ -83,6 +86,9 @@ impl<'a> Loading<'a> {
     }
 
     fn fill(&mut self, place: &Place, parts: &[Part], given: &Given<'_>, on_error: OnError) {
+        if let Some(main) = parts.first().filter(|_| place.included.is_none()) {
+            self.main_dir.clone_from(&main.dir);
+        }
         let faults = &mut self.files.faults;
         for section in ["params", "models"] {
             unique(parts, &[section], faults);
@@ -115,11 +121,13 @@ impl<'a> Loading<'a> {
         }
         let on_error = reader.on_error;
         for (key, node, dir) in parts.iter().flat_map(|part| part.section("models")) {
+            // One that a param gives is the user's, not this file's.
+            let given = node.as_str().is_some();
             self.models.push(ModelEntry {
                 local: key.name.clone(),
                 name: reader.full(key),
                 node: reader.config(node, &self.shapes.model),
-                dir: dir.to_owned(),
+                dir: if given { &self.main_dir } else { dir }.to_owned(),
                 scope,
             });
         }

@@ -424,6 +424,8 @@ fn an_instance_for_every_combination() {
     let model = &pipeline.models[3];
     assert_eq!((&*model.name.value, &*model.local), ("t/y-z/2/m", "m"));
     assert_eq!(model.node.get("path").unwrap().as_str(), Some("y/z"));
+    // The model is the suite's, who gives it.
+    assert_eq!(model.dir, pipeline.dir);
     // The path is relative to the file that says it.
     let data = &pipeline.scopes[1].params[0].value;
     assert!(data.to_string().ends_with("/d.csv"), "{data}");

@@ -18,6 +18,7 @@ pub mod generate;
 pub mod group;
 pub mod join;
 pub mod kept;
+pub mod key;
 pub mod load;
 pub mod named;
 pub mod number;
@@ -58,6 +59,7 @@ pub static VERBS: &[VerbDef] = &[
     VerbDef::of::<shuffle::Sample>(),
     VerbDef::of::<sort::Sort>(),
     VerbDef::of::<top_k::TopK>(),
+    VerbDef::of::<key::Key>(),
     VerbDef::of::<dedupe::Dedupe>(),
     VerbDef::of::<concat::Concat>(),
     VerbDef::of::<join::Join>(),

@@ -3,6 +3,7 @@
 mod bench;
 mod caching;
 mod codes;
+mod concepts;
 mod consent;
 mod crash;
 mod golden;
@@ -16,3 +17,4 @@ mod schema;
 mod servers;
 mod stats;
 mod support;
+mod tasks;

@@ -8,6 +8,7 @@ mod json;
 mod reader;
 mod rows;
 mod sheet;
+mod taken;
 #[cfg(test)]
 mod tests;
 mod trouble;
@@ -21,6 +22,7 @@ use super::contract::{Build, Check, FieldSet, Operator, Verb};
 use crate::diag::{Diagnostic, nearest};
 use crate::spec::decode::Src;
 use reader::Reader;
+use taken::Taken;
 
 /// Makes records from a file: CSV, JSON, JSON lines, lines or a whole text, plain or gzipped;
 /// or a sheet of an Excel workbook.
@@ -36,9 +38,9 @@ pub struct Load {
     /// Of one JSON object of objects: a field for the name of each.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     name: Option<Src<String>>,
-    /// The fields to take, in this order; all if left out.
+    /// The fields to take, in this order, and what to call them; all if left out.
     #[serde(default)]
-    fields: Option<Vec<Src<String>>>,
+    fields: Option<Taken>,
     /// The format; from the file's extension if left out.
     #[serde(default)]
     format: Option<Format>,
@@ -158,7 +160,7 @@ impl Load {
                 universal: self.newlines == Newlines::Universal,
                 key: key.map(|key| key.value.clone()),
                 name: self.name.as_ref().map(|name| name.value.clone()),
-                fields: fields.map(|names| names.iter().map(|name| name.value.clone()).collect()),
+                fields: fields.cloned(),
                 span: self.path.span,
             },
         );
@@ -210,18 +212,29 @@ impl Load {
 
     /// Reports names that the file's header, or its first record, does not have.
     fn unknown_columns(&self, known: &[String], certain: bool, cx: &mut Check<'_>) {
-        let fields = self.fields.iter().flatten().filter(|_| certain);
-        for name in self.key.iter().chain(fields) {
-            if !known.contains(&name.value) {
-                let kind = if certain { "column" } else { "field" };
-                cx.fault(
-                    Diagnostic::error(format!(
-                        "no {kind} `{}` in `{}`",
-                        name.value, self.path.value
-                    ))
-                    .at(name.span, "")
-                    .suggest(name, known.iter().map(String::as_str)),
-                );
+        let kind = if certain { "column" } else { "field" };
+        let mut missing = |names: &[Src<String>], first: &Src<String>| {
+            let all: Vec<String> = names
+                .iter()
+                .map(|name| format!("`{}`", name.value))
+                .collect();
+            let all = all.join(" or ");
+            let what = format!("no {kind} {all} in `{}`", self.path.value);
+            let fault = Diagnostic::error(what).at(first.span, "");
+            let fault = fault.suggest(first, known.iter().map(String::as_str));
+            cx.fault(if certain {
+                fault
+            } else {
+                fault.note("its first record has no such field")
+            });
+        };
+        if let Some(key) = self.key.as_ref().filter(|key| !known.contains(key)) {
+            missing(std::slice::from_ref(key), key);
+        }
+        for take in self.fields.iter().flat_map(|taken| &taken.0) {
+            let found = take.sources.iter().any(|name| known.contains(name));
+            if let Some(first) = take.sources.first().filter(|_| !found && !take.optional) {
+                missing(&take.sources, first);
             }
         }
     }
@@ -247,14 +260,16 @@ impl Verb for Load {
             cx.fault(Diagnostic::error("`name` goes with a JSON file").at(name.span, ""));
             return FieldSet::unknown();
         }
-        for name in self.fields.iter().flatten() {
-            if set.names.contains(&name.value) {
-                cx.fault(
-                    Diagnostic::error(format!("`{}` is listed twice", name.value))
-                        .at(name.span, ""),
-                );
+        for take in self.fields.iter().flat_map(|taken| &taken.0) {
+            if set.names.contains(&take.name) {
+                let span = take
+                    .sources
+                    .first()
+                    .map_or(self.path.span, |name| name.span);
+                let what = format!("`{}` is listed twice", take.name);
+                cx.fault(Diagnostic::error(what).at(span, ""));
             }
-            set.add(name);
+            set.add(&take.name);
         }
         let reader = self.open(&cx.build, true);
         let known = match reader.and_then(Reader::names) {

@@ -17,6 +17,7 @@ use super::Format;
 use super::json::Values;
 use super::rows::{Row, RowError, Rows};
 use super::sheet::Sheet;
+use super::taken::{Take, Taken};
 use super::trouble::Trouble;
 use crate::diag::{Diagnostic, Span};
 use crate::record::{Fields, Record};
@@ -43,7 +44,7 @@ pub struct Options {
     /// The field that gets the names in an object of objects.
     pub name: Option<String>,
     /// The fields to take.
-    pub fields: Option<Vec<String>>,
+    pub fields: Option<Taken>,
     /// Where the pipeline names the file.
     pub span: Span,
 }
@@ -71,8 +72,8 @@ struct Table {
     rows: RowSource,
     row: Row,
     header: Vec<Arc<str>>,
-    /// Which columns are taken, and which is the key.
-    take: Vec<usize>,
+    /// The fields that are taken, each with its column if there is one, and the key's column.
+    take: Vec<(Arc<str>, Option<usize>)>,
     key: Option<usize>,
 }
 
@@ -275,11 +276,16 @@ impl Reader {
     }
 
     /// JSON's fields, cut down to those that were asked for; a table's already are.
-    fn taken(&self, mut fields: Fields) -> Fields {
+    fn taken(&self, fields: Fields) -> Fields {
         match &self.options.fields {
-            Some(names) if !self.options.format.is_table() => names
+            Some(Taken(taken)) if !self.options.format.is_table() => taken
                 .iter()
-                .filter_map(|name| Some((name.as_str().into(), fields.remove(name)?)))
+                .filter_map(|take| {
+                    let mut names = take.sources.iter();
+                    let found = names.find_map(|name| fields.get(name).cloned());
+                    let value = found.or(take.optional.then(|| Value::from(())))?;
+                    Some((take.name.as_str().into(), value))
+                })
                 .collect(),
             _ => fields,
         }
@@ -355,17 +361,25 @@ impl Table {
             }
             header.push(name.into());
         }
-        let place = |name: &String| {
-            header
-                .iter()
-                .position(|column| **column == **name)
-                .ok_or_else(|| trouble.say(format!("there is no column `{name}`")))
+        let place = |name: &str| header.iter().position(|column| **column == *name);
+        let missing = |name: &str| trouble.say(format!("there is no column `{name}`"));
+        let column = |take: &Take| {
+            let found = take.sources.iter().find_map(|name| place(name));
+            match (found, take.sources.first()) {
+                (None, Some(first)) if !take.optional => Err(missing(first)),
+                _ => Ok((take.name.as_str().into(), found)),
+            }
         };
         let take = match &options.fields {
-            None => (0..header.len()).collect(),
-            Some(names) => names.iter().map(place).collect::<Result<_, _>>()?,
+            None => (0..header.len())
+                .map(|at| (header[at].clone(), Some(at)))
+                .collect(),
+            Some(Taken(taken)) => taken.iter().map(column).collect::<Result<_, _>>()?,
         };
-        let key = options.key.as_ref().map(place).transpose()?;
+        let key = options.key.as_ref();
+        let key = key
+            .map(|name| place(name).ok_or_else(|| missing(name)))
+            .transpose()?;
         Ok(Table {
             rows,
             row,
@@ -389,10 +403,15 @@ impl Table {
             )));
         }
         let mut fields = Vec::with_capacity(self.take.len());
-        for &at in &self.take {
-            let text = trouble.utf8(row.field(at), row.line)?;
-            let text = line_breaks(text, universal);
-            fields.push((self.header[at].clone(), Value::from(text.as_ref())));
+        for (name, at) in &self.take {
+            let value = match at {
+                Some(at) => {
+                    let text = trouble.utf8(row.field(*at), row.line)?;
+                    Value::from(line_breaks(text, universal).as_ref())
+                }
+                None => Value::from(()),
+            };
+            fields.push((name.clone(), value));
         }
         let key = match self.key {
             None => None,

@@ -118,6 +118,61 @@ fn json_in_its_three_shapes() {
 }
 
 #[test]
+fn fields_get_names_and_may_have_several_in_the_file() {
+    let dir = folder(&[
+        ("old.csv", b"File ID,Subjectives\n1,s\n"),
+        ("new.csv", b"File ID,Subjective Sections,Plan\n1,s,p\n"),
+        (
+            "a.jsonl",
+            b"{\"Question\": 1}\n{\"question\": 2, \"x\": 3}\n{}\n",
+        ),
+    ]);
+    let yaml = |file: &str| {
+        format!(
+            "{{path: {file}, fields: {{id: File ID, subjective: [Subjective Sections, Subjectives], \
+             plan: [Plan, null]}}}}"
+        )
+    };
+    assert_eq!(
+        load(dir.path(), &yaml("old.csv")),
+        [r#"1 {"id":"1","subjective":"s","plan":null}"#]
+    );
+    assert_eq!(
+        load(dir.path(), &yaml("new.csv")),
+        [r#"1 {"id":"1","subjective":"s","plan":"p"}"#]
+    );
+    assert_eq!(
+        load(
+            dir.path(),
+            "{path: a.jsonl, fields: {q: [Question, question], x: [x, null]}}"
+        ),
+        [
+            r#"1 {"q":1,"x":null}"#,
+            r#"2 {"q":2,"x":3}"#,
+            r#"3 {"x":null}"#
+        ]
+    );
+    let faults = |yaml: &str| {
+        Stage::within(dir.path(), "load", yaml)
+            .check(&[])
+            .1
+            .join("\n")
+    };
+    insta::assert_snapshot!(
+        [
+            faults("{path: old.csv, fields: {s: [Subjective, Section]}}"),
+            faults("{path: a.jsonl, key: Questions, fields: [answer]}"),
+        ]
+        .join("\n\n")
+    );
+    // A list keeps the key that it had before there were maps.
+    let settings = |yaml| Stage::within(dir.path(), "load", yaml).settings()["fields"].clone();
+    let list = settings("{path: old.csv, fields: [File ID]}");
+    assert_eq!(list, serde_json::json!(["File ID"]));
+    assert_ne!(list, settings("{path: old.csv, fields: {id: File ID}}"));
+}
+
+#[test]
 fn lines_and_texts() {
     let dir = folder(&[("a.txt", b"x\r\ny\n")]);
     assert_eq!(load(dir.path(), "path: a.txt"), [r#"1 {"text":"x\ny\n"}"#]);

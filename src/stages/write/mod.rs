@@ -93,6 +93,8 @@ pub enum Format {
     Csv,
     /// One text a line: of the only field.
     Lines,
+    /// The texts of the only field as they are, an empty line between them.
+    Text,
     /// A table in Markdown.
     Md,
     /// A table in LaTeX, for the package `booktabs`.
@@ -108,6 +110,7 @@ impl Format {
             Format::Json => "json",
             Format::Csv => "csv",
             Format::Lines => "lines",
+            Format::Text => "text",
             Format::Md => "md",
             Format::Tex => "tex",
             Format::Table => "table",
@@ -135,7 +138,7 @@ impl Write {
                 return Err(
                     Diagnostic::error("the file's extension does not say its format")
                         .at(self.path.span, "")
-                        .help("add `format:` with one of `jsonl`, `json`, `csv`, `lines`, `md`, `tex`, `table`"),
+                        .help("add `format:` with one of `jsonl`, `json`, `csv`, `lines`, `text`, `md`, `tex`, `table`"),
                 );
             }
         };
@@ -173,7 +176,7 @@ impl Verb for Write {
         }
         match self.format() {
             Err(diagnostic) => cx.fault(diagnostic),
-            Ok(Format::Lines) => {
+            Ok(format @ (Format::Lines | Format::Text)) => {
                 let count = match &self.fields {
                     Some(columns) => columns.0.len(),
                     None if input.open => 1,
@@ -181,9 +184,12 @@ impl Verb for Write {
                 };
                 if count != 1 {
                     cx.fault(
-                        Diagnostic::error(format!("`lines` writes one field, not {count}"))
-                            .at(self.path.span, "")
-                            .help("name it, `fields: [text]`, or write a table: `format: table`"),
+                        Diagnostic::error(format!(
+                            "`{}` writes one field, not {count}",
+                            format.name()
+                        ))
+                        .at(self.path.span, "")
+                        .help("name it, `fields: [text]`, or write a table: `format: table`"),
                     );
                 }
             }

@@ -2,6 +2,7 @@
 //! what stands around records; knows nothing of settings.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use minijinja::Value;
 use minijinja::value::ValueKind;
@@ -57,10 +58,8 @@ impl Writer {
                 json::write(fields, &self.style, 1, bytes)
             }
             Format::Csv => self.row(fields, bytes),
-            Format::Lines => line(fields, &self.style).map(|text| {
-                bytes.extend_from_slice(text.as_bytes());
-                bytes.push(b'\n');
-            }),
+            Format::Lines => line(fields, &self.style, bytes),
+            Format::Text => text(fields, &self.style, self.count == 0, bytes),
             _ => json::write(fields, &self.style, 0, bytes).map(|()| {
                 bytes.push(b'\n');
             }),
@@ -167,17 +166,37 @@ impl Sink for Writer {
     }
 }
 
-fn line(fields: &Fields, style: &Style) -> Result<String, Fault> {
+/// The value of the only field as text, and its name.
+fn only(fields: &Fields, format: Format, style: &Style) -> Result<(String, Arc<str>), Fault> {
     let mut all = fields.iter();
     let (Some((name, value)), None) = (all.next(), all.next()) else {
         return Err(Fault::Record(format!(
-            "`lines` writes one field, not {}",
+            "`{}` writes one field, not {}",
+            format.name(),
             fields.len()
         )));
     };
-    let text = cell(value, style)?;
+    Ok((cell(value, style)?, name.clone()))
+}
+
+fn line(fields: &Fields, style: &Style, bytes: &mut Vec<u8>) -> Result<(), Fault> {
+    let (text, name) = only(fields, Format::Lines, style)?;
     if text.contains(['\n', '\r']) {
-        return Err(Fault::Record(format!("`{name}` has a line break in it")));
+        return Err(Fault::Record(format!(
+            "`{name}` has a line break in it: `format: text` allows it"
+        )));
     }
-    Ok(text)
+    bytes.extend_from_slice(text.as_bytes());
+    bytes.push(b'\n');
+    Ok(())
+}
+
+fn text(fields: &Fields, style: &Style, first: bool, bytes: &mut Vec<u8>) -> Result<(), Fault> {
+    let (text, _) = only(fields, Format::Text, style)?;
+    bytes.extend_from_slice(if first { b"" } else { b"\n" });
+    bytes.extend_from_slice(text.as_bytes());
+    if !text.ends_with('\n') {
+        bytes.push(b'\n');
+    }
+    Ok(())
 }

@@ -1,0 +1,1 @@
+"""See `spacy` beside it."""

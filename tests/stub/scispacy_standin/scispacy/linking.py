@@ -1,0 +1,1 @@
+"""Its import makes the linker known; see `spacy` beside it."""
