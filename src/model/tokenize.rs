@@ -131,10 +131,13 @@ fn lengths(pieces: &[Vec<u8>], text: &str) -> Option<Vec<u32>> {
     pieces.iter().map(length).collect()
 }
 
+/// The bytes that a name in a vocabulary stands for, if it is of this alphabet.
+type Alphabet = fn(&str) -> Option<Vec<u8>>;
+
 /// The same of tokens by their names in the vocabulary, in whichever alphabet they turn out to
 /// be.
 fn of_names(names: &[String], text: &str) -> Option<Vec<u32>> {
-    let alphabets: [fn(&str) -> Option<Vec<u8>>; 3] = [
+    let alphabets: [Alphabet; 3] = [
         |name| Some(name.as_bytes().to_vec()),
         byte_level,
         |name| Some(sentence_piece(name)),

@@ -37,7 +37,10 @@ impl<'de> Deserialize<'de> for Number {
             }
 
             fn visit_u64<E: serde::de::Error>(self, number: u64) -> Result<Number, E> {
-                Err(E::custom(format!("{number} is too large")))
+                match i64::try_from(number) {
+                    Ok(number) => Ok(Number(Expr(number.to_string()))),
+                    Err(_) => Err(E::custom(format!("{number} is too large"))),
+                }
             }
 
             fn visit_f64<E: serde::de::Error>(self, _: f64) -> Result<Number, E> {
@@ -86,4 +89,39 @@ pub fn whole(what: &str, value: &Value) -> Result<i64, Fault> {
         };
         Fault::Record(format!("expected a whole number for {what}, found {found}"))
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_expressions() {
+        let of = |json: &str| serde_json::from_str::<Number>(json).map(|number| number.0.0);
+        assert_eq!(of("-3").expect("a number"), "-3");
+        assert_eq!(of("12").expect("a number"), "12");
+        assert_eq!(of(r#""a | length""#).expect("a number"), "a | length");
+        for json in ["2.5", "18446744073709551615", "null", "[1]"] {
+            assert!(of(json).is_err(), "{json}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_whole_number_is_told() {
+        let of = |value: Value| match whole("x", &value) {
+            Err(Fault::Record(why)) => why,
+            Err(Fault::Stage(_)) => panic!("not the stage's fault"),
+            Ok(number) => number.to_string(),
+        };
+        assert_eq!(of(Value::from(-7)), "-7");
+        assert_eq!(of(Value::from(7.0)), "7");
+        assert_eq!(
+            of(Value::from(7.5)),
+            "expected a whole number for x, found another number"
+        );
+        assert_eq!(
+            of(Value::from("7")),
+            "expected a whole number for x, found string"
+        );
+    }
 }

@@ -61,3 +61,63 @@ impl Disk {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TEXTS: [&str; 4] = [
+        "Troponin 10.3 ng/ml,  naïve T‑cells – 3 µL⁻¹ ✅ 😀😀.\n\n--------------\n\nDear Mr. Ärger",
+        "\n \t leading and trailing \n",
+        "",
+        "ﬁrst İstanbul ΣΑΣ e\u{301} 漢字",
+    ];
+
+    fn tokenizers() -> impl Iterator<Item = (&'static str, Disk)> {
+        let folders = ["bertscore/tiny-roberta", "bertscore/tiny-bert", "tokenizer"];
+        folders.into_iter().map(|folder| {
+            let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden");
+            let disk = Disk::open(&root.join(folder).join("tokenizer.json"));
+            (
+                folder,
+                disk.unwrap_or_else(|fault| panic!("{}", fault.message)),
+            )
+        })
+    }
+
+    #[test]
+    fn the_first_tokens_are_a_beginning_that_has_no_more() {
+        for (name, disk) in tokenizers() {
+            for text in TEXTS {
+                let split = disk.split(text, false).expect("splits");
+                let mut before = 0;
+                for n in 0..split.count() + 2 {
+                    let (first, kept) = split.first(text, n);
+                    assert!(text.starts_with(&first) && kept <= n, "{name} {n}");
+                    assert!(first.len() >= before, "{name} {n}: shorter than with fewer");
+                    before = first.len();
+                    let again = disk.split(&first, false).expect("splits");
+                    assert!(again.count() <= n, "{name}: {first:?} has more than {n}");
+                }
+                let (all, _) = split.first(text, split.count());
+                assert_eq!(all.trim_end(), text.trim_end(), "{name}");
+            }
+        }
+    }
+
+    #[test]
+    fn marks_are_counted_on_request() {
+        for (name, disk) in tokenizers() {
+            let plain = disk.split("a b", false).expect("splits");
+            let marked = disk.split("a b", true).expect("splits");
+            let marks = if name == "tokenizer" { 1 } else { 2 };
+            assert_eq!(marked.count(), plain.count() + marks, "{name}");
+            let (first, kept) = marked.first("a b", 1);
+            assert!(
+                kept == 1 && first.starts_with(['<', '[']),
+                "{name}: {first}"
+            );
+            assert_eq!(plain.first("a b", 9).0, "a b", "{name}");
+        }
+    }
+}

@@ -1,7 +1,10 @@
 //! `pack`: documents into a budget of tokens. Owns the settings and what they ask of a tokenizer;
-//! [`fit`] has the arithmetic, [`packer`] the way from a record to a text.
+//! `fit` has the arithmetic, `packer` the way from a record to a text, `operators` the tokenizers.
 
+#[cfg(all(test, feature = "tokenizers"))]
+mod disk_tests;
 mod fit;
+mod operators;
 mod packer;
 mod splits;
 #[cfg(test)]
@@ -14,7 +17,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize, Serializer};
 
 use self::fit::Overflow;
-use self::packer::{AskingPacker, Packer, PlainPacker};
+use self::operators::{AskingPacker, PlainPacker};
+use self::packer::Packer;
 use super::bound::Bound;
 use super::contract::{Build, Check, FieldSet, Operator, Verb};
 use super::number::Number;

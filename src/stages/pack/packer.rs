@@ -1,52 +1,65 @@
-//! From a record to a packed text, with a tokenizer on disk or by asking a server. Owns which
-//! texts are counted, and how the text is put together.
+//! From a record to a packed text. Owns which texts are counted, and how the text is put
+//! together; knows no tokenizer.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use minijinja::Value;
 use minijinja::value::ValueKind;
 
 use super::fit::{Overflow, Part, Rules, fit};
-use super::splits::Splits;
 use crate::hash::Hash;
 use crate::jinja::expr::{Scope, Shared};
-use crate::model::chat::{Question, Reply, Request};
-use crate::model::spec::ModelSpec;
 use crate::prompt::Prompt;
 use crate::record::Record;
 use crate::stages::bound::Bound;
-use crate::stages::contract::{Ask, Fault, Flow};
+use crate::stages::contract::Fault;
 use crate::stages::number::whole;
-use crate::tokens::{Disk, Split};
+use crate::tokens::Split;
 
 /// The settings, ready for records.
 pub struct Packer {
+    /// The list of texts.
     pub documents: Bound,
+    /// Tokens for all.
     pub budget: Bound,
+    /// Texts that need some of them.
     pub reserve: Option<Bound>,
+    /// Places in the order of writing.
     pub order: Option<Bound>,
+    /// A prompt that needs some of them.
     pub prompt: Option<Arc<Prompt>>,
+    /// What the prompt sees beside the record.
     pub shared: Arc<Shared>,
+    /// Between two documents.
     pub separator: String,
+    /// What it counts, if not what it has.
     pub separator_tokens: Option<u32>,
+    /// What becomes of what does not fit.
     pub overflow: Overflow,
+    /// Write an empty text where nothing is left.
     pub keep_empty: bool,
+    /// Field for the text.
     pub into: Arc<str>,
+    /// Field for its tokens.
     pub tokens: Arc<str>,
+    /// Field for the number of documents in it.
     pub count: Arc<str>,
+    /// Field for whether one is cut.
     pub cut: Arc<str>,
+    /// Field for the documents as written.
     pub pieces: Option<Arc<str>>,
 }
 
 /// A text that has to be counted.
-struct Text {
+pub struct Text {
     text: Value,
-    hash: Hash,
+    /// Names it.
+    pub hash: Hash,
 }
 
 /// What a record asks for.
-struct Job {
+pub struct Job {
     documents: Vec<Text>,
     reserved: Vec<Text>,
     separator: Option<Text>,
@@ -60,14 +73,15 @@ impl Text {
         Text { text, hash }
     }
 
-    fn as_str(&self) -> &str {
+    /// The text.
+    pub fn as_str(&self) -> &str {
         self.text.as_str().unwrap_or_default()
     }
 }
 
 impl Job {
     /// All that has to be counted.
-    fn texts(&self) -> impl Iterator<Item = &Text> {
+    pub fn texts(&self) -> impl Iterator<Item = &Text> {
         let all = self.documents.iter().chain(&self.reserved);
         all.chain(&self.separator)
     }
@@ -90,7 +104,11 @@ fn texts(what: &str, value: &Value) -> Result<Vec<Text>, Fault> {
 }
 
 impl Packer {
-    fn job(&self, record: &Record) -> Result<Job, Fault> {
+    /// Evaluates the settings on a record.
+    ///
+    /// # Errors
+    /// [`Fault::Record`] when one of them is not what it should be.
+    pub fn job(&self, record: &Record) -> Result<Job, Fault> {
         let documents = texts("documents", &self.documents.eval(&record.fields)?)?;
         let mut reserved = match &self.reserve {
             Some(reserve) => texts("reserve", &reserve.eval(&record.fields)?)?,
@@ -145,7 +163,10 @@ impl Packer {
     }
 
     /// The record with its packed text; `split` says what is known of a text.
-    fn pack(
+    ///
+    /// # Errors
+    /// [`Fault::Record`] when it does not fit, or `split` fails.
+    pub fn pack(
         &self,
         mut record: Record,
         job: &Job,
@@ -224,118 +245,5 @@ impl Packer {
             fields.set(name.clone(), Value::from(pieces));
         }
         Ok(record)
-    }
-}
-
-/// Packs with a tokenizer on disk.
-pub struct PlainPacker {
-    packer: Packer,
-    disk: Arc<Disk>,
-    special: bool,
-    splits: Splits,
-}
-
-impl PlainPacker {
-    /// With marks for start and end, if `special`.
-    pub fn new(packer: Packer, disk: Arc<Disk>, special: bool) -> PlainPacker {
-        PlainPacker {
-            packer,
-            disk,
-            special,
-            splits: Splits::default(),
-        }
-    }
-}
-
-impl Flow for PlainPacker {
-    fn push(&mut self, _port: usize, record: Record, out: &mut Vec<Record>) -> Result<(), Fault> {
-        let job = self.packer.job(&record)?;
-        let (disk, splits) = (&self.disk, &mut self.splits);
-        out.push(self.packer.pack(record, &job, |text| {
-            if let Some(split) = splits.get(text.hash) {
-                return Ok(split);
-            }
-            let split = disk.split(text.as_str(), self.special);
-            let split = Arc::new(split.map_err(Fault::Record)?);
-            splits.put(text.hash, split.clone());
-            Ok(split)
-        })?);
-        Ok(())
-    }
-}
-
-/// Packs with the tokenizer of a model's server.
-pub struct AskingPacker {
-    packer: Packer,
-    model: Arc<ModelSpec>,
-    state: Mutex<Asked>,
-}
-
-#[derive(Default)]
-struct Asked {
-    splits: Splits,
-    /// Of each record under way: what was known of its texts, and what it asked for.
-    open: HashMap<Arc<str>, (HashMap<Hash, Arc<Split>>, Vec<Hash>)>,
-}
-
-impl AskingPacker {
-    /// Asks the server of this model.
-    pub fn new(packer: Packer, model: Arc<ModelSpec>) -> AskingPacker {
-        AskingPacker {
-            packer,
-            model,
-            state: Mutex::default(),
-        }
-    }
-
-    fn state(&self) -> std::sync::MutexGuard<'_, Asked> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Ask for AskingPacker {
-    fn requests(&self, record: &Record) -> Result<Vec<Request>, Fault> {
-        let job = self.packer.job(record)?;
-        let mut state = self.state();
-        let (mut known, mut asked) = (HashMap::new(), Vec::new());
-        let mut requests = Vec::new();
-        for text in job.texts() {
-            if known.contains_key(&text.hash) || asked.contains(&text.hash) {
-                continue;
-            }
-            if text.as_str().is_empty() {
-                known.insert(text.hash, Arc::default());
-            } else if let Some(split) = state.splits.get(text.hash) {
-                known.insert(text.hash, split);
-            } else {
-                asked.push(text.hash);
-                requests.push(Request {
-                    model: self.model.clone(),
-                    question: Question::Tokens(text.as_str().into()),
-                });
-            }
-        }
-        state.open.insert(record.key.clone(), (known, asked));
-        Ok(requests)
-    }
-
-    fn absorb(
-        &self,
-        record: Record,
-        replies: Vec<Reply>,
-        out: &mut Vec<Record>,
-    ) -> Result<(), Fault> {
-        let missing = || Fault::Record("the server did not count all texts".to_owned());
-        let job = self.packer.job(&record)?;
-        let (mut known, asked) = self.state().open.remove(&record.key).ok_or_else(missing)?;
-        for (hash, reply) in asked.into_iter().zip(replies) {
-            let lengths = reply.token_bytes.ok_or_else(missing)?;
-            let split = Arc::new(Split::of_lengths(&lengths));
-            self.state().splits.put(hash, split.clone());
-            known.insert(hash, split);
-        }
-        let split = |text: &Text| known.get(&text.hash).cloned().ok_or_else(missing);
-        out.push(self.packer.pack(record, &job, split)?);
-        Ok(())
     }
 }
