@@ -73,7 +73,7 @@ mod tests {
     #[test]
     fn choices_are_the_references() {
         let mut scorer = Choice::default().prepare(Path::new("")).expect("ready");
-        for line in include_str!("../../tests/golden/units/longhealth_choice.jsonl").lines() {
+        for line in include_str!("../../tests/golden/units/choice.jsonl").lines() {
             let line: Value = serde_json::from_str(line).expect("JSON");
             let output = line["output"].as_str().expect("text");
             for (right, field) in [("C", "score_vs_C"), ("F", "score_vs_F")] {

@@ -47,7 +47,7 @@ mod tests {
 
     #[test]
     fn scores_are_the_references() {
-        for line in include_str!("../../tests/golden/units/mednli.jsonl").lines() {
+        for line in include_str!("../../tests/golden/units/labels.jsonl").lines() {
             let line: Value = serde_json::from_str(line).expect("JSON");
             let text = |field: &str| line[field].as_str().expect("text");
             let score = LabelOnce {}.score(&Pair::new(text("output"), text("label")));

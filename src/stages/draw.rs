@@ -239,7 +239,7 @@ mod tests {
 
     #[test]
     fn samples_are_the_references() {
-        let golden = include_str!("../../tests/golden/units/longhealth_distractions.jsonl");
+        let golden = include_str!("../../tests/golden/units/distractions.jsonl");
         let mut lines = golden
             .lines()
             .map(|line| serde_json::from_str::<Json>(line).expect("JSON"));

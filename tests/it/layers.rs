@@ -49,3 +49,32 @@ fn nothing_imports_upwards() {
     }
     assert!(faults.is_empty(), "{faults:#?}");
 }
+
+/// No task lives in Rust: the names of the pipelines' tasks stand in no source file.
+#[test]
+fn no_task_is_named_in_the_source() {
+    let tasks = std::fs::read_dir(root().join("pipelines/tasks")).expect("the tasks");
+    let stem = |path: std::path::PathBuf| Some(path.file_stem()?.to_str()?.to_owned());
+    let names: Vec<String> = tasks
+        .flatten()
+        .filter_map(|entry| stem(entry.path()))
+        .filter(|name| name != "text_scores")
+        .collect();
+    assert!(names.len() >= 6, "{names:?}");
+    let mut folders = vec![root().join("src")];
+    let mut found = Vec::new();
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder).expect("a folder").flatten() {
+            let path = entry.path();
+            if path.is_dir() {
+                folders.push(path);
+                continue;
+            }
+            let text = std::fs::read_to_string(&path).expect("read");
+            let text = text.to_lowercase().replace([' ', '-'], "_");
+            let named = names.iter().filter(|name| text.contains(name.as_str()));
+            found.extend(named.map(|name| format!("{}: {name}", path.display())));
+        }
+    }
+    assert!(found.is_empty(), "{found:#?}");
+}

@@ -128,6 +128,6 @@ fn the_others_ask_for_text() {
         |n| json!({"discharge_summary": format!("Stayed {n} days."), "question": "How long did I stay?"}),
     );
     let mut solved = cases[0].clone();
-    solved["answer"] = "You stayed.".into();
+    solved["reference"] = "You stayed.".into();
     all_are("medisumqa", &cases, solved, any);
 }

@@ -80,7 +80,7 @@ fn question_answer_pairs_are_the_references() {
 
 #[test]
 fn right_options_are_the_references() {
-    let golden = include_str!("../../../tests/golden/units/longhealth_correct_answer.jsonl");
+    let golden = include_str!("../../../tests/golden/units/correct_answer.jsonl");
     for line in golden.lines() {
         let line: serde_json::Value = serde_json::from_str(line).expect("JSON");
         let question = line["question"].as_object().expect("a map");

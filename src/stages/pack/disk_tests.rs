@@ -92,7 +92,7 @@ fn packed_as_clue(documents: &serde_json::Map<String, Json>, line: &Json) -> Str
 
 #[test]
 fn documents_are_packed_and_shuffled_as_the_reference_does() {
-    let golden = include_str!("../../../tests/golden/units/longhealth_prompt.jsonl");
+    let golden = include_str!("../../../tests/golden/units/packing.jsonl");
     let mut lines = golden
         .lines()
         .map(|line| serde_json::from_str::<Json>(line).expect("JSON"));
