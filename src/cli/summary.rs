@@ -179,7 +179,12 @@ impl Summary<'_> {
             .filter_map(|(at, stage)| {
                 let path = out_file(self.pipe, at)?;
                 let output = stage.output.clone()?;
-                let there = matches!(stage.state, State::Done | State::Lossy | State::Fresh);
+                let there = match stage.state {
+                    State::Done | State::Lossy => true,
+                    // Of a file that was not wanted, an older one may stand elsewhere.
+                    State::Fresh => path.is_file(),
+                    _ => false,
+                };
                 there.then_some((at, path, output, stage.state == State::Fresh))
             })
             .collect()

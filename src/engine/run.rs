@@ -270,7 +270,9 @@ async fn perform(worker: &mut Worker, with: Vec<Named>, job: &Job) -> Result<Vec
         ends.push(inlet.ended().ok_or(Broken::Elsewhere)?);
         values.push((name, Value::from(list)));
     }
-    let operator = worker.operator(values)?;
+    // What cannot be built is the user's to mend: settings, files, or too little data.
+    let operator = worker.operator(values);
+    let operator = operator.map_err(|fault| Broken::Input(Box::new(fault)))?;
     if job.node.heavy && !worker.shop.dry {
         worker.artifact = Some(Artifact::begin(&worker.shop.store)?);
     }

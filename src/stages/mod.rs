@@ -29,6 +29,7 @@ pub mod pack;
 pub mod pivot;
 pub mod prompted;
 pub mod registry;
+pub mod require;
 pub mod score;
 pub mod set;
 pub mod shots;
@@ -49,6 +50,7 @@ use registry::VerbDef;
 pub static VERBS: &[VerbDef] = &[
     VerbDef::of::<load::Load>(),
     VerbDef::of::<filter::Where>(),
+    VerbDef::of::<require::Require>(),
     VerbDef::of::<set::Set>(),
     VerbDef::of::<draw::Draw>(),
     VerbDef::of::<columns::Select>(),

@@ -27,6 +27,9 @@ pub struct TopK {
     /// Pick no record twice. Without it, some records come twice and others give way.
     #[serde(default = "yes")]
     dedupe: bool,
+    /// True to be content with fewer picks where there are no more; else that is an error.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    fewer: bool,
 }
 
 fn yes() -> bool {
@@ -64,6 +67,7 @@ impl Verb for TopK {
             span: self.k.span,
             pick: self.pick,
             dedupe: self.dedupe,
+            fewer: self.fewer,
             sorter: self.by.sorter(cx)?,
             spool: Spool::new(cx.temp_dir),
             times: Vec::new(),
@@ -77,6 +81,7 @@ struct Best {
     span: Span,
     pick: PickRule,
     dedupe: bool,
+    fewer: bool,
     sorter: Sorter,
     spool: Spool,
     /// For each record still to come out, reversed: how often it came out before, plus one.
@@ -122,7 +127,7 @@ impl Best {
         let lists = self.sorter.lists();
         let k = usize::try_from(self.k).unwrap_or(usize::MAX);
         let order = picks(&lists, k, self.pick, self.dedupe);
-        if order.len() < k {
+        if order.len() < k && !self.fewer {
             let message = format!(
                 "cannot pick {k} records: {} came in, which gives {} picks",
                 self.spool.count(),
@@ -215,5 +220,8 @@ mod tests {
             error.expect_err("too few"),
             "cannot pick 3 records: 1 came in, which gives 1 picks"
         );
+        let fewer = Stage::new("top_k", "{k: 3, by: x, fewer: true}");
+        assert_eq!(fewer.flow(records(&[r#"{"x":1}"#])), [r#"1 {"x":1}"#]);
+        assert!(fewer.flow(Vec::new()).is_empty());
     }
 }

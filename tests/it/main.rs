@@ -6,6 +6,7 @@ mod codes;
 mod concepts;
 mod consent;
 mod crash;
+mod data;
 mod fetch;
 mod golden;
 mod graph;
