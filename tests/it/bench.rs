@@ -137,3 +137,36 @@ fn what_is_missing_or_unknown_is_told() {
         assert!(refused.stderr.contains(told), "{line}: {}", refused.stderr);
     }
 }
+
+#[test]
+fn the_suite_itself() {
+    let server = Server::stub("");
+    let project = Project::new(&[]);
+    let data = |name: &str| crate::support::root().join("examples/clue/data").join(name);
+    let address = server.url().replace("/v1", "");
+    let mut command = project.command(&format!(
+        "bench --model_address {address} --model_id org/a --model_is_instruct --log_path logs \
+         --tasks mednli,medisumcode --limit 2"
+    ));
+    let suite = crate::support::root().join("pipelines/clue.yaml");
+    command.arg("--pipeline").arg(suite);
+    command.args([
+        "-p",
+        &format!("mednli={}", data("mli_test_v1.jsonl").display()),
+    ]);
+    command.args([
+        "-p",
+        &format!("medisumcode={}", data("MeDiSumCode.json").display()),
+    ]);
+    let done = crate::support::done(command.output().expect("runs"));
+    assert_eq!(done.code, 0, "{}{}", done.stdout, done.stderr);
+    assert_eq!(server.count("/__stats", "requests"), 4);
+    let board = String::from_utf8(project.read("logs/leaderboard.csv")).expect("UTF-8");
+    assert!(board.starts_with("model,overall,"), "{board}");
+    assert!(board.contains("\norg/a,"), "{board}");
+    assert!(
+        project
+            .path("logs/mednli/org--a/predictions.jsonl")
+            .is_file()
+    );
+}
