@@ -197,3 +197,36 @@ fn cases_scores_and_means_are_the_references() {
         }
     });
 }
+
+/// Whoever has scispaCy gets CLUE's own measure in the task.
+#[test]
+fn concepts_by_another_program() {
+    let stub = Server::stub("");
+    let project = Project::new(&[]);
+    let task = TASKS.iter().find(|task| task.name == "problem_summary");
+    let task = task.expect("there");
+    let mut command = project.command("run");
+    command.arg(task.pipeline());
+    command.env("PYTHONPATH", root().join("tests/stub/scispacy_standin"));
+    command.args(["--out", "out", "--yes", "-p", "bert=", "-p"]);
+    command.arg(format!("problem_summary={}", task.data()));
+    command.args([
+        "-p",
+        "concept_linker=[python3, ../tools/scispacy_concepts.py]",
+    ]);
+    let model = format!("model={{url: \"{}\", id: stub}}", stub.url());
+    command.args(["-p", &model]);
+    let done = done(command.output().expect("runs"));
+    assert_eq!(done.code, 0, "{}{}", done.stdout, done.stderr);
+    let results: Json = serde_json::from_slice(&project.read("out/results.json")).expect("JSON");
+    let rows = results.as_array().expect("a list").iter();
+    let names: Vec<&str> = rows.filter_map(|row| row["metric"].as_str()).collect();
+    for name in [
+        "rougeL",
+        "concept_f1",
+        "concept_precision",
+        "concept_recall",
+    ] {
+        assert!(names.contains(&name), "{names:?}");
+    }
+}
