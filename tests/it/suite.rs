@@ -246,6 +246,11 @@ fn a_seventh_task() {
         text.lines().count()
     };
     assert!(lines("effusion.yaml") + lines("effusion.j2") < 40);
+    let readme = std::fs::read_to_string(root().join("README.md")).expect("there");
+    for name in ["effusion.yaml", "effusion.j2"] {
+        let text = std::fs::read_to_string(example.join(name)).expect("there");
+        assert!(readme.contains(&text), "the README shows another {name}");
+    }
     let mut command = project.command("run");
     command.arg(example.join("effusion.yaml"));
     command.args(["--out", "out", "-p"]);
