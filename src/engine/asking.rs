@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use futures::future::{BoxFuture, join_all, try_join_all};
+use futures::future::{BoxFuture, join_all};
 use futures::stream::FuturesOrdered;
 use futures::{FutureExt, StreamExt};
 
@@ -20,7 +20,7 @@ const SLACK: usize = 64;
 
 /// What became of one record.
 enum Asked {
-    Replies(Vec<Reply>),
+    Replies(Vec<(Request, Reply)>),
     Lost(Fault),
     NoModel(Box<crate::diag::Diagnostic>),
     Stopped,
@@ -125,14 +125,10 @@ async fn one(
     let replies = requests
         .iter()
         .map(|request| shop.calls.reply(request, row, &enough));
-    let replies = if shop.dry {
-        // One that is missing says nothing of the others, which count too.
-        join_all(replies).await.into_iter().collect()
-    } else {
-        try_join_all(replies).await
-    };
+    // One that fails says nothing of the others: they are paid for, and count too.
+    let replies: Result<Vec<Reply>, NoReply> = join_all(replies).await.into_iter().collect();
     let asked = match replies {
-        Ok(replies) => Asked::Replies(replies),
+        Ok(replies) => Asked::Replies(requests.into_iter().zip(replies).collect()),
         Err(NoReply::Failed(why)) => Asked::Lost(Fault::Record(why)),
         Err(NoReply::NoModel(fault)) => Asked::NoModel(fault),
         Err(NoReply::Stopped) => Asked::Stopped,
@@ -150,7 +146,7 @@ fn settle(
 ) -> Result<(), Broken> {
     let key = record.key.clone();
     match asked {
-        Asked::Replies(replies) => match ask.absorb(record, replies, out) {
+        Asked::Replies(answered) => match ask.absorb(record, answered, out) {
             Ok(()) => Ok(()),
             Err(fault) => worker.fault(&key, fault),
         },

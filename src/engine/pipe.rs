@@ -1,7 +1,7 @@
 //! A pipeline whose verbs and models are understood and checked. Owns the step from names to
 //! things; runs nothing.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, LazyLock};
 
@@ -289,9 +289,35 @@ impl Pipe {
                 params: names.params.clone(),
                 with,
             }),
+            kin: self.kin(at),
             prompt_dirs: &self.folders.prompts,
             models: &names.models,
         }
+    }
+
+    /// The named inputs of a stage that have a source in common with its input.
+    fn kin(&self, at: usize) -> Vec<String> {
+        let stage = &self.stages[at];
+        if stage.with.is_empty() {
+            return Vec::new();
+        }
+        let mine = self.origins(&stage.inputs);
+        let with = stage.with.iter();
+        with.filter(|(_, from)| !self.origins(&[*from]).is_disjoint(&mine))
+            .map(|(name, _)| name.clone())
+            .collect()
+    }
+
+    /// These stages, and all that they read, directly or not.
+    fn origins(&self, stages: &[usize]) -> HashSet<usize> {
+        let mut found: HashSet<usize> = HashSet::new();
+        let mut open = stages.to_vec();
+        while let Some(at) = open.pop() {
+            if found.insert(at) {
+                open.extend(&self.stages[at].inputs);
+            }
+        }
+        found
     }
 
     /// A stage's index by its name.

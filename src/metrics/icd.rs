@@ -39,6 +39,7 @@ impl Icd {
 impl Metric for Icd {
     const NAME: &'static str = "icd";
     const VERSION: u32 = 1;
+    const PATHS: &[&str] = &["codes"];
 
     fn columns(&self) -> Vec<&'static str> {
         let mut columns = vec![

@@ -38,6 +38,8 @@ pub trait Metric: Serialize + DeserializeOwned + JsonSchema + Send + Sync + 'sta
     const NAME: &'static str;
     /// Semantic version: raised when the same texts and options give another score.
     const VERSION: u32;
+    /// The options that are paths of [`Metric::files`]: the content decides, not where it is.
+    const PATHS: &[&str] = &[];
 
     /// The columns of every score, in order.
     fn columns(&self) -> Vec<&'static str>;
@@ -125,8 +127,11 @@ pub trait AnyMetric: Send + Sync {
     fn name(&self) -> &'static str;
     /// Its semantic version.
     fn version(&self) -> u32;
-    /// Its options as JSON, defaults included: what decides its scores, apart from the texts.
+    /// Its options as JSON, defaults included.
     fn settings(&self) -> serde_json::Value;
+    /// What of its options decides its scores, apart from the texts and the files: of paths
+    /// only that there are some.
+    fn identity(&self) -> serde_json::Value;
     /// See [`Metric::columns`].
     fn columns(&self) -> Vec<&'static str>;
     /// See [`Metric::files`].
@@ -156,6 +161,16 @@ impl<M: Metric> AnyMetric for M {
 
     fn settings(&self) -> serde_json::Value {
         serde_json::to_value(self).unwrap_or_default()
+    }
+
+    fn identity(&self) -> serde_json::Value {
+        let mut settings = AnyMetric::settings(self);
+        for name in M::PATHS {
+            if let Some(path) = settings.get_mut(name).filter(|path| !path.is_null()) {
+                *path = true.into();
+            }
+        }
+        settings
     }
 
     fn columns(&self) -> Vec<&'static str> {

@@ -34,7 +34,6 @@ pub struct Prompt {
     env: Environment<'static>,
     names: Vec<(String, Span)>,
     has_roles: bool,
-    may_prefill: bool,
 }
 
 impl Prompt {
@@ -55,7 +54,6 @@ impl Prompt {
         Ok(Prompt {
             names: names::names(&files, &env),
             has_roles: files.iter().any(|file| file.rewritten.has_roles),
-            may_prefill: files.iter().any(|file| file.rewritten.has_assistant),
             files: files
                 .into_iter()
                 .map(|file| {
@@ -74,18 +72,6 @@ impl Prompt {
     /// those may be patient data.
     pub fn render(&self, scope: &Scope) -> Result<Chat, String> {
         render::render(self, scope)
-    }
-
-    /// The beginning of the answer for one record; empty for none.
-    ///
-    /// # Errors
-    /// As [`Prompt::render`].
-    pub fn prefill(&self, scope: &Scope) -> Result<String, String> {
-        if self.may_prefill {
-            Ok(self.render(scope)?.prefill)
-        } else {
-            Ok(String::new())
-        }
     }
 
     /// The names that the prompt reads from outside, with plain attributes

@@ -20,8 +20,6 @@ pub(super) struct Rewritten {
     pub text: String,
     /// True when there are role blocks.
     pub has_roles: bool,
-    /// True when one of them is the assistant's.
-    pub has_assistant: bool,
     /// Replaced parts: where they were, and where they are now.
     edits: Vec<(Range<usize>, Range<usize>)>,
 }
@@ -78,7 +76,6 @@ pub(super) fn rewrite(
         let old = start..start + code.len();
         if ROLES.contains(&code) {
             out.has_roles = true;
-            out.has_assistant |= code == "assistant";
             out.push(
                 text,
                 &mut copied,

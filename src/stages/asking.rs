@@ -90,6 +90,8 @@ pub struct Answer {
     pub text: String,
     /// What is said of it if nothing came that can be seen.
     pub empty: Option<String>,
+    /// What was asked.
+    pub request: Request,
     /// The reply that it was made of.
     pub reply: Reply,
 }
@@ -113,22 +115,23 @@ impl Asker {
             question: Question::Chat(chat.map_err(Fault::Record)?),
         })
     }
+}
 
-    /// The answer among the replies to one request.
+impl Answer {
+    /// The answer to the one request that was made.
     ///
     /// # Errors
-    /// [`Fault::Record`] when there is no reply, or its beginning cannot be rendered.
-    pub fn answer(&self, fields: &Fields, replies: Vec<Reply>) -> Result<Answer, Fault> {
-        let Some(reply) = replies.into_iter().next() else {
+    /// [`Fault::Record`] when there is no reply.
+    pub fn of(answered: Vec<(Request, Reply)>) -> Result<Answer, Fault> {
+        let Some((request, reply)) = answered.into_iter().next() else {
             return Err(Fault::Record("there is no reply".to_owned()));
         };
+        let prefill = request.chat().map_or("", |chat| chat.prefill.as_str());
         let nothing = reply.text.chars().all(is_space);
-        let prefill = self.prompt.prefill(&self.scope(fields));
-        let mut text = prefill.map_err(Fault::Record)?;
-        text.push_str(&reply.text);
         Ok(Answer {
-            text,
+            text: format!("{prefill}{}", reply.text),
             empty: nothing.then(|| empty(reply.finish_reason.as_deref())),
+            request,
             reply,
         })
     }

@@ -19,6 +19,17 @@ impl Check<'_> {
         self.faults.push(diagnostic);
     }
 
+    /// Checks that `with` calls no stage by a name that has a meaning of its own here: named
+    /// inputs win over it.
+    pub fn reserved(&mut self, names: &[&str], span: Span) {
+        let with = self.with.iter().map(String::as_str);
+        for name in with.filter(|name| names.contains(name)).collect::<Vec<_>>() {
+            let what = format!("`with` calls a stage `{name}`, which has another meaning here");
+            let fault = Diagnostic::error(what).at(span, "");
+            self.fault(fault.help("give it another name there"));
+        }
+    }
+
     /// Checks that an expression parses and reads only names that exist: `fields`, names in
     /// `extra`, `params.*`, and the stages named in `with`.
     pub fn expr(&mut self, expr: &Src<Expr>, fields: &FieldSet, extra: &[&str]) {

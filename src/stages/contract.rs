@@ -127,14 +127,14 @@ pub trait Ask: Send + Sync {
     /// As [`Flow::push`].
     fn requests(&self, record: &Record) -> Result<Vec<Request>, Fault>;
 
-    /// Takes the replies, in the order of the requests, and emits records.
+    /// Takes its requests back, each with its reply, and emits records.
     ///
     /// # Errors
     /// As [`Flow::push`].
     fn absorb(
         &self,
         record: Record,
-        replies: Vec<Reply>,
+        answered: Vec<(Request, Reply)>,
         out: &mut Vec<Record>,
     ) -> Result<(), Fault>;
 }
@@ -266,6 +266,9 @@ pub struct Build<'a> {
     pub env: &'static Environment<'static>,
     /// What all records share in expressions: params and named inputs.
     pub shared: Arc<Shared>,
+    /// The named inputs whose records may be among those of the input, with the same keys: both
+    /// come from one stage.
+    pub kin: Vec<String>,
     /// Folders that shadow the prompts' own, first match wins (`--prompts DIR`).
     pub prompt_dirs: &'a [PathBuf],
     /// The pipeline's models by name.

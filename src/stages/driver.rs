@@ -59,6 +59,7 @@ pub struct Stage {
     sources: Sources,
     dir: PathBuf,
     with: Vec<(String, Value)>,
+    kin: Vec<String>,
 }
 
 impl Stage {
@@ -78,7 +79,14 @@ impl Stage {
             sources,
             dir: dir.to_owned(),
             with: Vec::new(),
+            kin: Vec::new(),
         }
+    }
+
+    /// The same with a named input that has the input's records.
+    pub fn kin(mut self, name: &str) -> Stage {
+        self.kin.push(name.to_owned());
+        self
     }
 
     /// The same with a named input.
@@ -101,6 +109,7 @@ impl Stage {
             }),
             prompt_dirs: &[],
             models: models(),
+            kin: self.kin.clone(),
         }
     }
 

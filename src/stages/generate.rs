@@ -7,7 +7,7 @@ use minijinja::Value;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::asking::{Asker, Asking};
+use super::asking::{Answer, Asker, Asking};
 use super::bound::Bound;
 use super::contract::{Ask, Build, Check, Fault, FieldSet, Operator, Verb};
 use super::kept::Keep;
@@ -92,11 +92,28 @@ impl Verb for Generate {
             extra.push(SHOTS);
         }
         self.asking().check(cx, &fields, &extra);
+        if let Some(shots) = self
+            .shots
+            .as_ref()
+            .filter(|_| !self.prompt.mentions(SHOTS, cx))
+        {
+            let what = format!("the prompt says nothing of `{SHOTS}`: it would show no case");
+            cx.fault(Diagnostic::error(what).at(shots.span, ""));
+        }
         if let Some(parse) = &self.parse {
             cx.expr(parse, &fields, &[ANSWER]);
+            cx.reserved(&[ANSWER], parse.span);
         }
         fields.add(&self.into);
-        self.keep.names().for_each(|name| fields.add(name));
+        let mut taken = vec![self.into.as_str()];
+        for name in self.keep.names() {
+            if taken.contains(&name) {
+                let what = format!("two things are kept in `{name}`");
+                cx.fault(Diagnostic::error(what).at(self.model.span, ""));
+            }
+            taken.push(name);
+            fields.add(name);
+        }
         fields
     }
 
@@ -151,14 +168,13 @@ impl Ask for Generator {
     fn absorb(
         &self,
         mut record: Record,
-        replies: Vec<Reply>,
+        answered: Vec<(Request, Reply)>,
         out: &mut Vec<Record>,
     ) -> Result<(), Fault> {
         if self.is_shown(&record) {
             return Ok(());
         }
-        let seen = self.fields(&record)?;
-        let answered = self.asker.answer(&seen, replies)?;
+        let answered = Answer::of(answered)?;
         if let Some(why) = answered.empty.filter(|_| !self.allow_empty) {
             return Err(Fault::Record(why));
         }
@@ -175,9 +191,8 @@ impl Ask for Generator {
             None => answer.clone(),
         };
         record.fields.set(self.into.clone(), value);
-        let asked = self.keep.wants_request().then(|| self.asker.request(&seen));
-        let asked = asked.transpose()?;
-        for (field, value) in self.keep.of(asked.as_ref(), &answer, &answered.reply) {
+        let kept = self.keep.of(&answered.request, &answer, &answered.reply);
+        for (field, value) in kept {
             record.fields.set(field, value);
         }
         out.push(record);
@@ -222,7 +237,8 @@ mod tests {
         let mut out = Vec::new();
         let record = record("k", r#"{"text":"secret"}"#);
         let ask = asker(&stage(&dir, yaml));
-        match ask.absorb(record, vec![reply], &mut out) {
+        let request = ask.requests(&record).expect("asks").remove(0);
+        match ask.absorb(record, vec![(request, reply)], &mut out) {
             Ok(()) => Ok(show(&out)),
             Err(Fault::Record(why)) => Err(why),
             Err(Fault::Stage(fault)) => Err(fault.message),

@@ -43,11 +43,6 @@ impl Keep {
         *self == Keep::default()
     }
 
-    /// True when the request has to be known.
-    pub fn wants_request(&self) -> bool {
-        self.prompt.is_some() || self.prompt_hash.is_some()
-    }
-
     /// The fields, in order.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         let all = [
@@ -65,17 +60,20 @@ impl Keep {
     /// The fields with their values; what the server does not tell is null.
     pub fn of<'a>(
         &'a self,
-        request: Option<&Request>,
+        request: &Request,
         answer: &Value,
         reply: &Reply,
     ) -> impl Iterator<Item = (&'a str, Value)> {
         let null = || Value::from(());
         let number = |n: Option<u64>| n.map_or_else(null, Value::from);
         let text = |text: &Option<String>| text.as_deref().map_or_else(null, Value::from);
-        let request = |of: fn(&Request) -> String| request.map_or_else(null, |r| of(r).into());
+        let request = |wanted: &Option<String>, of: fn(&Request) -> String| {
+            let wanted = wanted.is_some();
+            wanted.then(|| of(request)).map_or_else(null, Value::from)
+        };
         let all = [
-            (&self.prompt, request(shown)),
-            (&self.prompt_hash, request(hash)),
+            (&self.prompt, request(&self.prompt, shown)),
+            (&self.prompt_hash, request(&self.prompt_hash, hash)),
             (&self.answer, answer.clone()),
             (&self.finish_reason, text(&reply.finish_reason)),
             (&self.prompt_tokens, number(reply.prompt_tokens)),
@@ -171,14 +169,15 @@ mod tests {
     #[test]
     fn what_is_wanted_is_kept_in_order() {
         let keep: Keep = serde_json::from_str(r#"{"finish_reason":"why","model":"who"}"#).unwrap();
+        let asked = request(|_| {});
         let reply = Reply {
             finish_reason: Some("length".to_owned()),
             ..Reply::default()
         };
-        let kept: Vec<(&str, Value)> = keep.of(None, &Value::from("x"), &reply).collect();
+        let kept: Vec<(&str, Value)> = keep.of(&asked, &Value::from("x"), &reply).collect();
         let expected = [("why", Value::from("length")), ("who", Value::from(()))];
         assert_eq!(kept, expected);
         assert_eq!(keep.names().collect::<Vec<_>>(), ["why", "who"]);
-        assert!(!keep.wants_request() && !keep.is_empty());
+        assert!(!keep.is_empty());
     }
 }

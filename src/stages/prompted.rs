@@ -96,6 +96,14 @@ impl PromptFile {
         }
     }
 
+    /// True if any of the prompt's files holds this word, or if that cannot be known.
+    pub fn mentions(&self, word: &str, cx: &Check<'_>) -> bool {
+        let prompt = self.get(&cx.build);
+        prompt.map_or(true, |prompt| {
+            prompt.files.iter().any(|(_, _, text)| text.contains(word))
+        })
+    }
+
     /// Adds the prompt's files, and the params that it reads. A prompt that cannot be read is a
     /// fault of the check's.
     pub fn trace(&self, traces: &mut Traces, cx: &Build<'_>) {

@@ -53,7 +53,7 @@ impl Serialize for ScoreTexts {
         map.serialize_entry("metric", &self.metric)?;
         if let Ok(metric) = self.metric() {
             map.serialize_entry("metric_version", &metric.version())?;
-            map.serialize_entry("options", &metric.settings())?;
+            map.serialize_entry("options", &metric.identity())?;
         }
         map.serialize_entry("prediction", &self.prediction)?;
         map.serialize_entry("reference", &self.reference)?;
@@ -173,7 +173,7 @@ impl Verb for ScoreTexts {
         let what = WhatScores {
             metric: metric.name(),
             version: metric.version(),
-            options: metric.settings(),
+            options: metric.identity(),
         };
         Ok(Operator::Work(Box::new(CostlyJudge {
             judge,
@@ -331,11 +331,20 @@ mod tests {
 
     #[test]
     fn keys_see_version_and_defaults() {
-        let settings = |yaml| Stage::new("score", yaml).settings();
+        let settings = |yaml: &str| Stage::new("score", yaml).settings();
         let plain = settings("{metric: rouge, prediction: a, reference: a}");
         assert_eq!(plain["metric_version"], 1);
         assert!(plain["options"]["types"].is_array(), "{plain}");
         let other = "{metric: rouge, prediction: a, reference: a, options: {stem: true}}";
         assert_ne!(plain, settings(other));
+        // Where a file is, is no setting: its content is.
+        let codes = |more: &str| {
+            settings(&format!(
+                "{{metric: icd, prediction: a, reference: a{more}}}"
+            ))
+        };
+        let here = codes(", options: {codes: here.csv}");
+        assert_eq!(here, codes(", options: {codes: there/codes.csv}"));
+        assert_ne!(here, codes(""));
     }
 }

@@ -1,7 +1,7 @@
 //! Few-shot examples: which solved cases a prompt shows to a record. Owns the choice; what is
 //! made of them is the prompt's business.
 
-use std::collections::HashMap;
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use minijinja::Value;
@@ -58,14 +58,7 @@ impl Shots {
                 ));
             cx.fault(fault.suggest(&self.of, cx.with.iter().map(String::as_str)));
         }
-        if cx.with.iter().any(|name| name == SHOTS) {
-            let what = format!("`{SHOTS}` stands for what is chosen here");
-            cx.fault(
-                Diagnostic::error(what)
-                    .at(span, "")
-                    .help("give the stage under `with:` another name"),
-            );
-        }
+        cx.reserved(&[SHOTS, SHOT], span);
         let Some(by) = &self.by else { return };
         cx.expr(by, fields, &[SHOT]);
         if let Some(seed) = &self.seed {
@@ -85,27 +78,23 @@ impl Shots {
             .find(|(name, _)| *name == self.of.value);
         let list = with.map(|(_, list)| list.clone()).unwrap_or_default();
         let mut pool: Vec<Value> = list.try_iter().into_iter().flatten().collect();
-        let own = usize::from(self.by.is_some());
         let n = usize::try_from(self.n.value).unwrap_or(usize::MAX);
-        if n > 0 && n.saturating_add(own) > pool.len() {
+        if n > pool.len() {
             let what = format!("{n} cases to show, and only {} to choose from", pool.len());
-            let fault = Diagnostic::error(what).at(self.n.span, "");
-            return Err(match &self.by {
-                Some(_) => fault.note("a record is never its own example"),
-                None => fault,
-            });
+            return Err(Diagnostic::error(what).at(self.n.span, ""));
         }
+        let kin = cx.kin.contains(&self.of.value);
         if let Some(by) = &self.by {
             let by = Bound::new(by, cx)?;
-            return Ok(Shown::Nearest { pool, n, by });
+            return Ok(Shown::Nearest { pool, n, by, kin });
         }
         if let Some(seed) = &self.seed {
             Rng::seeded(self.rng, seed.value).shuffle(&mut pool);
         }
         pool.truncate(n);
-        let records = pool.iter().filter_map(record);
+        let records = pool.iter().filter_map(record).filter(|_| kin);
         Ok(Shown::Same {
-            by_key: records.map(|r| (r.key.clone(), r.clone())).collect(),
+            keys: records.map(|record| record.key.clone()).collect(),
             list: Value::from(pool),
         })
     }
@@ -121,8 +110,8 @@ pub enum Shown {
     Same {
         /// The cases.
         list: Value,
-        /// The same by their keys.
-        by_key: HashMap<Arc<str>, Record>,
+        /// The keys of those that may come to be tested.
+        keys: HashSet<Arc<str>>,
     },
     /// Another for each record.
     Nearest {
@@ -132,19 +121,17 @@ pub enum Shown {
         n: usize,
         /// How well one suits.
         by: Bound,
+        /// True when a record may be among them itself.
+        kin: bool,
     },
 }
 
 impl Shown {
-    /// True for a record that is shown to the others, and so is no test case: the key is the
-    /// same, and so are all fields that both have. Keys alone would not do: those of two files
-    /// may be mere numbers.
+    /// True for a record that is shown to the others, and so is no test case: it has the same
+    /// key, and comes from the same source. Of two files, keys may be mere numbers.
     pub fn is_among(&self, record: &Record) -> bool {
         match self {
-            Shown::Same { by_key, .. } => {
-                let shown = by_key.get(&record.key);
-                shown.is_some_and(|shown| is_same(shown, record))
-            }
+            Shown::Same { keys, .. } => keys.contains(&record.key),
             Shown::Nearest { .. } => false,
         }
     }
@@ -154,14 +141,14 @@ impl Shown {
     /// # Errors
     /// [`Fault::Record`] when it cannot be said how well one suits.
     pub fn of(&self, of: &Record) -> Result<Value, Fault> {
-        let (pool, n, by) = match self {
+        let (pool, n, by, kin) = match self {
             Shown::Same { list, .. } => return Ok(list.clone()),
-            Shown::Nearest { pool, n, by } => (pool, *n, by),
+            Shown::Nearest { pool, n, by, kin } => (pool, *n, by, *kin),
         };
         let mut ranked = Vec::with_capacity(pool.len());
         let mut fields = of.fields.clone();
         for (at, shot) in pool.iter().enumerate() {
-            if record(shot).is_some_and(|shot| shot.key == of.key && is_same(shot, of)) {
+            if kin && record(shot).is_some_and(|shot| shot.key == of.key) {
                 continue;
             }
             fields.set(SHOT, shot.clone());
@@ -173,21 +160,18 @@ impl Shown {
             })?;
             ranked.push((number, at));
         }
+        if ranked.len() < n {
+            let left = ranked.len();
+            return Err(Fault::Record(format!(
+                "{n} cases to show, and only {left} but for itself"
+            )));
+        }
         // Of equals the first comes first, and so stands nearer to the case.
         ranked.sort_by(|(a, i), (b, j)| b.total_cmp(a).then(i.cmp(j)));
         ranked.truncate(n);
         let best = ranked.iter().rev().map(|(_, at)| pool[*at].clone());
         Ok(best.collect())
     }
-}
-
-fn is_same(shown: &Record, record: &Record) -> bool {
-    let mut common = shown
-        .fields
-        .iter()
-        .filter_map(|(name, value)| Some((value, record.fields.get(name)?)))
-        .peekable();
-    common.peek().is_some() && common.all(|(shown, value)| shown == value)
 }
 
 #[cfg(test)]
@@ -207,11 +191,12 @@ mod tests {
     ];
 
     /// What each record is asked; none for those that are shown.
-    fn asked(shots: &str, test: Vec<Record>) -> Result<Vec<Option<String>>, String> {
+    fn asked(shots: &str, test: Vec<Record>, kin: bool) -> Result<Vec<Option<String>>, String> {
         let dir = tempfile::tempdir().expect("a folder");
         fs::write(dir.path().join("p.j2"), PROMPT).expect("written");
         let yaml = format!("{{model: writer, prompt: p.j2, shots: {shots}}}");
         let stage = Stage::within(dir.path(), "generate", &yaml).with("pool", records(&POOL));
+        let stage = if kin { stage.kin("pool") } else { stage };
         let (_, faults) = stage.check(&[&["q", "a"]]);
         assert!(faults.is_empty(), "{faults:?}");
         let ask = match stage.verb().operator(&stage.build()) {
@@ -237,7 +222,7 @@ mod tests {
     }
 
     fn texts(shots: &str) -> Vec<String> {
-        let all = asked(shots, records(&POOL)).expect("asks");
+        let all = asked(shots, records(&POOL), true).expect("asks");
         all.into_iter()
             .map(|text| text.unwrap_or_default())
             .collect()
@@ -266,16 +251,21 @@ mod tests {
     }
 
     #[test]
-    fn what_only_has_the_same_key_is_tested() {
-        let other = vec![record("1", r#"{"q":"other"}"#), record("x", POOL[0])];
-        let all = asked("{of: pool, n: 1}", other).expect("asks");
-        assert_eq!(
-            all,
-            [
-                Some("one two=1;other=".to_owned()),
-                Some("one two=1;one two=".to_owned())
-            ]
-        );
+    fn keys_of_another_source_mean_nothing() {
+        let shown = "one two=1;".to_owned();
+        let other = || {
+            let changed = record("1", r#"{"q":"changed"}"#);
+            vec![changed, record("x", POOL[0])]
+        };
+        let all = asked("{of: pool, n: 1}", other(), false).expect("asks");
+        let both = [
+            Some(shown.clone() + "changed="),
+            Some(shown.clone() + "one two="),
+        ];
+        assert_eq!(all, both);
+        // A field that was changed on the way does not make another case of it.
+        let all = asked("{of: pool, n: 1}", other(), true).expect("asks");
+        assert_eq!(all, [None, Some(shown + "one two=")]);
     }
 
     #[test]
@@ -290,7 +280,7 @@ mod tests {
             ]
         );
         assert_eq!(
-            asked("{of: pool, n: 1, by: shot.q}", records(&POOL)),
+            asked("{of: pool, n: 1, by: shot.q}", records(&POOL), true),
             Err("`shots`: `by` is string, not a number".to_owned())
         );
     }
@@ -298,11 +288,16 @@ mod tests {
     #[test]
     fn too_few_cases_are_told() {
         assert_eq!(
-            asked("{of: pool, n: 5}", Vec::new()),
+            asked("{of: pool, n: 5}", Vec::new(), true),
             Err("5 cases to show, and only 4 to choose from".to_owned())
         );
-        assert!(asked("{of: pool, n: 4, by: shot.a}", Vec::new()).is_err());
-        assert!(asked("{of: pool, n: 4}", records(&POOL)).is_ok());
+        assert!(asked("{of: pool, n: 4}", records(&POOL), true).is_ok());
+        let nearest = "{of: pool, n: 4, by: shot.a}";
+        assert!(asked(nearest, records(&POOL), false).is_ok());
+        assert_eq!(
+            asked(nearest, records(&POOL), true),
+            Err("4 cases to show, and only 3 but for itself".to_owned())
+        );
     }
 
     #[test]
@@ -314,11 +309,20 @@ mod tests {
             let stage = Stage::within(dir.path(), "generate", &yaml).with(with, Vec::new());
             stage.check(&[&["q"]]).1.join("\n")
         };
+        fs::write(dir.path().join("zero.j2"), "{{ q }}=").expect("written");
+        let unread = "{model: writer, prompt: zero.j2, shots: {of: pool, n: 1}}";
+        let unread = Stage::within(dir.path(), "generate", unread).with("pool", Vec::new());
+        let unread = unread.check(&[&["q"]]).1.join("\n");
         let all = [
+            unread,
             faults("{of: pol, n: 1}", "pool"),
             faults("{of: shots, n: 1}", "shots"),
             faults("{of: pool, n: 1, by: qq | overlap(shot.q)}", "pool"),
             faults("{of: pool, n: 1, by: shot.a, seed: 1}", "pool"),
+            faults(
+                "{of: pool, n: 1}, keep: {prompt: answer, model: x, prompt_hash: x}",
+                "pool",
+            ),
         ];
         insta::assert_snapshot!(all.join("\n\n"));
     }

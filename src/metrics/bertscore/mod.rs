@@ -80,6 +80,8 @@ pub struct BertScore {
 impl Metric for BertScore {
     const NAME: &'static str = "bertscore";
     const VERSION: u32 = 1;
+    // Not `model`: its name chooses the layer and the baseline.
+    const PATHS: &[&str] = &["idf", "baseline"];
 
     fn columns(&self) -> Vec<&'static str> {
         vec!["bertscore", "bertscore_precision", "bertscore_recall"]

@@ -69,6 +69,7 @@ impl ConceptF1 {
 impl Metric for ConceptF1 {
     const NAME: &'static str = "concept_f1";
     const VERSION: u32 = 1;
+    const PATHS: &[&str] = &["dictionary"];
 
     fn columns(&self) -> Vec<&'static str> {
         vec!["concept_f1", "concept_precision", "concept_recall"]

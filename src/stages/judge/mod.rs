@@ -10,7 +10,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use self::scale::{Scale, is_mark};
-use super::asking::{Asker, Asking};
+use super::asking::{Answer, Asker, Asking};
 use super::bound::Bound;
 use super::contract::{Ask, Build, Check, Fault, FieldSet, Operator, Verb};
 use super::prompted::PromptFile;
@@ -131,11 +131,13 @@ impl Verb for Judge {
     fn check(&self, cx: &mut Check<'_>) -> FieldSet {
         let mut fields = cx.input();
         self.asking().check(cx, &fields, &[SCALE]);
+        cx.reserved(&[SCALE], self.scale.span);
         for fault in self.scale.faults() {
             cx.fault(Diagnostic::error(fault).at(self.scale.span, ""));
         }
         if let Some(verdict) = &self.verdict {
             cx.expr(verdict, &fields, &[ANSWER]);
+            cx.reserved(&[ANSWER], verdict.span);
         }
         self.fields().iter().for_each(|field| fields.add(field));
         fields
@@ -192,10 +194,10 @@ impl Ask for Bench {
     fn absorb(
         &self,
         mut record: Record,
-        replies: Vec<Reply>,
+        answered: Vec<(Request, Reply)>,
         out: &mut Vec<Record>,
     ) -> Result<(), Fault> {
-        let answer = self.asker.answer(&self.seen(&record), replies)?;
+        let answer = Answer::of(answered)?;
         let found = match &answer.empty {
             Some(why) => Err(why.clone()),
             None => {
@@ -255,7 +257,8 @@ mod tests {
         let mut out = Vec::new();
         let record = record("k", r#"{"text":"secret"}"#);
         let bench = bench(&stage(&dir, &format!("{{{yaml}}}")));
-        match bench.absorb(record, vec![reply], &mut out) {
+        let request = bench.requests(&record).expect("asks").remove(0);
+        match bench.absorb(record, vec![(request, reply)], &mut out) {
             Ok(()) => Ok(show(&out)[0].replace(r#"k {"text":"secret","#, "{")),
             Err(Fault::Record(why)) => Err(why),
             Err(Fault::Stage(fault)) => Err(fault.message),

@@ -126,7 +126,10 @@ impl Scale {
                 Some((Value::from(word.as_str()), number(score)))
             }
             Scale::Range(from, to) => {
-                let number: i64 = text.parse().ok()?;
+                // An expression may give a float.
+                let number: f64 = text.parse().ok()?;
+                let whole = number.fract() == 0.0 && number.abs() < 1e15;
+                let number = whole.then_some(number as i64)?;
                 let number = (*from..=*to).contains(&number).then_some(number)?;
                 Some((Value::from(number), Value::from(number)))
             }

@@ -260,6 +260,19 @@ impl Verb for Load {
             cx.fault(Diagnostic::error("`name` goes with a JSON file").at(name.span, ""));
             return FieldSet::unknown();
         }
+        let format = self.format().ok();
+        for (setting, wanted, kind) in [
+            (&self.sheet, Format::Xlsx, "a workbook"),
+            (&self.delimiter, Format::Csv, "a CSV file"),
+        ] {
+            if let Some(setting) = setting
+                .as_ref()
+                .filter(|_| format.is_some_and(|f| f != wanted))
+            {
+                let what = format!("this setting goes with {kind}");
+                cx.fault(Diagnostic::error(what).at(setting.span, ""));
+            }
+        }
         for take in self.fields.iter().flat_map(|taken| &taken.0) {
             if set.names.contains(&take.name) {
                 let span = take

@@ -338,7 +338,7 @@ impl RowSource {
                 let more = rows.next(row);
                 more.map_err(|error| row_error(&error, rows.line(), trouble))
             }
-            RowSource::Sheet(sheet) => sheet.next(row, trouble),
+            RowSource::Sheet(sheet) => Ok(sheet.next(row)),
         }
     }
 }
@@ -356,7 +356,9 @@ impl Table {
         let mut header: Vec<Arc<str>> = Vec::with_capacity(row.len());
         for at in 0..row.len() {
             let name = trouble.utf8(row.field(at), row.line)?;
-            if header.iter().any(|other| **other == *name) {
+            // A sheet may have columns that nobody named: they cannot be asked for.
+            let unnamed = name.is_empty() && options.format == Format::Xlsx;
+            if !unnamed && header.iter().any(|other| **other == *name) {
                 return Err(trouble.say(format!("two columns are called `{name}`")));
             }
             header.push(name.into());
@@ -372,6 +374,7 @@ impl Table {
         };
         let take = match &options.fields {
             None => (0..header.len())
+                .filter(|at| options.format != Format::Xlsx || !header[*at].is_empty())
                 .map(|at| (header[at].clone(), Some(at)))
                 .collect(),
             Some(Taken(taken)) => taken.iter().map(column).collect::<Result<_, _>>()?,

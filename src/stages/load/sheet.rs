@@ -3,25 +3,38 @@
 
 use std::io::{Cursor, Read};
 
-use calamine::{Data, DataType, Range, Reader as _, Xlsx, XlsxError};
+use calamine::{DataRef, Reader as _, Xlsx, XlsxError};
 
 use super::rows::Row;
 use super::trouble::Trouble;
 use crate::diag::Diagnostic;
 use crate::spec::decode::Src;
 
+/// The most text that a sheet may hold, in bytes: what is packed into a small file may be any
+/// size.
+const MOST_TEXT: usize = 1 << 30;
+
 /// A sheet, read row by row.
 pub struct Sheet {
-    cells: Range<Data>,
-    /// The next row, counted from the first that holds anything.
-    next: usize,
+    rows: std::vec::IntoIter<Cells>,
+    /// The columns that hold anything: the first, and the one after the last.
+    columns: (u32, u32),
+}
+
+/// The cells of one row that hold something.
+struct Cells {
+    /// Its number in the sheet, from 0.
+    row: u32,
+    /// Columns, from 0, with the cells' texts.
+    cells: Vec<(u32, String)>,
 }
 
 impl Sheet {
     /// Reads a workbook whole, and chooses a sheet: the named one, else the first.
     ///
     /// # Errors
-    /// It is no workbook, or has no such sheet.
+    /// It is no workbook, has no such sheet, or a cell holds an error, such as a formula's
+    /// division by 0.
     pub fn open(
         mut input: impl Read,
         name: Option<&Src<String>>,
@@ -46,64 +59,93 @@ impl Sheet {
                     .suggest(name, names.iter().map(String::as_str)),
             });
         };
-        let cells = book.worksheet_range(&wanted);
+        let mut found = book.worksheet_cells_reader(&wanted);
+        let found = found.as_mut().map_err(|e| broken(e, trouble))?;
+        let mut rows: Vec<Cells> = Vec::new();
+        let (mut columns, mut size) = ((u32::MAX, 0), 0);
+        while let Some(cell) = found.next_cell().map_err(|e| broken(&e, trouble))? {
+            let (row, column) = cell.get_position();
+            let text = text(cell.get_value()).ok_or_else(|| {
+                let place = trouble.place(u64::from(row) + 1);
+                let column = column + 1;
+                trouble.say(format!("{place}, column {column}: the cell holds an error"))
+            })?;
+            if text.is_empty() {
+                continue;
+            }
+            size += text.len();
+            if size > MOST_TEXT {
+                return Err(trouble.say("the sheet holds more than 1 GB of text"));
+            }
+            columns = (columns.0.min(column), columns.1.max(column + 1));
+            match rows.last_mut().filter(|cells| cells.row == row) {
+                Some(cells) => cells.cells.push((column, text)),
+                None => rows.push(Cells {
+                    row,
+                    cells: vec![(column, text)],
+                }),
+            }
+        }
+        // Excel writes them in order; others need not.
+        rows.sort_by_key(|cells| cells.row);
         Ok(Sheet {
-            cells: cells.map_err(|e| broken(&e, trouble))?,
-            next: 0,
+            rows: rows.into_iter(),
+            columns,
         })
     }
 
     /// Reads the next row that is not empty; false at the end.
-    ///
-    /// # Errors
-    /// A cell holds an error, such as a formula's division by 0.
-    pub fn next(&mut self, row: &mut Row, trouble: &Trouble) -> Result<bool, Diagnostic> {
-        let (top, left) = self.cells.start().unwrap_or_default();
-        while self.next < self.cells.height() {
-            let at = self.next;
-            self.next += 1;
-            let number = u64::from(top) + at as u64 + 1;
-            row.begin(number);
-            let cells = (0..self.cells.width()).map(|column| self.cells.get((at, column)));
-            let mut empty = true;
-            for (column, cell) in cells.enumerate() {
-                let text = cell.map_or(Some(String::new()), text).ok_or_else(|| {
-                    let column = u64::from(left) + column as u64 + 1;
-                    let place = trouble.place(number);
-                    trouble.say(format!("{place}, column {column}: the cell holds an error"))
-                })?;
-                empty &= text.is_empty();
-                row.push(text.as_bytes());
-            }
-            if !empty {
-                return Ok(true);
-            }
+    pub fn next(&mut self, row: &mut Row) -> bool {
+        let Some(Cells {
+            row: number,
+            mut cells,
+        }) = self.rows.next()
+        else {
+            return false;
+        };
+        row.begin(u64::from(number) + 1);
+        cells.sort_by_key(|(column, _)| *column);
+        let mut cells = cells.into_iter().peekable();
+        for column in self.columns.0..self.columns.1 {
+            let cell = cells.next_if(|(at, _)| *at == column);
+            row.push(cell.map_or_else(String::new, |(_, text)| text).as_bytes());
         }
-        Ok(false)
+        true
     }
 }
 
 /// A cell as text; none if it holds an error.
-fn text(cell: &Data) -> Option<String> {
-    match cell {
-        Data::Error(_) => None,
-        Data::Empty => Some(String::new()),
-        Data::DateTime(time) => Some(
-            time.as_datetime()
-                .map_or_else(|| time.as_f64().to_string(), |time| format!("{time:?}")),
-        ),
+fn text(cell: &DataRef<'_>) -> Option<String> {
+    Some(match cell {
+        DataRef::Error(_) => return None,
+        DataRef::Empty => String::new(),
+        DataRef::String(text) => text.clone(),
+        DataRef::SharedString(text) => (*text).to_owned(),
+        DataRef::Int(number) => number.to_string(),
         // Whole numbers without a point, as the sheet shows them.
-        cell => Some(cell.as_string().unwrap_or_default()),
-    }
+        DataRef::Float(number) => number.to_string(),
+        DataRef::Bool(true) => "TRUE".to_owned(),
+        DataRef::Bool(false) => "FALSE".to_owned(),
+        DataRef::DateTimeIso(text) | DataRef::DurationIso(text) => text.clone(),
+        DataRef::DateTime(time) => time
+            .as_datetime()
+            .map_or_else(|| time.as_f64().to_string(), |time| format!("{time:?}")),
+    })
 }
 
-/// What is wrong with a file that is no workbook, or a broken one.
+/// What is wrong with a file that is no workbook, or a broken one. The reader's own words may
+/// quote cells.
 fn broken(error: &XlsxError, trouble: &Trouble) -> Diagnostic {
     match error {
         XlsxError::Zip(_) | XlsxError::FileNotFound(_) => trouble
             .say("this is no Excel workbook (.xlsx)")
             .help("a file that was downloaded may be a web page with its name; an older .xls can be saved anew"),
-        error => trouble.say(format!("the workbook is broken: {error}")),
+        XlsxError::Password => trouble
+            .say("the workbook is locked by a password")
+            .help("save it without one"),
+        _ => trouble
+            .say("the workbook is broken: its parts are not as Excel writes them")
+            .help("open it in a spreadsheet program and save it anew, or as CSV"),
     }
 }
 
@@ -170,7 +212,9 @@ mod tests {
                    <c r="C2" t="inlineStr"><is><t>n</t></is></c></row>
         <row r="3"><c r="B3" t="inlineStr"><is><t>007</t></is></c><c r="C3"><v>5</v></c></row>
         <row r="5"><c r="B5" t="inlineStr"><is><t>x</t></is></c><c r="C5"><v>0.25</v></c></row>
-        <row r="6"><c r="B6" t="inlineStr"><is><t>y</t></is></c></row>"#;
+        <row r="6"><c r="B6" t="inlineStr"><is><t>y</t></is></c></row>
+        <row r="7"><c r="B7" t="b"><v>1</v></c><c r="C7" t="d"><v>2024-01-02T03:04:05</v></c></row>
+        <row r="1048576"><c r="B1048576" t="str"><v>z</v></c><c r="XFD1048576"><v>9</v></c></row>"#;
     const BROKEN: &str = r#"<row r="1"><c r="A1" t="inlineStr"><is><t>id</t></is></c></row>
         <row r="2"><c r="A2" t="e"><v>#DIV/0!</v></c></row>"#;
 
@@ -196,9 +240,15 @@ mod tests {
         let dir = file(&workbook(&[("notes", BROKEN), ("cases", CELLS)]));
         assert_eq!(
             run(dir.path(), ", sheet: cases, key: id, fields: [n]"),
-            Ok([r#"007 {"n":"5"}"#, r#"x {"n":"0.25"}"#, r#"y {"n":""}"#]
-                .map(str::to_owned)
-                .to_vec())
+            Ok([
+                r#"007 {"n":"5"}"#,
+                r#"x {"n":"0.25"}"#,
+                r#"y {"n":""}"#,
+                r#"TRUE {"n":"2024-01-02T03:04:05"}"#,
+                r#"z {"n":""}"#,
+            ]
+            .map(str::to_owned)
+            .to_vec())
         );
     }
 
@@ -223,6 +273,11 @@ mod tests {
         assert_eq!(
             fails(&workbook(&[("a", "")]), ""),
             "`a.xlsx`: it is empty: a table begins with a header"
+        );
+        let secret = r#"<row r="1"><c r="A1" t="e"><v>Mr Secret</v></c></row>"#;
+        assert_eq!(
+            fails(&workbook(&[("a", secret)]), ""),
+            "`a.xlsx`: the workbook is broken: its parts are not as Excel writes them"
         );
         let twice = CELLS.replace(">x<", ">007<");
         assert_eq!(

@@ -210,6 +210,7 @@ impl Verb for Pack {
         }
         if let Some(prompt) = &self.prompt {
             prompt.check(&fields, &[&self.into], cx);
+            cx.reserved(&[&self.into], self.documents.span);
         }
         match &self.tokenizer.value {
             Counter::File(_) => {
@@ -235,8 +236,9 @@ impl Verb for Pack {
             fields.add(name);
         }
         if let Some(pieces) = &self.pieces {
-            if pieces.value == self.into {
-                let what = "`pieces` and `into` name the same field";
+            let own = [self.into.clone(), self.tokens(), self.count(), self.cut()];
+            if own.contains(&pieces.value) {
+                let what = format!("`{}` holds something else already", pieces.value);
                 cx.fault(Diagnostic::error(what).at(pieces.span, ""));
             }
             fields.add(pieces);

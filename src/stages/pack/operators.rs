@@ -1,12 +1,11 @@
 //! `pack` at work: with a tokenizer on disk, or by asking a model's server. Owns that a text that
 //! many records share is cut into tokens once.
 
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 
 use super::packer::{Packer, Text};
 use super::splits::Splits;
-use crate::hash::Hash;
 use crate::model::chat::{Question, Reply, Request};
 use crate::model::spec::ModelSpec;
 use crate::record::Record;
@@ -50,92 +49,48 @@ impl Flow for PlainPacker {
     }
 }
 
-/// Packs with the tokenizer of a model's server.
+/// Packs with the tokenizer of a model's server. Whatever many records ask is one call.
 pub struct AskingPacker {
     packer: Packer,
     model: Arc<ModelSpec>,
-    state: Mutex<Asked>,
-}
-
-#[derive(Default)]
-struct Asked {
-    splits: Splits,
-    /// Records under way.
-    open: HashMap<Arc<str>, Waiting>,
-}
-
-/// A record that waits for replies.
-#[derive(Default)]
-struct Waiting {
-    /// What was known of its texts.
-    known: HashMap<Hash, Arc<Split>>,
-    /// What it asked for, in order.
-    asked: Vec<Hash>,
 }
 
 impl AskingPacker {
     /// Asks the server of this model.
     pub fn new(packer: Packer, model: Arc<ModelSpec>) -> AskingPacker {
-        AskingPacker {
-            packer,
-            model,
-            state: Mutex::default(),
-        }
-    }
-
-    fn state(&self) -> std::sync::MutexGuard<'_, Asked> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        AskingPacker { packer, model }
     }
 }
 
 impl Ask for AskingPacker {
     fn requests(&self, record: &Record) -> Result<Vec<Request>, Fault> {
         let job = self.packer.job(record)?;
-        let mut state = self.state();
-        let Waiting {
-            mut known,
-            mut asked,
-        } = Waiting::default();
-        let mut requests = Vec::new();
-        for text in job.texts() {
-            if known.contains_key(&text.hash) || asked.contains(&text.hash) {
-                continue;
-            }
-            if text.as_str().is_empty() {
-                known.insert(text.hash, Arc::default());
-            } else if let Some(split) = state.splits.get(text.hash) {
-                known.insert(text.hash, split);
-            } else {
-                asked.push(text.hash);
-                requests.push(Request {
-                    model: self.model.clone(),
-                    question: Question::Tokens(text.as_str().into()),
-                });
-            }
-        }
-        state
-            .open
-            .insert(record.key.clone(), Waiting { known, asked });
-        Ok(requests)
+        let mut seen = HashSet::new();
+        let texts = job.texts().map(Text::as_str);
+        let distinct = texts.filter(|text| !text.is_empty() && seen.insert(*text));
+        Ok(distinct
+            .map(|text| Request {
+                model: self.model.clone(),
+                question: Question::Tokens(text.into()),
+            })
+            .collect())
     }
 
     fn absorb(
         &self,
         record: Record,
-        replies: Vec<Reply>,
+        answered: Vec<(Request, Reply)>,
         out: &mut Vec<Record>,
     ) -> Result<(), Fault> {
         let missing = || Fault::Record("the server did not count all texts".to_owned());
         let job = self.packer.job(&record)?;
-        let waiting = self.state().open.remove(&record.key);
-        let Waiting { mut known, asked } = waiting.ok_or_else(missing)?;
-        for (hash, reply) in asked.into_iter().zip(replies) {
-            let lengths = reply.token_bytes.ok_or_else(missing)?;
-            let split = Arc::new(Split::of_lengths(&lengths));
-            self.state().splits.put(hash, split.clone());
-            known.insert(hash, split);
+        let mut known = HashMap::from([(Arc::from(""), Arc::default())]);
+        for (request, reply) in answered {
+            if let (Question::Tokens(text), Some(lengths)) = (request.question, reply.token_bytes) {
+                known.insert(text, Arc::new(Split::of_lengths(&lengths)));
+            }
         }
-        let split = |text: &Text| known.get(&text.hash).cloned().ok_or_else(missing);
+        let split = |text: &Text| known.get(text.as_str()).cloned().ok_or_else(missing);
         out.push(self.packer.pack(record, &job, split)?);
         Ok(())
     }
