@@ -14,6 +14,7 @@ use crate::hash::{Hash, canonical_json};
 use crate::model::api::call_key;
 use crate::model::chat::{Reply, Request};
 use crate::model::client::Client;
+use crate::model::error::CallError;
 use crate::model::serve::{Place, Server};
 use crate::model::spec::{ModelSpec, Sampling};
 use crate::store::Store;
@@ -177,10 +178,15 @@ impl Calls {
             () = enough.raised() => return Err(NoReply::Stopped),
             client = lane.client(&self.events) => client.map_err(NoReply::NoModel)?,
         };
-        let reply = client
-            .ask(request)
-            .await
-            .map_err(|why| NoReply::Failed(why.to_string()))?;
+        let reply = client.ask(request).await.map_err(|why| match why {
+            // No other text will fare better there.
+            CallError::NoTokenizer { .. } => {
+                let name = &request.model.name;
+                let what = format!("the server of model `{name}` counts no tokens: {why}");
+                NoReply::NoModel(Box::new(Diagnostic::error(what)))
+            }
+            why => NoReply::Failed(why.to_string()),
+        })?;
         row.asked.add(1);
         row.prompt_tokens.add(reply.prompt_tokens.unwrap_or(0));
         row.answer_tokens.add(reply.answer_tokens.unwrap_or(0));
