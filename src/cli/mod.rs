@@ -1,5 +1,6 @@
 //! The command line: one file per command. Exit codes: 0 done; 1 some records or stages
-//! failed; 2 bad input or usage; 3 refused for want of consent; 130 interrupted.
+//! failed; 2 bad input or usage; 3 refused for want of consent; 5 a limit of calls, tokens
+//! or cost reached; 130 interrupted.
 
 mod around;
 mod ask;

@@ -14,6 +14,7 @@ use super::summary::Summary;
 use super::{err, out};
 use crate::diag::Diagnostic;
 use crate::engine::board::{Event, Events};
+use crate::engine::budget::Limits;
 use crate::engine::calls::Calls;
 use crate::engine::halt::{Halt, Reason};
 use crate::engine::history::remember;
@@ -31,6 +32,8 @@ use crate::store::Store;
 const FAILED: u8 = 1;
 /// Refused for want of consent.
 const REFUSED: u8 = 3;
+/// A limit was reached.
+const BUDGET: u8 = 5;
 /// Interrupted.
 pub const INTERRUPTED: u8 = 130;
 
@@ -55,12 +58,29 @@ pub struct How {
     /// Run this stage again even though its output is known (calls stay cached)
     #[arg(long, value_name = "STAGE")]
     force: Vec<String>,
+    /// Make no more calls than this; then stop, to go on another time
+    #[arg(long, value_name = "N")]
+    max_calls: Option<u64>,
+    /// Begin no call once prompts and answers have had so many tokens
+    #[arg(long, value_name = "N")]
+    max_tokens: Option<u64>,
+    /// Begin no call once calls have cost so much, by the models' `price`
+    #[arg(long, value_name = "COST", value_parser = cost)]
+    max_cost: Option<f64>,
     /// Tell progress and result as JSON lines on standard output
     #[arg(long)]
     json: bool,
     /// Tell warnings and the result only
     #[arg(short, long)]
     quiet: bool,
+}
+
+fn cost(text: &str) -> Result<f64, String> {
+    let cost = text
+        .parse()
+        .ok()
+        .filter(|cost: &f64| *cost >= 0.0 && cost.is_finite());
+    cost.ok_or_else(|| "expected a number that is not negative".to_owned())
 }
 
 /// Runs a pipeline.
@@ -171,11 +191,17 @@ async fn go(
         let dir = pipe.model_dir(name);
         Place::new(dir, &root, &root.join("logs")).ok()
     };
-    let calls = Calls::new(&pipe.models, place, store, &halt, &events, false);
+    let limits = Limits {
+        calls: args.how.max_calls,
+        tokens: args.how.max_tokens,
+        cost: args.how.max_cost,
+    };
+    let calls = Calls::new(&pipe.models, place, store, &halt, &events, limits, false);
+    let calls = Arc::new(calls);
     let shop = Shop {
         pipe: pipe.clone(),
         store: store.clone(),
-        calls: Arc::new(calls),
+        calls: calls.clone(),
         board: board.clone(),
         events: events.clone(),
         halt,
@@ -196,6 +222,11 @@ async fn go(
         board: &board,
         outcome: &outcome,
         took: start.elapsed(),
+        cost: pipe
+            .models
+            .values()
+            .any(|model| model.price.is_some())
+            .then(|| calls.cost()),
     };
     if args.how.json {
         out(&format!("{}\n", summary.json()));
@@ -233,6 +264,12 @@ fn conclude(pipe: &Pipe, outcome: &Outcome, board: &crate::engine::board::Board)
             err(&format!(
                 "error: the run stops: {why}\nwhat is in the cache stays; run again to go on\n"
             ));
+        }
+        Some(Reason::Budget(limit)) => {
+            err(&format!(
+                "stopped: {limit} are used up; run again to go on\n"
+            ));
+            return ExitCode::from(BUDGET);
         }
         Some(Reason::Failure) => err("stopped at the first failure, as `on_error: stop` says\n"),
         None => {}
@@ -293,7 +330,8 @@ pub fn rehearse(
     let board = Arc::new(board(pipe, survey));
     let halt = Halt::default();
     let nowhere = |_: &str| None::<Place>;
-    let calls = Calls::new(&pipe.models, nowhere, store, &halt, &events, true);
+    let limits = Limits::default();
+    let calls = Calls::new(&pipe.models, nowhere, store, &halt, &events, limits, true);
     let shop = Shop {
         pipe: pipe.clone(),
         store: store.clone(),

@@ -30,6 +30,8 @@ pub struct Summary<'a> {
     pub outcome: &'a Outcome,
     /// How long it took.
     pub took: Duration,
+    /// What its calls cost, if that is known.
+    pub cost: Option<f64>,
 }
 
 /// Files of instances in one folder.
@@ -68,6 +70,9 @@ impl Summary<'_> {
                 thousands(tokens.0),
                 thousands(tokens.1)
             );
+        }
+        if let Some(cost) = self.cost.filter(|_| asked > 0) {
+            let _ = writeln!(text, "cost: {cost:.4}");
         }
         let outputs = self.outputs();
         let inner = |at: usize| self.pipe.stages[at].spec.scope != 0;
@@ -170,6 +175,7 @@ impl Summary<'_> {
             "stages": stages.collect::<Vec<_>>(),
             "outputs": outputs.collect::<Vec<_>>(),
             "failed": self.outcome.failures.len(),
+            "cost": self.cost,
         })
     }
 

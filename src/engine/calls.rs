@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::{OnceCell, Semaphore};
 
 use super::board::{Event, Events, Row};
+use super::budget::{Budget, Limits};
 use super::halt::{Halt, Reason};
 use crate::diag::Diagnostic;
 use crate::hash::{Hash, canonical_json};
@@ -45,6 +46,7 @@ pub struct Calls {
     flights: Mutex<HashMap<Hash, Flight>>,
     /// True to look into the cache only.
     dry: bool,
+    budget: Budget,
     /// Calls that a dry run misses: one that is missed again would be answered by then.
     missed: Mutex<HashSet<Hash>>,
 }
@@ -66,6 +68,7 @@ impl Calls {
         store: &Store,
         halt: &Halt,
         events: &Events,
+        limits: Limits,
         dry: bool,
     ) -> Calls {
         // Instances of a pipeline have models of their own; what is the same server to all is
@@ -98,6 +101,7 @@ impl Calls {
             lanes: models.iter().map(lane).collect(),
             flights: Mutex::default(),
             dry,
+            budget: Budget::new(limits),
             missed: Mutex::default(),
         }
     }
@@ -178,6 +182,10 @@ impl Calls {
             () = enough.raised() => return Err(NoReply::Stopped),
             client = lane.client(&self.events) => client.map_err(NoReply::NoModel)?,
         };
+        if let Err(limit) = self.budget.begin() {
+            self.halt.raise(Reason::Budget(limit));
+            return Err(NoReply::Stopped);
+        }
         let reply = client.ask(request).await.map_err(|why| match why {
             // No other text will fare better there.
             CallError::NoTokenizer { .. } => {
@@ -190,11 +198,17 @@ impl Calls {
         row.asked.add(1);
         row.prompt_tokens.add(reply.prompt_tokens.unwrap_or(0));
         row.answer_tokens.add(reply.answer_tokens.unwrap_or(0));
+        self.budget.spend(&reply, request.model.price);
         if let Err(error) = self.store.put_call(key, &reply).await {
             self.halt.raise(Reason::Store(error.to_string()));
             return Err(NoReply::Stopped);
         }
         Ok(reply)
+    }
+
+    /// What the calls of this run cost, in the currency of the models' prices.
+    pub fn cost(&self) -> f64 {
+        self.budget.cost()
     }
 
     /// Ends the servers that were started.

@@ -9,6 +9,8 @@ pub enum Reason {
     Interrupted,
     /// A stage says that the run must stop at its first failure.
     Failure,
+    /// The run may spend no more: which limit is reached.
+    Budget(String),
     /// The cache cannot be written.
     Store(String),
 }

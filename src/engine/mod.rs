@@ -2,6 +2,7 @@
 
 pub mod asking;
 pub mod board;
+pub mod budget;
 pub mod calls;
 pub mod edge;
 pub mod exec;

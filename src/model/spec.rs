@@ -51,6 +51,9 @@ pub struct ModelSpec {
     /// Name of the environment variable that holds the bearer token.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub key_env: Option<String>,
+    /// What a million tokens cost, for `--max-cost` and the sum at the end of a run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub price: Option<Price>,
     /// The version of the weights, in any words. Other words ask all questions anew.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub revision: Option<String>,
@@ -73,6 +76,25 @@ fn five() -> u32 {
 
 fn ten_minutes() -> f64 {
     600.0
+}
+
+/// What a million tokens cost, in a currency that all models of a run share.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Price {
+    /// Of prompts.
+    #[schemars(range(min = 0))]
+    pub prompt: f64,
+    /// Of answers.
+    #[schemars(range(min = 0))]
+    pub answer: f64,
+}
+
+impl Price {
+    /// What so many tokens cost.
+    pub fn of(&self, prompt: u64, answer: u64) -> f64 {
+        (self.prompt * prompt as f64 + self.answer * answer as f64) / 1e6
+    }
 }
 
 /// The wire APIs.
@@ -197,6 +219,7 @@ impl ModelSpec {
             timeout: ten_minutes(),
             retries: five(),
             key_env: None,
+            price: None,
             revision: None,
             serve: None,
         }

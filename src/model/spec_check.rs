@@ -137,6 +137,14 @@ fn numbers(spec: &ModelSpec, node: &Node, faults: &mut Vec<Diagnostic>) {
         &["timeout"],
         "`timeout` must be more than 0 seconds and at most a week",
     );
+    if let Some(price) = &spec.price {
+        let fine = |price: f64| price.is_finite() && price >= 0.0;
+        must(
+            fine(price.prompt) && fine(price.answer),
+            &["price"],
+            "prices must not be negative",
+        );
+    }
     if let Some(serve) = &spec.serve {
         must(
             seconds(serve.startup_timeout),

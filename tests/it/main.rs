@@ -1,6 +1,7 @@
 //! Behaviour through the real binary, on small real pipelines and servers on loopback.
 
 mod bench;
+mod budgets;
 mod caching;
 mod codes;
 mod concepts;
