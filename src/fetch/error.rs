@@ -95,6 +95,14 @@ pub enum Why {
         /// What it is.
         found: Sum,
     },
+    /// The bytes are not those of the first download, and nobody publishes a sum.
+    #[error("not the file of the first download: its SHA-256 sum was {kept} and is now {found}")]
+    Changed {
+        /// What it was.
+        kept: Sum,
+        /// What it is.
+        found: Sum,
+    },
     /// The list of sums has none for this file.
     #[error("the list of sums at {host} has none for this file")]
     Unlisted {

@@ -74,6 +74,12 @@ pub fn done(done: &Result<Done, Why>) -> String {
             "fetched, {}; sum not published: kept from this first download",
             size(got.bytes)
         ),
+        Ok(Done::Same(got)) => format!("fetched, {}, the same file as before", size(got.bytes)),
+        Ok(Done::Other(got, before)) => format!(
+            "fetched, {}; NOT the file of before: its SHA-256 sum was {before} and is now {}, which is kept",
+            size(got.bytes),
+            got.sum
+        ),
         Err(why) => format!("failed: {why}"),
     }
 }
@@ -87,7 +93,10 @@ pub fn summary(folder: &Path, results: &Results) -> String {
         "{}: {} fetched, {} there already, {} failed\n",
         folder.display(),
         count(
-            of(|d| matches!(d, Ok(Done::Verified(_) | Done::Fetched(_)))),
+            of(|d| matches!(
+                d,
+                Ok(Done::Verified(_) | Done::Fetched(_) | Done::Same(_) | Done::Other(..))
+            )),
             "file"
         ),
         of(|d| matches!(d, Ok(Done::Present(_) | Done::Adopted(_)))),
@@ -158,12 +167,17 @@ fn done_json(done: &Result<Done, Why>) -> Json {
         Ok(Done::Present(got)) => ("present", got, None),
         Ok(Done::Adopted(got)) => ("present", got, Some(false)),
         Ok(Done::Verified(got)) => ("fetched", got, Some(true)),
-        Ok(Done::Fetched(got)) => ("fetched", got, Some(false)),
+        Ok(Done::Fetched(got) | Done::Same(got) | Done::Other(got, _)) => {
+            ("fetched", got, Some(false))
+        }
         Err(why) => return json!({"state": "failed", "why": why.to_string()}),
     };
     let mut told = json!({"state": state, "bytes": got.bytes, "sha256": got.sum.to_string()});
     if let Some(published) = published {
         told["sum_published"] = published.into();
+    }
+    if let Ok(Done::Other(_, before)) = done {
+        told["sha256_before"] = before.to_string().into();
     }
     told
 }
@@ -226,6 +240,9 @@ fn help(account: Option<&Account>, want: &Want<'_>, how: &How<'_>, why: &Why) ->
                 .to_owned()
         }
         Why::Sum { .. } => format!("nothing of it was kept; if that stays so, see {home}"),
+        Why::Changed { .. } => format!(
+            "nothing of it was kept; see {home} for what changed, then take the new file with `--again`"
+        ),
         Why::Unreachable { because, .. } if because.contains("certificate") => {
             "if a proxy reads along here, name its certificates with `SSL_CERT_FILE`".to_owned()
         }
