@@ -30,7 +30,7 @@ use crate::store::Store;
 /// Some records or stages failed.
 const FAILED: u8 = 1;
 /// Refused for want of consent.
-const REFUSED: u8 = 3;
+pub const REFUSED: u8 = 3;
 /// Interrupted.
 pub const INTERRUPTED: u8 = 130;
 

@@ -3,6 +3,7 @@
 //! nothing.
 
 pub mod catalogue;
+pub mod consent;
 mod download;
 pub mod error;
 pub mod login;

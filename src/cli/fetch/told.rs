@@ -10,6 +10,7 @@ use crate::fetch::catalogue::{Account, Catalogue, Dataset};
 use crate::fetch::error::Why;
 use crate::fetch::run::{Done, How, Want};
 use crate::fetch::shelf::State;
+use crate::model::consent::plain;
 use crate::report::words::{count, size};
 
 /// What became of each file, as far as it is known.
@@ -29,16 +30,16 @@ fn account<'a>(catalogue: &'a Catalogue, set: &Dataset) -> Option<&'a Account> {
 pub fn list(catalogue: &Catalogue, folder: &Path, wants: &[Want<'_>]) -> String {
     let mut text = String::new();
     for set in &catalogue.datasets {
-        let _ = writeln!(text, "{}: {}", set.name, set.about);
+        let _ = writeln!(text, "{}: {}", plain(&set.name), plain(&set.about));
         let _ = writeln!(text, "  home: {}", set.home);
         if let Some(licence) = &set.licence {
-            let _ = writeln!(text, "  licence: {licence}");
+            let _ = writeln!(text, "  licence: {}", plain(licence));
         }
         if let Some(account) = account(catalogue, set) {
             let _ = writeln!(
                 text,
                 "  needs: {}",
-                account.help.as_ref().unwrap_or(&account.name)
+                plain(account.help.as_ref().unwrap_or(&account.name))
             );
         }
         for want in wants.iter().filter(|want| want.dataset.name == set.name) {
@@ -224,7 +225,8 @@ fn help(account: Option<&Account>, want: &Want<'_>, how: &How<'_>, why: &Why) ->
         Why::Login { .. } => match account {
             Some(account) => format!(
                 "check `{}` and `{}`, or what you typed",
-                account.user_env, account.password_env
+                plain(&account.user_env),
+                plain(&account.password_env)
             ),
             None => return None,
         },

@@ -200,7 +200,7 @@ fn a_password_is_asked_for_without_echo() {
             "user name at 127.0.0.1: =ada",
             &format!("password of ada at 127.0.0.1: ={PASSWORD}"),
         ],
-        "fetch d",
+        "fetch d --yes",
     );
     assert_eq!(code, 0, "{shown}");
     assert!(shown.contains("ada\r\n"), "the name is shown: {shown}");
@@ -209,7 +209,7 @@ fn a_password_is_asked_for_without_echo() {
     assert_eq!(site.project.read("data/d/x.csv"), DATA.as_bytes());
 
     let talk = ["user name=ada", "password=^C"];
-    let (code, shown) = at_terminal(&site, &talk, "fetch d --again");
+    let (code, shown) = at_terminal(&site, &talk, "fetch d --yes --again");
     assert_eq!(code, 130, "{shown}");
     assert!(shown.contains("echo on"), "{shown}");
 }

@@ -1,6 +1,7 @@
 //! `clue fetch` against a real server that cuts, changes, refuses and lies. No login goes to
 //! another host, into a file, or into what is told.
 
+mod consent;
 mod login;
 mod resume;
 
@@ -75,6 +76,7 @@ impl Site {
 
     fn run(&self, words: &str, login: Option<(&str, &str)>) -> Done {
         let mut command = self.project.command(words);
+        command.arg("--yes");
         command.env_remove("CLUB_USER").env_remove("CLUB_PASSWORD");
         if let Some((user, password)) = login {
             command

@@ -115,7 +115,7 @@ fn passing_failures_are_tried_again() {
 fn an_interrupt_keeps_what_came() {
     let site = Site::new();
     site.one("big.csv?stall=20000&times=1", "");
-    let mut command = site.project.command("fetch d");
+    let mut command = site.project.command("fetch d --yes");
     let mut child = command.stderr(Stdio::piped()).spawn().expect("runs");
     let part = site.project.path("data/d/x.csv.part");
     let size = || std::fs::metadata(&part).map_or(0, |about| about.len());
