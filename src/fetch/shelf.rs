@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use super::catalogue::Item;
 use super::error::Why;
-use super::sums::{self, KEPT, Sum, Sums};
+use super::sums::{self, KEPT, LOCK, Sum, Sums};
 
 /// What there is of a file.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -59,7 +59,7 @@ fn with(path: &Path, end: &str) -> PathBuf {
 
 /// True for names in the data folder that are used for other things than data.
 pub(super) fn is_ours(to: &str) -> bool {
-    to == KEPT || to.ends_with(".part") || to.ends_with(".part.json")
+    to == KEPT || to == LOCK || to.ends_with(".part") || to.ends_with(".part.json")
 }
 
 /// What there is of a file. Its sum is read from it, and compared with the catalogue's or
