@@ -8,6 +8,7 @@ use std::time::{Duration, SystemTime};
 use reqwest::Response;
 use reqwest::header::{CONTENT_RANGE, CONTENT_TYPE, ETAG, HeaderMap, LAST_MODIFIED, RETRY_AFTER};
 
+use super::aside::aside;
 use super::error::Why;
 use super::meter::Meter;
 use super::part::{Note, Part};
@@ -71,7 +72,8 @@ impl Getting<'_> {
         expected: Option<Sum>,
         meter: &Meter,
     ) -> Result<Got, Why> {
-        let mut part = Part::open(path, self.ask.url.as_str())?;
+        let (place, url) = (path.to_owned(), self.ask.url.to_string());
+        let mut part = aside(move || Part::open(&place, &url)).await?;
         meter.set(part.bytes(), part.note().bytes);
         let mut again = false;
         loop {
@@ -79,7 +81,7 @@ impl Getting<'_> {
             let (bytes, sum) = (part.bytes(), part.sum());
             match expected.filter(|expected| *expected != sum) {
                 None => {
-                    part.settle()?;
+                    aside(|| part.settle()).await?;
                     return Ok(Got { bytes, sum });
                 }
                 Some(expected) if again => {

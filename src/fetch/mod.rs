@@ -2,6 +2,7 @@
 //! which sums. Knows the network and the folder; knows no data set, asks nobody and prints
 //! nothing.
 
+mod aside;
 pub mod catalogue;
 pub mod consent;
 mod download;

@@ -56,7 +56,7 @@ pub struct Part {
 
 impl Part {
     /// Opens what there is of the file that will be at `path`, or begins with nothing. What
-    /// was fetched from another address is no beginning.
+    /// was fetched from another address is no beginning. Blocks while it reads.
     ///
     /// # Errors
     /// The disk, or another process that fetches the same file.
@@ -166,7 +166,7 @@ impl Part {
         Ok(())
     }
 
-    /// Puts the whole file in its place.
+    /// Puts the whole file in its place. Blocks until the disk has it.
     ///
     /// # Errors
     /// The disk.

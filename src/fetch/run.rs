@@ -9,6 +9,7 @@ use futures::StreamExt;
 use reqwest::Url;
 use tokio::sync::mpsc::UnboundedSender;
 
+use super::aside::aside;
 use super::catalogue::{Account, Catalogue, Dataset, Item};
 use super::download::{Getting, Got};
 use super::error::Why;
@@ -230,6 +231,11 @@ impl Fetching<'_> {
         })
     }
 
+    async fn keep(&self, item: &Item, sum: Sum) -> Result<(), Why> {
+        let (folder, name) = (self.how.folder.to_owned(), item.to.clone());
+        aside(move || sums::keep(&folder, &name, sum)).await
+    }
+
     async fn file(&self, at: usize, want: &Want<'_>, lists: &Lists<'_>) -> Result<Done, Why> {
         let state = want.state.clone()?;
         let (folder, item) = (self.how.folder, want.item);
@@ -241,11 +247,12 @@ impl Fetching<'_> {
                 } => return Err(Why::Sum { expected, found }),
                 State::Unchecked { bytes } => {
                     let expected = self.expected(want, lists)?.sum();
-                    let found = sums::of_file(&folder.join(&item.to))?;
+                    let path = folder.join(&item.to);
+                    let found = aside(move || sums::of_file(&path)).await?;
                     return match expected {
                         Some(expected) if expected != found => Err(Why::Sum { expected, found }),
                         expected => {
-                            sums::keep(folder, &item.to, found)?;
+                            self.keep(item, found).await?;
                             let got = Got { bytes, sum: found };
                             Ok(match expected {
                                 Some(_) => Done::Present(got),
@@ -267,7 +274,7 @@ impl Fetching<'_> {
                 (Why::Sum { found, .. }, Expected::Kept(kept)) => Why::Changed { kept, found },
                 (why, _) => why,
             })?;
-        sums::keep(folder, &item.to, got.sum)?;
+        self.keep(item, got.sum).await?;
         Ok(match (expected, want.kept) {
             (Expected::Published(_), _) => Done::Verified(got),
             (_, None) => Done::Fetched(got),

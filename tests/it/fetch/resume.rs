@@ -137,3 +137,48 @@ fn an_interrupt_keeps_what_came() {
     site.ok("fetch d");
     assert_eq!(site.project.read("data/d/x.csv"), big(7));
 }
+
+/// Runs `fetch d` until something waits, and interrupts it.
+fn interrupted(site: &Site) {
+    let mut command = site.project.command("fetch d --yes");
+    let mut child = command.stderr(Stdio::null()).spawn().expect("runs");
+    // Long enough to be in the midst of it, and not to wait for an interrupt in vain.
+    std::thread::sleep(std::time::Duration::from_secs(1));
+    assert_eq!(child.try_wait().expect("there"), None, "it does not wait");
+    let kill = Command::new("kill")
+        .args(["-INT", &child.id().to_string()])
+        .status();
+    assert!(kill.expect("runs").success());
+    for _ in 0..100 {
+        if let Some(status) = child.try_wait().expect("there") {
+            assert_eq!(status.code(), Some(130));
+            return;
+        }
+        std::thread::sleep(std::time::Duration::from_millis(50));
+    }
+    child.kill().expect("killed");
+    child.wait().expect("ends");
+    panic!("an interrupt does not end it");
+}
+
+fn fifo(path: &std::path::Path) {
+    let made = Command::new("mkfifo").arg(path).status().expect("runs");
+    assert!(made.success());
+}
+
+#[test]
+fn reading_what_is_there_keeps_nobody_from_interrupting() {
+    // A pipe that nobody writes to is a file that takes for ever to read: as the file…
+    let site = Site::new();
+    site.one("a.csv", "");
+    std::fs::create_dir_all(site.project.path("data/d")).expect("made");
+    fifo(&site.project.path("data/d/x.csv"));
+    interrupted(&site);
+    // … and as its beginning.
+    let site = Site::new();
+    site.one("a.csv", "");
+    let note = format!("{{\"url\": \"{}\"}}", site.at("a.csv"));
+    site.project.write("data/d/x.csv.part.json", note);
+    fifo(&site.project.path("data/d/x.csv.part"));
+    interrupted(&site);
+}
