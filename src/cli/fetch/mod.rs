@@ -8,11 +8,11 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
 
 use super::ask::{self, Unasked};
 use super::display::{Form, files};
+use super::ends::Ends;
 use super::run::{INTERRUPTED, REFUSED};
 use super::session::{bad, color, refuse};
 use super::{around, err, out};
@@ -156,6 +156,10 @@ fn chosen<'a>(args: &Args, catalogue: &'a Catalogue) -> Result<Vec<&'a Dataset>,
 }
 
 async fn go(args: &Args, catalogue: &Catalogue, wants: &[Want<'_>], how: &How<'_>) -> ExitCode {
+    let mut ends = match Ends::listen() {
+        Ok(ends) => ends,
+        Err(error) => return refuse(&Diagnostic::error(format!("cannot start: {error}"))),
+    };
     for (at, account) in catalogue.accounts.iter().enumerate() {
         let needs =
             |want: &&Want<'_>| want.dataset.account == Some(at) && want.needs_network(args.again);
@@ -166,7 +170,7 @@ async fn go(args: &Args, catalogue: &Catalogue, wants: &[Want<'_>], how: &How<'_
             }
         }
         if !sets.is_empty()
-            && let Err(code) = log_in(account, &sets).await
+            && let Err(code) = log_in(account, &sets, &mut ends).await
         {
             return code;
         }
@@ -184,7 +188,7 @@ async fn go(args: &Args, catalogue: &Catalogue, wants: &[Want<'_>], how: &How<'_
     };
     let done = tokio::select! {
         ((), done) = async { tokio::join!(work, files::show(form, wants, told)) } => done,
-        () = interrupted() => {
+        () = ends.any() => {
             err("interrupted; run again to go on where it stopped\n");
             return ExitCode::from(INTERRUPTED);
         }
@@ -209,7 +213,7 @@ async fn go(args: &Args, catalogue: &Catalogue, wants: &[Want<'_>], how: &How<'_
 }
 
 /// Finds out the login of an account: from the environment, or else from the user.
-async fn log_in(account: &Account, sets: &[&str]) -> Result<(), ExitCode> {
+async fn log_in(account: &Account, sets: &[&str], ends: &mut Ends) -> Result<(), ExitCode> {
     let given = |name: &str| std::env::var(name).ok().filter(|text| !text.is_empty());
     let (user, password) = (given(&account.user_env), given(&account.password_env));
     let refused = |what: String| {
@@ -248,15 +252,16 @@ async fn log_in(account: &Account, sets: &[&str]) -> Result<(), ExitCode> {
     };
     let user = match user {
         Some(user) => user,
-        None => ask::line(&format!("user name at {}: ", told::hosts(account)))
+        None => ask::line(&format!("user name at {}: ", told::hosts(account)), ends)
             .await
             .map_err(unasked)?,
     };
     let password = match password {
         Some(password) => password,
-        None => ask::hidden(&format!("password of {user} at {}: ", told::hosts(account)))
-            .await
-            .map_err(unasked)?,
+        None => {
+            let question = format!("password of {user} at {}: ", told::hosts(account));
+            ask::hidden(&question, ends).await.map_err(unasked)?
+        }
     };
     let login = Login::new(user, password).map_err(|why| {
         refused(format!(
@@ -266,18 +271,4 @@ async fn log_in(account: &Account, sets: &[&str]) -> Result<(), ExitCode> {
     })?;
     let _ = account.login.set(login);
     Ok(())
-}
-
-/// Waits for Ctrl-C, or to be ended politely.
-async fn interrupted() {
-    let (Ok(mut interrupt), Ok(mut terminate)) = (
-        signal(SignalKind::interrupt()),
-        signal(SignalKind::terminate()),
-    ) else {
-        return std::future::pending().await;
-    };
-    tokio::select! {
-        _ = interrupt.recv() => {}
-        _ = terminate.recv() => {}
-    }
 }

@@ -208,8 +208,25 @@ fn a_password_is_asked_for_without_echo() {
     assert!(shown.contains("echo on"), "{shown}");
     assert_eq!(site.project.read("data/d/x.csv"), DATA.as_bytes());
 
-    let talk = ["user name=ada", "password=^C"];
-    let (code, shown) = at_terminal(&site, &talk, "fetch d --yes --again");
-    assert_eq!(code, 130, "{shown}");
+    for end in ["^C", r"^\", "!TERM", "!HUP", "!QUIT", "!INT"] {
+        let talk = ["user name=ada", &format!("password={end}")];
+        let (code, shown) = at_terminal(&site, &talk, "fetch d --yes --again");
+        assert_eq!(code, 130, "{end}: {shown}");
+        assert!(shown.contains("echo on"), "{end}: {shown}");
+    }
+}
+
+#[test]
+fn ctrl_z_does_not_leave_a_terminal_without_echo() {
+    let site = Site::new();
+    site.one("private/p.csv", "    account: club\n");
+    let talk = [
+        "user name=ada",
+        "password=^Z",
+        &format!("password={PASSWORD}"),
+    ];
+    let (code, shown) = at_terminal(&site, &talk, "fetch d --yes");
+    assert!(shown.contains("Ctrl-Z does nothing"), "{shown}");
     assert!(shown.contains("echo on"), "{shown}");
+    assert_eq!(code, 0, "{shown}");
 }
