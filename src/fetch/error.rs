@@ -171,11 +171,6 @@ impl Why {
             _ => false,
         }
     }
-
-    /// True when no other file of the same account will do better.
-    pub fn is_of_account(&self) -> bool {
-        matches!(self, Why::Login { .. })
-    }
 }
 
 /// Words of the operating system without its number, lower case at the start.

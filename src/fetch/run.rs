@@ -179,30 +179,17 @@ impl Fetching<'_> {
         }
     }
 
-    /// The lists of sums that are needed, one after the other: a wrong password is told after
-    /// one request, and not tried with others.
+    /// The lists of sums that are needed.
     async fn lists<'b>(&self, wants: &'b [Want<'b>]) -> Lists<'b> {
         let mut lists = Lists::new();
-        let mut refused: HashMap<usize, Why> = HashMap::new();
         for want in wants {
             let Some(url) = &want.dataset.sums else {
                 continue;
             };
             let known = want.item.sha256.is_some() || !want.needs_network(self.how.again);
-            if known || lists.contains_key(url) {
-                continue;
+            if !known && !lists.contains_key(url) {
+                lists.insert(url, self.getting(want.dataset, url).sums().await);
             }
-            let account = want.dataset.account;
-            let list = match account.and_then(|account| refused.get(&account)) {
-                Some(why) => Err(why.clone()),
-                None => self.getting(want.dataset, url).sums().await,
-            };
-            if let (Err(why), Some(account)) = (&list, account)
-                && why.is_of_account()
-            {
-                refused.insert(account, why.clone());
-            }
-            lists.insert(url, list);
         }
         lists
     }

@@ -149,6 +149,24 @@ fn a_wrong_password_is_tried_once() {
     );
     assert_eq!(site.log().len(), 1);
     site.ok("fetch --all");
+
+    // So it is for files without sums, though several are fetched at a time.
+    let site = Site::new();
+    let files = (0..6).map(|at| {
+        let url = site.at("private/p.csv");
+        format!("{{url: \"{url}?{at}\", to: f{at}.csv}}")
+    });
+    let files: Vec<String> = files.collect();
+    site.catalogue(&format!(
+        "  d: {{about: A, home: \"https://example.org\", account: club, files: [{}]}}\n",
+        files.join(", ")
+    ));
+    let told = site.run("fetch d", Some(("ada", "guess")));
+    assert_eq!(told.code, 1);
+    assert!(told.stdout.contains("6 failed"), "{}", told.stdout);
+    assert_eq!(site.log().len(), 1);
+    site.ok("fetch d");
+    assert_eq!(site.log().len(), 7);
 }
 
 #[test]
