@@ -119,13 +119,15 @@ impl Getting<'_> {
 
     async fn fill(&self, part: &mut Part, checked: bool, meter: &Meter) -> Result<(), Why> {
         let mut failed = 0;
+        let mut most = part.bytes();
         while !part.is_whole() {
-            let before = part.bytes();
             match self.attempt(part, checked, meter).await {
                 Ok(()) => return Ok(()),
                 Err(failure) => {
-                    // Slow progress is progress.
-                    failed = if part.bytes() > before { 1 } else { failed + 1 };
+                    // Slow progress is progress. Bytes that were here before are none: a server
+                    // that always begins anew could keep us busy for ever.
+                    failed = if part.bytes() > most { 1 } else { failed + 1 };
+                    most = most.max(part.bytes());
                     self.pause(failure, failed).await?;
                 }
             }

@@ -138,6 +138,16 @@ fn an_interrupt_keeps_what_came() {
     assert_eq!(site.project.read("data/d/x.csv"), big(7));
 }
 
+#[test]
+fn to_begin_anew_is_no_progress() {
+    let site = Site::new();
+    // By turns it comes farther than the last time, but never than ever.
+    site.one("big.csv?cut=10000,20000&ranges=no&times=9", "");
+    let told = site.fails("fetch d --retries 2");
+    assert!(told.contains("was cut"), "{told}");
+    assert_eq!(site.log().len(), 4);
+}
+
 /// Runs `fetch d` until something waits, and interrupts it.
 fn interrupted(site: &Site) {
     let mut command = site.project.command("fetch d --yes");
