@@ -5,7 +5,7 @@
 mod aside;
 pub mod catalogue;
 pub mod consent;
-mod download;
+pub mod download;
 pub mod error;
 pub mod login;
 pub mod meter;

@@ -228,7 +228,13 @@ impl Fetching<'_> {
         let (folder, item) = (self.how.folder, want.item);
         if !self.how.again {
             match state {
-                State::Right { bytes, sum } => return Ok(Done::Present(Got { bytes, sum })),
+                State::Right { bytes, sum } => {
+                    return Ok(Done::Present(Got {
+                        bytes,
+                        sum,
+                        end_told: true,
+                    }));
+                }
                 State::Wrong {
                     expected, found, ..
                 } => return Err(Why::Sum { expected, found }),
@@ -240,7 +246,11 @@ impl Fetching<'_> {
                         Some(expected) if expected != found => Err(Why::Sum { expected, found }),
                         expected => {
                             self.keep(item, found).await?;
-                            let got = Got { bytes, sum: found };
+                            let got = Got {
+                                bytes,
+                                sum: found,
+                                end_told: true,
+                            };
                             Ok(match expected {
                                 Some(_) => Done::Present(got),
                                 None => Done::Adopted(got),

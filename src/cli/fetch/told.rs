@@ -7,6 +7,7 @@ use serde_json::{Value as Json, json};
 
 use crate::diag::Diagnostic;
 use crate::fetch::catalogue::{Account, Catalogue, Dataset};
+use crate::fetch::download::Got;
 use crate::fetch::error::Why;
 use crate::fetch::run::{Done, How, Want};
 use crate::fetch::shelf::State;
@@ -72,16 +73,26 @@ pub fn done(done: &Result<Done, Why>) -> String {
         ),
         Ok(Done::Verified(got)) => format!("fetched, {}, sum verified", size(got.bytes)),
         Ok(Done::Fetched(got)) => format!(
-            "fetched, {}; sum not published: kept from this first download",
-            size(got.bytes)
+            "fetched, {}; sum not published: kept from this first download{}",
+            size(got.bytes),
+            end(got)
         ),
         Ok(Done::Same(got)) => format!("fetched, {}, the same file as before", size(got.bytes)),
         Ok(Done::Other(got, before)) => format!(
-            "fetched, {}; NOT the file of before: its SHA-256 sum was {before} and is now {}, which is kept",
+            "fetched, {}; NOT the file of before: its SHA-256 sum was {before} and is now {}, which is kept{}",
             size(got.bytes),
-            got.sum
+            got.sum,
+            end(got)
         ),
         Err(why) => format!("failed: {why}"),
+    }
+}
+
+/// A warning, where nothing tells a whole file from the beginning of one.
+fn end(got: &Got) -> &'static str {
+    match got.end_told {
+        true => "",
+        false => "; the server did not tell its length: look whether it is whole",
     }
 }
 
@@ -176,6 +187,9 @@ fn done_json(done: &Result<Done, Why>) -> Json {
     let mut told = json!({"state": state, "bytes": got.bytes, "sha256": got.sum.to_string()});
     if let Some(published) = published {
         told["sum_published"] = published.into();
+    }
+    if !got.end_told && matches!(done, Ok(Done::Fetched(_) | Done::Other(..))) {
+        told["length_told"] = false.into();
     }
     if let Ok(Done::Other(_, before)) = done {
         told["sha256_before"] = before.to_string().into();

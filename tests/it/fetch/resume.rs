@@ -68,10 +68,21 @@ fn servers_without_ranges_or_tags_begin_again() {
     ] {
         let site = Site::new();
         site.one(&format!("big.csv?{query}"), "");
-        site.ok("fetch d");
+        let told = site.ok("fetch d").stderr;
         assert_eq!(site.project.read("data/d/x.csv"), big(7), "{query}");
         assert_eq!(site.log().len(), requests, "{query}");
+        // Of a file whose end nobody tells, nobody knows whether it is all.
+        let open = "; the server did not tell its length: look whether it is whole";
+        assert_eq!(told.contains(open), query == "length=no", "{told}");
     }
+    // With a sum, all is known.
+    let site = Site::new();
+    site.project.write("site/SUMS", line(&big(7), "big.csv"));
+    let sums = format!("    sums: \"{}\"\n", site.at("SUMS"));
+    site.one("big.csv?length=no&cut=20000&times=1", &sums);
+    let told = site.ok("fetch d").stderr;
+    assert!(told.ends_with("sum verified"), "{told}");
+    assert_eq!(site.project.read("data/d/x.csv"), big(7));
     // A range that is another one than was asked for is no good.
     let site = Site::new();
     site.one("big.csv?cut=20000&ranges=wrong&times=3", "");
