@@ -8,6 +8,7 @@ mod bench;
 mod cache;
 mod check;
 mod display;
+mod ends;
 mod fetch;
 mod graph;
 mod plan;

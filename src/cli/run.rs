@@ -31,7 +31,7 @@ use crate::store::Store;
 /// Some records or stages failed.
 const FAILED: u8 = 1;
 /// Refused for want of consent.
-const REFUSED: u8 = 3;
+pub const REFUSED: u8 = 3;
 /// A limit was reached.
 const BUDGET: u8 = 5;
 /// Interrupted.

@@ -8,8 +8,9 @@ use reqwest::Url;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
+use super::consent;
 use super::login::Login;
-use super::rules::{address, listed, place, tidy};
+use super::rules::{address, into, listed, place, tidy};
 use super::sums::Sum;
 use crate::diag::{Diagnostic, Sources, Span, in_order};
 use crate::spec::decode::Src;
@@ -22,9 +23,9 @@ use crate::stages::named::Named;
 struct Document {
     /// The version of the language: 1.
     clue: Src<u32>,
-    /// Where files go, relative to this file.
+    /// Where files go, relative to this file: no farther up than `../data`.
     #[serde(default)]
-    into: Option<String>,
+    into: Option<Src<String>>,
     /// Accounts that data sets need.
     #[serde(default)]
     accounts: Named<AccountEntry>,
@@ -88,8 +89,10 @@ struct FileEntry {
 
 /// A catalogue that is sound.
 pub struct Catalogue {
-    /// Where files go unless the user says otherwise.
+    /// Where files go.
     pub into: PathBuf,
+    /// True for the one that comes with clue.
+    pub is_shipped: bool,
     /// The accounts.
     pub accounts: Vec<Account>,
     /// The data sets, in the file's order.
@@ -152,11 +155,15 @@ pub struct Item {
 }
 
 impl Catalogue {
-    /// Reads a catalogue.
+    /// Reads a catalogue. Files go to `to`, or else where the catalogue says.
     ///
     /// # Errors
     /// Everything that is wrong with it.
-    pub fn load(path: &Path, sources: &mut Sources) -> Result<Catalogue, Vec<Diagnostic>> {
+    pub fn load(
+        path: &Path,
+        to: Option<&Path>,
+        sources: &mut Sources,
+    ) -> Result<Catalogue, Vec<Diagnostic>> {
         let document: Document = document::read(path, sources)?;
         let mut faults = Vec::new();
         if document.clue.value != 1 {
@@ -166,6 +173,18 @@ impl Catalogue {
                     .at(document.clue.span, ""),
             );
         }
+        let into = match (to, &document.into) {
+            (Some(to), _) => to.to_owned(),
+            (None, said) => {
+                let said = said.as_ref().map_or(Ok("data"), into);
+                let said = said.unwrap_or_else(|fault| {
+                    faults.push(*fault);
+                    "data"
+                });
+                tidy(&path.parent().unwrap_or(Path::new("")).join(said))
+            }
+        };
+        let is_shipped = consent::is_shipped(sources.text(document.clue.span.file));
         let accounts = document.accounts.0.into_iter();
         let accounts: Vec<Account> = accounts
             .map(|(name, entry)| account(name, entry, &mut faults))
@@ -179,9 +198,9 @@ impl Catalogue {
             in_order(&mut faults);
             return Err(faults);
         }
-        let folder = path.parent().unwrap_or(Path::new(""));
         Ok(Catalogue {
-            into: tidy(&folder.join(document.into.as_deref().unwrap_or("data"))),
+            into,
+            is_shipped,
             accounts,
             datasets,
         })
@@ -342,7 +361,7 @@ mod tests {
         let path = dir.path().join("c.yaml");
         std::fs::write(&path, yaml).expect("written");
         let mut sources = Sources::default();
-        Catalogue::load(&path, &mut sources).map_err(|faults| {
+        Catalogue::load(&path, None, &mut sources).map_err(|faults| {
             let told: Vec<String> = faults.iter().map(|f| f.render(&sources, false)).collect();
             told.join("\n\n")
                 .replace(&format!("{}/", dir.path().display()), "")
@@ -390,6 +409,44 @@ mod tests {
         .err()
         .expect("faults");
         insta::assert_snapshot!(told);
+    }
+
+    #[test]
+    fn files_go_no_farther_than_beside_the_catalogues_folder() {
+        let into = |said: &str| load(&format!("clue: 1\ninto: '{said}'\ndatasets: {{}}\n"));
+        for near in ["data", "../data", "./a/b", "../a/b", "."] {
+            assert!(into(near).is_ok(), "{near}");
+        }
+        for far in [
+            "/data",
+            "..",
+            "../",
+            "../../data",
+            "a/../..",
+            "../a/../..",
+            "",
+        ] {
+            let told = into(far)
+                .err()
+                .unwrap_or_else(|| panic!("`{far}` is taken"));
+            assert!(told.contains("`--to DIR`"), "{told}");
+        }
+        // Where the user says so, any folder will do.
+        let dir = tempfile::tempdir().expect("a folder");
+        let path = dir.path().join("c.yaml");
+        std::fs::write(&path, "clue: 1\ninto: /far\ndatasets: {}\n").expect("written");
+        let load = |to| Catalogue::load(&path, to, &mut Sources::default());
+        let to = load(Some(Path::new("/any"))).map(|catalogue| catalogue.into);
+        assert_eq!(to.ok(), Some(PathBuf::from("/any")));
+    }
+
+    #[test]
+    fn the_catalogue_that_comes_with_clue_is_known_by_its_content() {
+        let shipped = Path::new(env!("CARGO_MANIFEST_DIR")).join("pipelines/datasets.yaml");
+        let text = std::fs::read_to_string(shipped).expect("read");
+        let known = |text: &str| load(text).map(|catalogue| catalogue.is_shipped);
+        assert_eq!(known(&text), Ok(true));
+        assert_eq!(known(&(text + "# more\n")), Ok(false));
     }
 
     #[test]

@@ -5,9 +5,12 @@
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 
-use reqwest::Response;
-use reqwest::header::{CONTENT_RANGE, CONTENT_TYPE, ETAG, HeaderMap, LAST_MODIFIED, RETRY_AFTER};
+use reqwest::header::{
+    CONTENT_RANGE, CONTENT_TYPE, ETAG, HeaderMap, LAST_MODIFIED, RETRY_AFTER, TRANSFER_ENCODING,
+};
+use reqwest::{Response, Version};
 
+use super::aside::aside;
 use super::error::Why;
 use super::meter::Meter;
 use super::part::{Note, Part};
@@ -37,6 +40,8 @@ pub struct Got {
     pub bytes: u64,
     /// Its sum.
     pub sum: Sum,
+    /// False if it was fetched from a server that tells no end: a cut would look the same.
+    pub end_told: bool,
 }
 
 /// An attempt that failed.
@@ -71,16 +76,21 @@ impl Getting<'_> {
         expected: Option<Sum>,
         meter: &Meter,
     ) -> Result<Got, Why> {
-        let mut part = Part::open(path, self.ask.url.as_str())?;
+        let (place, url) = (path.to_owned(), self.ask.url.to_string());
+        let mut part = aside(move || Part::open(&place, &url)).await?;
         meter.set(part.bytes(), part.note().bytes);
         let mut again = false;
         loop {
-            self.fill(&mut part, expected.is_some(), meter).await?;
+            let end_told = self.fill(&mut part, expected.is_some(), meter).await?;
             let (bytes, sum) = (part.bytes(), part.sum());
             match expected.filter(|expected| *expected != sum) {
                 None => {
-                    part.settle()?;
-                    return Ok(Got { bytes, sum });
+                    aside(|| part.settle()).await?;
+                    return Ok(Got {
+                        bytes,
+                        sum,
+                        end_told,
+                    });
                 }
                 Some(expected) if again => {
                     part.discard();
@@ -115,20 +125,23 @@ impl Getting<'_> {
         }
     }
 
-    async fn fill(&self, part: &mut Part, checked: bool, meter: &Meter) -> Result<(), Why> {
+    /// Gets what is not there; whether the end is surely the end.
+    async fn fill(&self, part: &mut Part, checked: bool, meter: &Meter) -> Result<bool, Why> {
         let mut failed = 0;
+        let mut most = part.bytes();
         while !part.is_whole() {
-            let before = part.bytes();
             match self.attempt(part, checked, meter).await {
-                Ok(()) => return Ok(()),
+                Ok(end_told) => return Ok(end_told),
                 Err(failure) => {
-                    // Slow progress is progress.
-                    failed = if part.bytes() > before { 1 } else { failed + 1 };
+                    // Slow progress is progress. Bytes that were here before are none: a server
+                    // that always begins anew could keep us busy for ever.
+                    failed = if part.bytes() > most { 1 } else { failed + 1 };
+                    most = most.max(part.bytes());
                     self.pause(failure, failed).await?;
                 }
             }
         }
-        Ok(())
+        Ok(true)
     }
 
     /// Waits before the next attempt, or gives up.
@@ -148,8 +161,14 @@ impl Getting<'_> {
         Ok(())
     }
 
-    async fn attempt(&self, part: &mut Part, checked: bool, meter: &Meter) -> Result<(), Failure> {
+    async fn attempt(
+        &self,
+        part: &mut Part,
+        checked: bool,
+        meter: &Meter,
+    ) -> Result<bool, Failure> {
         let mut answer = self.answer(part, checked).await?;
+        let end_told = part.note().bytes.is_some() || tells_end(&answer);
         meter.set(part.bytes(), part.note().bytes);
         while let Some(bytes) = self.web.more(&mut answer).await? {
             if part.bytes() == 0 && begins_like_a_page(&bytes) && !self.wants_page() {
@@ -166,7 +185,7 @@ impl Getting<'_> {
                 host: host(answer.url()),
             }
             .into()),
-            _ => Ok(()),
+            _ => Ok(end_told),
         }
     }
 
@@ -264,6 +283,13 @@ impl Getting<'_> {
         let path = self.ask.url.path();
         path.ends_with(".html") || path.ends_with(".htm")
     }
+}
+
+/// False for answers that end where the connection does, as old servers give them.
+fn tells_end(answer: &Response) -> bool {
+    answer.content_length().is_some()
+        || answer.headers().contains_key(TRANSFER_ENCODING)
+        || answer.version() > Version::HTTP_11
 }
 
 /// The first byte and the size of the whole, from `bytes 5-9/10` or `bytes 5-9/*`.

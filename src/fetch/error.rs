@@ -95,6 +95,14 @@ pub enum Why {
         /// What it is.
         found: Sum,
     },
+    /// The bytes are not those of the first download, and nobody publishes a sum.
+    #[error("not the file of the first download: its SHA-256 sum was {kept} and is now {found}")]
+    Changed {
+        /// What it was.
+        kept: Sum,
+        /// What it is.
+        found: Sum,
+    },
     /// The list of sums has none for this file.
     #[error("the list of sums at {host} has none for this file")]
     Unlisted {
@@ -162,11 +170,6 @@ impl Why {
             Why::Status { code, .. } => *code >= 500 || matches!(code, 408 | 425 | 429),
             _ => false,
         }
-    }
-
-    /// True when no other file of the same account will do better.
-    pub fn is_of_account(&self) -> bool {
-        matches!(self, Why::Login { .. })
     }
 }
 

@@ -2,8 +2,10 @@
 //! which sums. Knows the network and the folder; knows no data set, asks nobody and prints
 //! nothing.
 
+mod aside;
 pub mod catalogue;
-mod download;
+pub mod consent;
+pub mod download;
 pub mod error;
 pub mod login;
 pub mod meter;

@@ -4,6 +4,7 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{Seek, SeekFrom, Write};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{FlockOperation, flock};
@@ -12,6 +13,9 @@ use serde::{Deserialize, Serialize};
 use super::error::Why;
 use super::shelf;
 use super::sums::{Sum, Summing};
+
+/// How often a part is opened anew that others finish meanwhile.
+const MOST_CLAIMS: usize = 10;
 
 /// What a server said of a file, to tell later whether it is still the same one.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -56,7 +60,7 @@ pub struct Part {
 
 impl Part {
     /// Opens what there is of the file that will be at `path`, or begins with nothing. What
-    /// was fetched from another address is no beginning.
+    /// was fetched from another address is no beginning. Blocks while it reads.
     ///
     /// # Errors
     /// The disk, or another process that fetches the same file.
@@ -65,18 +69,7 @@ impl Part {
         if let Some(folder) = path.parent() {
             fs::create_dir_all(folder).map_err(|error| Why::disk("making", folder, &error))?;
         }
-        let file = OpenOptions::new()
-            .read(true)
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .open(&at)
-            .map_err(|error| Why::disk("writing", &at, &error))?;
-        // File systems without locks are used without.
-        let locked = flock(&file, FlockOperation::NonBlockingLockExclusive);
-        if locked == Err(rustix::io::Errno::WOULDBLOCK) {
-            return Err(Why::InUse);
-        }
+        let file = claim(&at)?;
         let note = fs::read(shelf::note(path)).ok();
         let note = note.and_then(|json| serde_json::from_slice::<Note>(&json).ok());
         let mut part = Part {
@@ -166,7 +159,7 @@ impl Part {
         Ok(())
     }
 
-    /// Puts the whole file in its place.
+    /// Puts the whole file in its place. Blocks until the disk has it.
     ///
     /// # Errors
     /// The disk.
@@ -189,6 +182,42 @@ impl Part {
     fn fault(&self, error: &std::io::Error) -> Why {
         Why::disk("writing", &shelf::part(&self.path), error)
     }
+}
+
+/// Opens and locks a file, as the only one.
+fn claim(at: &Path) -> Result<File, Why> {
+    for _ in 0..MOST_CLAIMS {
+        if let Some(file) = lock(open(at)?, at)? {
+            return Ok(file);
+        }
+    }
+    Err(Why::InUse)
+}
+
+fn open(at: &Path) -> Result<File, Why> {
+    let mut how = OpenOptions::new();
+    how.read(true).write(true).create(true).truncate(false);
+    how.open(at)
+        .map_err(|error| Why::disk("writing", at, &error))
+}
+
+/// Locks a file; `None` if it is not the one at its path any more.
+fn lock(file: File, at: &Path) -> Result<Option<File>, Why> {
+    // File systems without locks are used without.
+    let locked = flock(&file, FlockOperation::NonBlockingLockExclusive);
+    if locked == Err(rustix::io::Errno::WOULDBLOCK) {
+        return Err(Why::InUse);
+    }
+    Ok(is_at(&file, at).then_some(file))
+}
+
+/// False if the file that was opened there is elsewhere by now: whoever had the lock before may
+/// have put it in its place as the whole, and it must not be touched any more.
+fn is_at(file: &File, path: &Path) -> bool {
+    let same = |a: fs::Metadata, b: fs::Metadata| (a.dev(), a.ino()) == (b.dev(), b.ino());
+    file.metadata()
+        .and_then(|a| fs::metadata(path).map(|b| same(a, b)))
+        .unwrap_or(false)
 }
 
 impl Drop for Part {
@@ -237,6 +266,30 @@ mod tests {
         part.settle().expect("settles");
         assert_eq!(fs::read(&path).expect("read"), b"abcdef");
         assert_eq!(fs::read_dir(dir.path().join("a")).expect("read").count(), 1);
+    }
+
+    #[test]
+    fn who_comes_late_leaves_the_whole_alone() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let path = dir.path().join("x");
+        let mut part = Part::open(&path, URL).expect("opens");
+        part.begin(note()).expect("begins");
+        part.add(b"abcdef").expect("written");
+        let at = shelf::part(&path);
+        let late = open(&at).expect("opens");
+        part.settle().expect("settles");
+        // What it has open is the whole now, be there another part by then or not.
+        assert!(lock(late, &at).expect("locks").is_none());
+        let late = File::open(&path).expect("opens");
+        fs::write(&at, "abc").expect("written");
+        assert!(lock(late, &at).expect("locks").is_none());
+        assert!(
+            lock(open(&at).expect("opens"), &at)
+                .expect("locks")
+                .is_some()
+        );
+        assert_eq!(Part::open(&path, URL).expect("opens").bytes(), 0);
+        assert_eq!(fs::read(&path).expect("read"), b"abcdef");
     }
 
     #[test]

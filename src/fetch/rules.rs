@@ -41,6 +41,30 @@ pub(super) fn is_safe(url: &Url) -> bool {
     }
 }
 
+/// The data folder that a catalogue names: below the folder around the catalogue's, so that no
+/// catalogue writes all over the place.
+pub(super) fn into(text: &Src<String>) -> Result<&str, Box<Diagnostic>> {
+    let mut parts = Path::new(text.as_str()).components();
+    let first = parts.next();
+    let inside = |part: Component<'_>| matches!(part, Component::Normal(_) | Component::CurDir);
+    let below = match first {
+        Some(Component::ParentDir) => parts.clone().next().is_some(),
+        Some(part) => inside(part),
+        None => false,
+    };
+    if below && parts.all(inside) {
+        return Ok(text.as_str());
+    }
+    Err(Box::new(
+        Diagnostic::error("this is too far away from the catalogue")
+            .at(
+                text.span,
+                "expected a folder beside the catalogue or its folder",
+            )
+            .help("write it like `data` or `../data`; to use another folder, give `--to DIR`"),
+    ))
+}
+
 /// Where a file goes: inside the data folder, and where no other file goes.
 pub(super) fn place(
     to: &Src<String>,

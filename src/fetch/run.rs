@@ -9,6 +9,7 @@ use futures::StreamExt;
 use reqwest::Url;
 use tokio::sync::mpsc::UnboundedSender;
 
+use super::aside::aside;
 use super::catalogue::{Account, Catalogue, Dataset, Item};
 use super::download::{Getting, Got};
 use super::error::Why;
@@ -28,6 +29,8 @@ pub struct Want<'a> {
     pub item: &'a Item,
     /// What there is of it.
     pub state: Result<State, Why>,
+    /// The sum that was kept of it in the data folder, be the file there or not.
+    pub kept: Option<Sum>,
     /// How far it is.
     pub meter: Meter,
 }
@@ -55,6 +58,30 @@ pub enum Done {
     Verified(Got),
     /// It was fetched, and its sum is kept from now on, since none is published.
     Fetched(Got),
+    /// It was fetched once more, and is what it was before; no sum is published.
+    Same(Got),
+    /// It was fetched once more, as was wished, and is another file than before.
+    Other(Got, Sum),
+}
+
+/// What the sum of a file is held against.
+#[derive(Clone, Copy)]
+enum Expected {
+    /// The catalogue's sum, or the published one.
+    Published(Sum),
+    /// The sum that was kept of an earlier download.
+    Kept(Sum),
+    /// Any file will do.
+    Any,
+}
+
+impl Expected {
+    fn sum(self) -> Option<Sum> {
+        match self {
+            Expected::Published(sum) | Expected::Kept(sum) => Some(sum),
+            Expected::Any => None,
+        }
+    }
 }
 
 /// Something happened to the file of this number.
@@ -80,6 +107,7 @@ impl<'a> Want<'a> {
             dataset,
             item,
             state: look(folder, item, &kept),
+            kept: kept.get(&item.to),
             meter: Meter::default(),
         };
         Ok(files.map(want).collect())
@@ -151,51 +179,48 @@ impl Fetching<'_> {
         }
     }
 
-    /// The lists of sums that are needed, one after the other: a wrong password is told after
-    /// one request, and not tried with others.
+    /// The lists of sums that are needed.
     async fn lists<'b>(&self, wants: &'b [Want<'b>]) -> Lists<'b> {
         let mut lists = Lists::new();
-        let mut refused: HashMap<usize, Why> = HashMap::new();
         for want in wants {
             let Some(url) = &want.dataset.sums else {
                 continue;
             };
             let known = want.item.sha256.is_some() || !want.needs_network(self.how.again);
-            if known || lists.contains_key(url) {
-                continue;
+            if !known && !lists.contains_key(url) {
+                lists.insert(url, self.getting(want.dataset, url).sums().await);
             }
-            let account = want.dataset.account;
-            let list = match account.and_then(|account| refused.get(&account)) {
-                Some(why) => Err(why.clone()),
-                None => self.getting(want.dataset, url).sums().await,
-            };
-            if let (Err(why), Some(account)) = (&list, account)
-                && why.is_of_account()
-            {
-                refused.insert(account, why.clone());
-            }
-            lists.insert(url, list);
         }
         lists
     }
 
-    /// The sum that a file must have: the catalogue's, or the published one.
-    fn expected(want: &Want<'_>, lists: &Lists<'_>) -> Result<Option<Sum>, Why> {
+    /// The sum that a file must have: the catalogue's, or the published one, or else the one
+    /// that was kept, unless the file is wished for once more.
+    fn expected(&self, want: &Want<'_>, lists: &Lists<'_>) -> Result<Expected, Why> {
+        if let Some(sum) = want.item.sha256 {
+            return Ok(Expected::Published(sum));
+        }
         let list = want.dataset.sums.as_ref().and_then(|url| {
             let list = lists.get(url)?;
             Some((url, list))
         });
-        match (want.item.sha256, list) {
-            (Some(sum), _) => Ok(Some(sum)),
-            (None, Some((url, list))) => {
-                let sums = list.as_ref().map_err(Why::clone)?;
-                let unlisted = || Why::Unlisted {
-                    host: super::web::host(url),
-                };
-                sums.get(&want.item.listed).ok_or_else(unlisted).map(Some)
-            }
-            (None, None) => Ok(None),
+        if let Some((url, list)) = list {
+            let sums = list.as_ref().map_err(Why::clone)?;
+            let unlisted = || Why::Unlisted {
+                host: super::web::host(url),
+            };
+            let sum = sums.get(&want.item.listed).ok_or_else(unlisted)?;
+            return Ok(Expected::Published(sum));
         }
+        Ok(match want.kept.filter(|_| !self.how.again) {
+            Some(sum) => Expected::Kept(sum),
+            None => Expected::Any,
+        })
+    }
+
+    async fn keep(&self, item: &Item, sum: Sum) -> Result<(), Why> {
+        let (folder, name) = (self.how.folder.to_owned(), item.to.clone());
+        aside(move || sums::keep(&folder, &name, sum)).await
     }
 
     async fn file(&self, at: usize, want: &Want<'_>, lists: &Lists<'_>) -> Result<Done, Why> {
@@ -203,18 +228,29 @@ impl Fetching<'_> {
         let (folder, item) = (self.how.folder, want.item);
         if !self.how.again {
             match state {
-                State::Right { bytes, sum } => return Ok(Done::Present(Got { bytes, sum })),
+                State::Right { bytes, sum } => {
+                    return Ok(Done::Present(Got {
+                        bytes,
+                        sum,
+                        end_told: true,
+                    }));
+                }
                 State::Wrong {
                     expected, found, ..
                 } => return Err(Why::Sum { expected, found }),
                 State::Unchecked { bytes } => {
-                    let expected = Self::expected(want, lists)?;
-                    let found = sums::of_file(&folder.join(&item.to))?;
+                    let expected = self.expected(want, lists)?.sum();
+                    let path = folder.join(&item.to);
+                    let found = aside(move || sums::of_file(&path)).await?;
                     return match expected {
                         Some(expected) if expected != found => Err(Why::Sum { expected, found }),
                         expected => {
-                            sums::keep(folder, &item.to, found)?;
-                            let got = Got { bytes, sum: found };
+                            self.keep(item, found).await?;
+                            let got = Got {
+                                bytes,
+                                sum: found,
+                                end_told: true,
+                            };
                             Ok(match expected {
                                 Some(_) => Done::Present(got),
                                 None => Done::Adopted(got),
@@ -225,16 +261,22 @@ impl Fetching<'_> {
                 State::Absent | State::Part { .. } => {}
             }
         }
-        let expected = Self::expected(want, lists)?;
+        let expected = self.expected(want, lists)?;
         let _ = self.events.send(Event::Begin(at));
         let got = self
             .getting(want.dataset, &item.url)
-            .file(&folder.join(&item.to), expected, &want.meter)
-            .await?;
-        sums::keep(folder, &item.to, got.sum)?;
-        Ok(match expected {
-            Some(_) => Done::Verified(got),
-            None => Done::Fetched(got),
+            .file(&folder.join(&item.to), expected.sum(), &want.meter)
+            .await
+            .map_err(|why| match (why, expected) {
+                (Why::Sum { found, .. }, Expected::Kept(kept)) => Why::Changed { kept, found },
+                (why, _) => why,
+            })?;
+        self.keep(item, got.sum).await?;
+        Ok(match (expected, want.kept) {
+            (Expected::Published(_), _) => Done::Verified(got),
+            (_, None) => Done::Fetched(got),
+            (_, Some(kept)) if kept == got.sum => Done::Same(got),
+            (_, Some(kept)) => Done::Other(got, kept),
         })
     }
 }

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use super::catalogue::Item;
 use super::error::Why;
-use super::sums::{self, KEPT, Sum, Sums};
+use super::sums::{self, KEPT, LOCK, Sum, Sums};
 
 /// What there is of a file.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -57,9 +57,15 @@ fn with(path: &Path, end: &str) -> PathBuf {
     PathBuf::from(name)
 }
 
-/// True for names in the data folder that are used for other things than data.
+/// True for paths in the data folder with a name that is used for other things than data, be it
+/// a folder's. Case does not matter: to some file systems it does not either.
 pub(super) fn is_ours(to: &str) -> bool {
-    to == KEPT || to.ends_with(".part") || to.ends_with(".part.json")
+    let ours = [KEPT, LOCK].map(str::to_lowercase);
+    to.to_lowercase().split('/').any(|name| {
+        ours.iter().any(|our| our == name)
+            || name.ends_with(".part")
+            || name.ends_with(".part.json")
+    })
 }
 
 /// What there is of a file. Its sum is read from it, and compared with the catalogue's or
@@ -98,4 +104,28 @@ pub fn look(folder: &Path, item: &Item, kept: &Sums) -> Result<State, Why> {
             found,
         }
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_of_ours_are_known_at_any_depth_and_in_any_case() {
+        for ours in [
+            "SHA256SUMS",
+            "sha256sums",
+            "SHA256SUMS/x",
+            "a/Sha256Sums",
+            ".sha256sums.LOCK",
+            "x.part",
+            "x.PART/y",
+            "a/x.Part.json",
+        ] {
+            assert!(is_ours(ours), "{ours}");
+        }
+        for theirs in ["a/x.csv", "SHA256SUMS.txt", "part", "x.parts/y"] {
+            assert!(!is_ours(theirs), "{theirs}");
+        }
+    }
 }

@@ -3,16 +3,20 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::fs::{self, File};
-use std::io::{self, Read};
+use std::fs::{self, File, OpenOptions, Permissions};
+use std::io::{self, Read, Write};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use ring::digest::{Context, SHA256};
+use rustix::fs::{FlockOperation, flock};
 
 use super::error::Why;
 
 /// The name of the list in the data folder.
 pub const KEPT: &str = "SHA256SUMS";
+/// The name of the file that is locked while the list is changed.
+pub(super) const LOCK: &str = ".SHA256SUMS.lock";
 
 /// A SHA-256 sum, written as 64 lower-case hex digits.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -146,20 +150,43 @@ fn kept(folder: &Path) -> Result<(PathBuf, String), Why> {
     }
 }
 
-/// Keeps the sum of a file in the folder's list. Other lines stay as they are; the list is
-/// replaced as a whole, so that it is never half of one.
+/// Waits until nobody else changes the folder's list, for as long as the file lives.
+fn lock(folder: &Path) -> io::Result<File> {
+    let file = OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .open(folder.join(LOCK))?;
+    // File systems without locks are used without.
+    while flock(&file, FlockOperation::LockExclusive) == Err(rustix::io::Errno::INTR) {}
+    Ok(file)
+}
+
+/// Keeps the sum of a file in the folder's list. Other lines stay as they are, also those that
+/// others add at the same time; the list is replaced as a whole, so that it is never half of one.
+/// Blocks while others change the list.
 ///
 /// # Errors
 /// The list cannot be written.
 pub fn keep(folder: &Path, name: &str, sum: Sum) -> Result<(), Why> {
+    let failed = |error: io::Error| Why::disk("writing", &folder.join(KEPT), &error);
+    let _lock = lock(folder).map_err(failed)?;
     let (path, text) = kept(folder)?;
     let same = |line: &&str| entry(line).is_none_or(|(other, _)| other != name);
     let mut lines: Vec<String> = text.lines().filter(same).map(str::to_owned).collect();
     lines.push(format!("{sum}  {name}"));
-    let new = folder.join(format!("{KEPT}.part"));
-    fs::write(&new, lines.join("\n") + "\n")
-        .and_then(|()| fs::rename(&new, &path))
-        .map_err(|error| Why::disk("writing", &path, &error))
+    let mut new = tempfile::Builder::new()
+        .prefix(".sums-")
+        .suffix(".part")
+        // As other files get them: the user's mask decides.
+        .permissions(Permissions::from_mode(0o666))
+        .tempfile_in(folder)
+        .map_err(failed)?;
+    let text = lines.join("\n") + "\n";
+    new.write_all(text.as_bytes()).map_err(failed)?;
+    new.persist(&path)
+        .map(drop)
+        .map_err(|error| failed(error.error))
 }
 
 #[cfg(test)]
@@ -209,6 +236,26 @@ mod tests {
         let text = fs::read_to_string(dir.path().join(KEPT)).expect("read");
         assert_eq!(text, format!("# mine\n{other}  b\n{EMPTY}  a\n"));
         assert_eq!(Sums::kept(dir.path()).expect("read").get("a"), Some(sum));
+    }
+
+    #[test]
+    fn nobody_loses_the_lines_of_others() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let sum = Sum::parse(EMPTY).expect("a sum");
+        std::thread::scope(|scope| {
+            for who in 0..8 {
+                let folder = dir.path();
+                scope.spawn(move || {
+                    for at in 0..20 {
+                        keep(folder, &format!("{who}/{at}"), sum).expect("kept");
+                    }
+                });
+            }
+        });
+        let text = fs::read_to_string(dir.path().join(KEPT)).expect("read");
+        assert_eq!(text.lines().count(), 160);
+        let names = fs::read_dir(dir.path()).expect("read");
+        assert_eq!(names.count(), 2, "the list and its lock");
     }
 
     proptest! {

@@ -43,10 +43,11 @@ impl Web {
         }
     }
 
-    /// Asks, and follows redirects.
+    /// Asks, and follows redirects. Requests with a login are answered one after the other, so
+    /// that a wrong one is sent once; what the answers hold comes at the same time.
     ///
     /// # Errors
-    /// No answer, or a redirect that is not followed. Any answer is one, whatever its status.
+    /// No answer, a redirect that is not followed, or a login that was refused before. Any answer is one, whatever its status.
     pub async fn get(&self, ask: &Ask<'_>) -> Result<Response, Why> {
         let mut url = ask.url.clone();
         for _ in 0..=MOST_HOPS {
@@ -55,11 +56,13 @@ impl Web {
                 .get(url.clone())
                 // What is stored is what is summed: no other encoding of it.
                 .header(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
+            let mut turn = None;
             if let Some(account) = ask.account.filter(|account| account.owns(&url)) {
                 if let Some(agent) = &account.agent {
                     request = request.header(USER_AGENT, agent);
                 }
                 if let Some(login) = account.login.get() {
+                    turn = Some(login.turn().await?);
                     request = login.put(request);
                 }
             }
@@ -73,6 +76,9 @@ impl Web {
                 .await
                 .map_err(|_| self.stalled(&url))?
                 .map_err(|error| broken(&url, &error))?;
+            if let (401, Some(turn)) = (answer.status().as_u16(), turn) {
+                turn.refused(Why::Login { host: host(&url) });
+            }
             if !matches!(answer.status().as_u16(), 301 | 302 | 303 | 307 | 308) {
                 return Ok(answer);
             }

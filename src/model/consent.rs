@@ -101,7 +101,7 @@ fn quoted(word: &str) -> String {
 }
 
 /// Text with all characters that are not plainly visible written out.
-fn plain(text: &str) -> String {
+pub fn plain(text: &str) -> String {
     text.chars()
         .flat_map(|c| {
             let keep = matches!(c, '"' | '\'' | '\\');

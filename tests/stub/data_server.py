@@ -7,7 +7,7 @@ The first line of stdout is the port. Files of FOLDER are served with ETag, Last
 ranges; those under /private/ to the user with the password, by basic authentication (401 without,
 and 403 to the user `eve`, with the same password). What a query says goes wrong:
 
-  ?cut=N        the connection ends after N bytes of the body
+  ?cut=N        the connection ends after N bytes of the body; ?cut=N,M: after N and M by turns
   ?stall=N      nothing comes after N bytes
   ?status=S     that status; with ?wait=W and `Retry-After: W`
   ?ranges=no    ranges are not served; ?ranges=wrong: from another byte than asked
@@ -64,6 +64,9 @@ class Handler(BaseHTTPRequestHandler):
                              "encoding": head("Accept-Encoding")})
         if "times" in of and times > int(of["times"]):
             of = {}
+        cuts = of.get("cut", "").split(",")
+        if cuts != [""]:
+            of["cut"] = cuts[(times - 1) % len(cuts)]
         if "goto" in of:
             to = of["goto"]
             to = self.path if to == "CIRCLE" else to if ":" in to else "http://127.0.0.1:%s" % to

@@ -3,13 +3,15 @@
 
     terminal.py QUESTION=ANSWER ... -- PROGRAM ...
 
-Each answer is typed once its question is on the screen; `^C` types Ctrl-C. Everything that the
-terminal shows goes to stdout; at the end comes a line `echo on` or `echo off`. The exit status is
-the program's, 1 if a question never came.
+Each answer is typed once its question is on the screen; `^C` types Ctrl-C, `^\\` Ctrl-\\, and `!TERM`
+sends that signal. `^Z` types Ctrl-Z, which answers nothing, and tells in a line `Ctrl-Z works` or
+`Ctrl-Z does nothing`. Everything that the terminal shows goes to stdout; at the end comes a line
+`echo on` or `echo off`. The exit status is the program's, 1 if a question never came.
 """
 import os
 import pty
 import select
+import signal
 import subprocess
 import sys
 import termios
@@ -34,7 +36,16 @@ def main():
             time.sleep(0.2)
             told = len(shown)
             answer = talk.pop(0)[1]
-            os.write(keyboard, b"\x03" if answer == "^C" else answer.encode() + b"\n")
+            if answer.startswith("!"):
+                child.send_signal(getattr(signal, "SIG" + answer[1:]))
+            elif answer == "^Z":
+                key = termios.tcgetattr(terminal)[6][termios.VSUSP]
+                print("Ctrl-Z works" if key == b"\x1a" else "Ctrl-Z does nothing")
+                os.write(keyboard, b"\x1a")
+                told = 0
+            else:
+                keys = {"^C": b"\x03", "^\\": b"\x1c"}
+                os.write(keyboard, keys.get(answer, answer.encode() + b"\n"))
     echo = termios.tcgetattr(terminal)[3] & termios.ECHO
     child.kill()
     code = child.wait()

@@ -1,24 +1,27 @@
 //! `clue fetch`: the data sets of a catalogue. Lists them, asks for logins, fetches. Knows no
 //! data set.
 
+mod consent;
 pub mod told;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
 
 use super::ask::{self, Unasked};
 use super::display::{Form, files};
-use super::run::INTERRUPTED;
+use super::ends::Ends;
+use super::run::{INTERRUPTED, REFUSED};
 use super::session::{bad, color, refuse};
 use super::{around, err, out};
 use crate::diag::{Diagnostic, Sources};
 use crate::fetch::catalogue::{Account, Catalogue, Dataset};
+use crate::fetch::consent::needs;
 use crate::fetch::login::Login;
 use crate::fetch::run::{How, Want, fetch as fetch_all};
+use crate::model::consent::plain;
 
 /// Where the catalogue is, in this folder or one around it.
 const CATALOGUE: &str = "pipelines/datasets.yaml";
@@ -29,7 +32,7 @@ const CATALOGUE: &str = "pipelines/datasets.yaml";
 Without a name: lists what there is, what it needs, and what is there already. A file that is there
 with the right SHA-256 sum is left alone; a download that was cut goes on where it stopped. Logins
 are read from the environment or asked for, are sent to their own hosts only, and are stored
-nowhere.")]
+nowhere. A catalogue that did not come with clue is followed only with `--yes`.")]
 pub struct Args {
     /// The data sets to fetch
     #[arg(value_name = "NAME")]
@@ -46,6 +49,9 @@ pub struct Args {
     /// Fetch once more what is there
     #[arg(long)]
     again: bool,
+    /// Allow what the catalogue asks for: logins for its hosts, requests, files in its folder
+    #[arg(long)]
+    yes: bool,
     /// How many failures in a row are forgiven
     #[arg(long, value_name = "N", default_value_t = 7)]
     retries: u32,
@@ -71,7 +77,7 @@ pub fn fetch(args: &Args) -> ExitCode {
         Err(fault) => return refuse(&fault),
     };
     let mut sources = Sources::default();
-    let catalogue = match Catalogue::load(&file, &mut sources) {
+    let catalogue = match Catalogue::load(&file, args.to.as_deref(), &mut sources) {
         Ok(catalogue) => catalogue,
         Err(faults) => return bad(&faults, &sources),
     };
@@ -79,8 +85,8 @@ pub fn fetch(args: &Args) -> ExitCode {
         Ok(chosen) => chosen,
         Err(faults) => return bad(&faults, &sources),
     };
-    let folder = args.to.clone().unwrap_or_else(|| catalogue.into.clone());
-    let wants = match Want::all(chosen.into_iter(), &folder) {
+    let folder = &catalogue.into;
+    let wants = match Want::all(chosen.into_iter(), folder) {
         Ok(wants) => wants,
         Err(why) => {
             let fault = Diagnostic::error(why.to_string());
@@ -91,12 +97,25 @@ pub fn fetch(args: &Args) -> ExitCode {
         if args.json {
             out(&format!(
                 "{}\n",
-                told::json(&catalogue, &folder, &wants, &[])
+                told::json(&catalogue, folder, &wants, &[])
             ));
         } else {
-            out(&told::list(&catalogue, &folder, &wants));
+            out(&told::list(&catalogue, folder, &wants));
         }
         return ExitCode::SUCCESS;
+    }
+    let how = How {
+        folder,
+        again: args.again,
+        retries: args.retries,
+        patience: Duration::from_secs(args.timeout),
+    };
+    if !catalogue.is_shipped && !args.yes {
+        let needs = needs(&catalogue, &wants, &how);
+        if !needs.is_empty() {
+            err(&consent::question(&file, &needs));
+            return ExitCode::from(REFUSED);
+        }
     }
     let runtime = match tokio::runtime::Builder::new_multi_thread()
         .enable_all()
@@ -104,12 +123,6 @@ pub fn fetch(args: &Args) -> ExitCode {
     {
         Ok(runtime) => runtime,
         Err(error) => return refuse(&Diagnostic::error(format!("cannot start: {error}"))),
-    };
-    let how = How {
-        folder: &folder,
-        again: args.again,
-        retries: args.retries,
-        patience: Duration::from_secs(args.timeout),
     };
     let code = runtime.block_on(go(args, &catalogue, &wants, &how));
     // A question that nobody answers must not keep the program from ending.
@@ -128,8 +141,10 @@ fn chosen<'a>(args: &Args, catalogue: &'a Catalogue) -> Result<Vec<&'a Dataset>,
         .iter()
         .filter(unknown)
         .map(|name| {
-            let known = catalogue.datasets.iter().map(|set| set.name.as_str());
-            Diagnostic::error(format!("no data set `{name}`")).suggest(name, known)
+            let known = catalogue.datasets.iter().map(|set| plain(&set.name));
+            let known: Vec<String> = known.collect();
+            Diagnostic::error(format!("no data set `{name}`"))
+                .suggest(name, known.iter().map(String::as_str))
         })
         .collect();
     if !faults.is_empty() {
@@ -141,6 +156,10 @@ fn chosen<'a>(args: &Args, catalogue: &'a Catalogue) -> Result<Vec<&'a Dataset>,
 }
 
 async fn go(args: &Args, catalogue: &Catalogue, wants: &[Want<'_>], how: &How<'_>) -> ExitCode {
+    let mut ends = match Ends::listen() {
+        Ok(ends) => ends,
+        Err(error) => return refuse(&Diagnostic::error(format!("cannot start: {error}"))),
+    };
     for (at, account) in catalogue.accounts.iter().enumerate() {
         let needs =
             |want: &&Want<'_>| want.dataset.account == Some(at) && want.needs_network(args.again);
@@ -151,7 +170,7 @@ async fn go(args: &Args, catalogue: &Catalogue, wants: &[Want<'_>], how: &How<'_
             }
         }
         if !sets.is_empty()
-            && let Err(code) = log_in(account, &sets).await
+            && let Err(code) = log_in(account, &sets, &mut ends).await
         {
             return code;
         }
@@ -169,7 +188,7 @@ async fn go(args: &Args, catalogue: &Catalogue, wants: &[Want<'_>], how: &How<'_
     };
     let done = tokio::select! {
         ((), done) = async { tokio::join!(work, files::show(form, wants, told)) } => done,
-        () = interrupted() => {
+        () = ends.any() => {
             err("interrupted; run again to go on where it stopped\n");
             return ExitCode::from(INTERRUPTED);
         }
@@ -194,26 +213,31 @@ async fn go(args: &Args, catalogue: &Catalogue, wants: &[Want<'_>], how: &How<'_
 }
 
 /// Finds out the login of an account: from the environment, or else from the user.
-async fn log_in(account: &Account, sets: &[&str]) -> Result<(), ExitCode> {
+async fn log_in(account: &Account, sets: &[&str], ends: &mut Ends) -> Result<(), ExitCode> {
     let given = |name: &str| std::env::var(name).ok().filter(|text| !text.is_empty());
     let (user, password) = (given(&account.user_env), given(&account.password_env));
     let refused = |what: String| {
         let fault = Diagnostic::error(what).help(format!(
             "set `{}` and `{}`, or run this in a terminal to be asked",
-            account.user_env, account.password_env
+            plain(&account.user_env),
+            plain(&account.password_env)
         ));
         refuse(&match &account.help {
-            Some(help) => fault.note(format!("account `{}`: {help}", account.name)),
+            Some(help) => fault.note(format!(
+                "account `{}`: {}",
+                plain(&account.name),
+                plain(help)
+            )),
             None => fault,
         })
     };
     if (user.is_none() || password.is_none()) && !ask::can_ask() {
-        let sets: Vec<String> = sets.iter().map(|set| format!("`{set}`")).collect();
+        let sets: Vec<String> = sets.iter().map(|set| format!("`{}`", plain(set))).collect();
         let verb = if sets.len() == 1 { "needs" } else { "need" };
         let sets = sets.join(", ");
         return Err(refused(format!(
             "{sets} {verb} the account `{}`",
-            account.name
+            plain(&account.name)
         )));
     }
     let unasked = |why: Unasked| match why {
@@ -221,40 +245,30 @@ async fn log_in(account: &Account, sets: &[&str]) -> Result<(), ExitCode> {
             err("\ninterrupted\n");
             ExitCode::from(INTERRUPTED)
         }
-        Unasked::Nothing => refused(format!("no login for the account `{}`", account.name)),
+        Unasked::Nothing => refused(format!(
+            "no login for the account `{}`",
+            plain(&account.name)
+        )),
     };
     let user = match user {
         Some(user) => user,
-        None => ask::line(&format!("user name at {}: ", told::hosts(account)))
+        None => ask::line(&format!("user name at {}: ", told::hosts(account)), ends)
             .await
             .map_err(unasked)?,
     };
     let password = match password {
         Some(password) => password,
-        None => ask::hidden(&format!("password of {user} at {}: ", told::hosts(account)))
-            .await
-            .map_err(unasked)?,
+        None => {
+            let question = format!("password of {user} at {}: ", told::hosts(account));
+            ask::hidden(&question, ends).await.map_err(unasked)?
+        }
     };
     let login = Login::new(user, password).map_err(|why| {
         refused(format!(
             "no login for the account `{}`: {why}",
-            account.name
+            plain(&account.name)
         ))
     })?;
     let _ = account.login.set(login);
     Ok(())
-}
-
-/// Waits for Ctrl-C, or to be ended politely.
-async fn interrupted() {
-    let (Ok(mut interrupt), Ok(mut terminate)) = (
-        signal(SignalKind::interrupt()),
-        signal(SignalKind::terminate()),
-    ) else {
-        return std::future::pending().await;
-    };
-    tokio::select! {
-        _ = interrupt.recv() => {}
-        _ = terminate.recv() => {}
-    }
 }

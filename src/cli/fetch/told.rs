@@ -7,9 +7,11 @@ use serde_json::{Value as Json, json};
 
 use crate::diag::Diagnostic;
 use crate::fetch::catalogue::{Account, Catalogue, Dataset};
+use crate::fetch::download::Got;
 use crate::fetch::error::Why;
 use crate::fetch::run::{Done, How, Want};
 use crate::fetch::shelf::State;
+use crate::model::consent::plain;
 use crate::report::words::{count, size};
 
 /// What became of each file, as far as it is known.
@@ -29,16 +31,16 @@ fn account<'a>(catalogue: &'a Catalogue, set: &Dataset) -> Option<&'a Account> {
 pub fn list(catalogue: &Catalogue, folder: &Path, wants: &[Want<'_>]) -> String {
     let mut text = String::new();
     for set in &catalogue.datasets {
-        let _ = writeln!(text, "{}: {}", set.name, set.about);
+        let _ = writeln!(text, "{}: {}", plain(&set.name), plain(&set.about));
         let _ = writeln!(text, "  home: {}", set.home);
         if let Some(licence) = &set.licence {
-            let _ = writeln!(text, "  licence: {licence}");
+            let _ = writeln!(text, "  licence: {}", plain(licence));
         }
         if let Some(account) = account(catalogue, set) {
             let _ = writeln!(
                 text,
                 "  needs: {}",
-                account.help.as_ref().unwrap_or(&account.name)
+                plain(account.help.as_ref().unwrap_or(&account.name))
             );
         }
         for want in wants.iter().filter(|want| want.dataset.name == set.name) {
@@ -71,10 +73,26 @@ pub fn done(done: &Result<Done, Why>) -> String {
         ),
         Ok(Done::Verified(got)) => format!("fetched, {}, sum verified", size(got.bytes)),
         Ok(Done::Fetched(got)) => format!(
-            "fetched, {}; sum not published: kept from this first download",
-            size(got.bytes)
+            "fetched, {}; sum not published: kept from this first download{}",
+            size(got.bytes),
+            end(got)
+        ),
+        Ok(Done::Same(got)) => format!("fetched, {}, the same file as before", size(got.bytes)),
+        Ok(Done::Other(got, before)) => format!(
+            "fetched, {}; NOT the file of before: its SHA-256 sum was {before} and is now {}, which is kept{}",
+            size(got.bytes),
+            got.sum,
+            end(got)
         ),
         Err(why) => format!("failed: {why}"),
+    }
+}
+
+/// A warning, where nothing tells a whole file from the beginning of one.
+fn end(got: &Got) -> &'static str {
+    match got.end_told {
+        true => "",
+        false => "; the server did not tell its length: look whether it is whole",
     }
 }
 
@@ -87,7 +105,10 @@ pub fn summary(folder: &Path, results: &Results) -> String {
         "{}: {} fetched, {} there already, {} failed\n",
         folder.display(),
         count(
-            of(|d| matches!(d, Ok(Done::Verified(_) | Done::Fetched(_)))),
+            of(|d| matches!(
+                d,
+                Ok(Done::Verified(_) | Done::Fetched(_) | Done::Same(_) | Done::Other(..))
+            )),
             "file"
         ),
         of(|d| matches!(d, Ok(Done::Present(_) | Done::Adopted(_)))),
@@ -158,12 +179,20 @@ fn done_json(done: &Result<Done, Why>) -> Json {
         Ok(Done::Present(got)) => ("present", got, None),
         Ok(Done::Adopted(got)) => ("present", got, Some(false)),
         Ok(Done::Verified(got)) => ("fetched", got, Some(true)),
-        Ok(Done::Fetched(got)) => ("fetched", got, Some(false)),
+        Ok(Done::Fetched(got) | Done::Same(got) | Done::Other(got, _)) => {
+            ("fetched", got, Some(false))
+        }
         Err(why) => return json!({"state": "failed", "why": why.to_string()}),
     };
     let mut told = json!({"state": state, "bytes": got.bytes, "sha256": got.sum.to_string()});
     if let Some(published) = published {
         told["sum_published"] = published.into();
+    }
+    if !got.end_told && matches!(done, Ok(Done::Fetched(_) | Done::Other(..))) {
+        told["length_told"] = false.into();
+    }
+    if let Ok(Done::Other(_, before)) = done {
+        told["sha256_before"] = before.to_string().into();
     }
     told
 }
@@ -210,7 +239,8 @@ fn help(account: Option<&Account>, want: &Want<'_>, how: &How<'_>, why: &Why) ->
         Why::Login { .. } => match account {
             Some(account) => format!(
                 "check `{}` and `{}`, or what you typed",
-                account.user_env, account.password_env
+                plain(&account.user_env),
+                plain(&account.password_env)
             ),
             None => return None,
         },
@@ -226,6 +256,9 @@ fn help(account: Option<&Account>, want: &Want<'_>, how: &How<'_>, why: &Why) ->
                 .to_owned()
         }
         Why::Sum { .. } => format!("nothing of it was kept; if that stays so, see {home}"),
+        Why::Changed { .. } => format!(
+            "nothing of it was kept; see {home} for what changed, then take the new file with `--again`"
+        ),
         Why::Unreachable { because, .. } if because.contains("certificate") => {
             "if a proxy reads along here, name its certificates with `SSL_CERT_FILE`".to_owned()
         }

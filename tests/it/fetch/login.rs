@@ -149,6 +149,24 @@ fn a_wrong_password_is_tried_once() {
     );
     assert_eq!(site.log().len(), 1);
     site.ok("fetch --all");
+
+    // So it is for files without sums, though several are fetched at a time.
+    let site = Site::new();
+    let files = (0..6).map(|at| {
+        let url = site.at("private/p.csv");
+        format!("{{url: \"{url}?{at}\", to: f{at}.csv}}")
+    });
+    let files: Vec<String> = files.collect();
+    site.catalogue(&format!(
+        "  d: {{about: A, home: \"https://example.org\", account: club, files: [{}]}}\n",
+        files.join(", ")
+    ));
+    let told = site.run("fetch d", Some(("ada", "guess")));
+    assert_eq!(told.code, 1);
+    assert!(told.stdout.contains("6 failed"), "{}", told.stdout);
+    assert_eq!(site.log().len(), 1);
+    site.ok("fetch d");
+    assert_eq!(site.log().len(), 7);
 }
 
 #[test]
@@ -200,7 +218,7 @@ fn a_password_is_asked_for_without_echo() {
             "user name at 127.0.0.1: =ada",
             &format!("password of ada at 127.0.0.1: ={PASSWORD}"),
         ],
-        "fetch d",
+        "fetch d --yes",
     );
     assert_eq!(code, 0, "{shown}");
     assert!(shown.contains("ada\r\n"), "the name is shown: {shown}");
@@ -208,8 +226,25 @@ fn a_password_is_asked_for_without_echo() {
     assert!(shown.contains("echo on"), "{shown}");
     assert_eq!(site.project.read("data/d/x.csv"), DATA.as_bytes());
 
-    let talk = ["user name=ada", "password=^C"];
-    let (code, shown) = at_terminal(&site, &talk, "fetch d --again");
-    assert_eq!(code, 130, "{shown}");
+    for end in ["^C", r"^\", "!TERM", "!HUP", "!QUIT", "!INT"] {
+        let talk = ["user name=ada", &format!("password={end}")];
+        let (code, shown) = at_terminal(&site, &talk, "fetch d --yes --again");
+        assert_eq!(code, 130, "{end}: {shown}");
+        assert!(shown.contains("echo on"), "{end}: {shown}");
+    }
+}
+
+#[test]
+fn ctrl_z_does_not_leave_a_terminal_without_echo() {
+    let site = Site::new();
+    site.one("private/p.csv", "    account: club\n");
+    let talk = [
+        "user name=ada",
+        "password=^Z",
+        &format!("password={PASSWORD}"),
+    ];
+    let (code, shown) = at_terminal(&site, &talk, "fetch d --yes");
+    assert!(shown.contains("Ctrl-Z does nothing"), "{shown}");
     assert!(shown.contains("echo on"), "{shown}");
+    assert_eq!(code, 0, "{shown}");
 }

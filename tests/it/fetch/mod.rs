@@ -1,6 +1,7 @@
 //! `clue fetch` against a real server that cuts, changes, refuses and lies. No login goes to
 //! another host, into a file, or into what is told.
 
+mod consent;
 mod login;
 mod resume;
 
@@ -75,6 +76,7 @@ impl Site {
 
     fn run(&self, words: &str, login: Option<(&str, &str)>) -> Done {
         let mut command = self.project.command(words);
+        command.arg("--yes");
         command.env_remove("CLUB_USER").env_remove("CLUB_PASSWORD");
         if let Some((user, password)) = login {
             command
@@ -178,6 +180,43 @@ fn a_file_that_was_brought_is_taken_for_what_it_is() {
     assert!(site.log().is_empty());
     site.project.write("data/d/x.csv", "changed");
     site.fails("fetch d");
+}
+
+#[test]
+fn a_kept_sum_holds_for_the_next_download_too() {
+    let site = Site::new();
+    site.one("a.csv", "");
+    site.ok("fetch d");
+    let file = site.project.path("data/d/x.csv");
+    std::fs::remove_file(&file).expect("removed");
+    let told = site.ok("fetch d");
+    assert!(
+        told.stderr.contains("the same file as before"),
+        "{}",
+        told.stderr
+    );
+
+    std::fs::remove_file(&file).expect("removed");
+    site.project.write("site/a.csv", "id,text\n1,two\n");
+    let (old, new) = (sum(DATA.as_bytes()), sum(b"id,text\n1,two\n"));
+    let told = site.fails("fetch d");
+    for words in [old.as_str(), new.as_str(), "`--again`"] {
+        assert!(told.contains(words), "{told}");
+    }
+    assert!(!file.exists());
+    let kept = || String::from_utf8(site.project.read("data/SHA256SUMS")).expect("UTF-8");
+    assert_eq!(kept(), format!("{old}  d/x.csv\n"));
+
+    // Who wishes for the new one gets it, and is told that it is another.
+    let told = site.ok("fetch d --again");
+    for words in [old.as_str(), new.as_str(), "NOT the file of before"] {
+        assert!(told.stderr.contains(words), "{}", told.stderr);
+    }
+    assert_eq!(kept(), format!("{new}  d/x.csv\n"));
+    site.project.write("site/a.csv", DATA);
+    let told: serde_json::Value =
+        serde_json::from_str(&site.ok("fetch d --again --json").stdout).expect("JSON");
+    assert_eq!(told["datasets"][0]["files"][0]["sha256_before"], new);
 }
 
 #[test]

@@ -68,10 +68,21 @@ fn servers_without_ranges_or_tags_begin_again() {
     ] {
         let site = Site::new();
         site.one(&format!("big.csv?{query}"), "");
-        site.ok("fetch d");
+        let told = site.ok("fetch d").stderr;
         assert_eq!(site.project.read("data/d/x.csv"), big(7), "{query}");
         assert_eq!(site.log().len(), requests, "{query}");
+        // Of a file whose end nobody tells, nobody knows whether it is all.
+        let open = "; the server did not tell its length: look whether it is whole";
+        assert_eq!(told.contains(open), query == "length=no", "{told}");
     }
+    // With a sum, all is known.
+    let site = Site::new();
+    site.project.write("site/SUMS", line(&big(7), "big.csv"));
+    let sums = format!("    sums: \"{}\"\n", site.at("SUMS"));
+    site.one("big.csv?length=no&cut=20000&times=1", &sums);
+    let told = site.ok("fetch d").stderr;
+    assert!(told.ends_with("sum verified"), "{told}");
+    assert_eq!(site.project.read("data/d/x.csv"), big(7));
     // A range that is another one than was asked for is no good.
     let site = Site::new();
     site.one("big.csv?cut=20000&ranges=wrong&times=3", "");
@@ -115,7 +126,7 @@ fn passing_failures_are_tried_again() {
 fn an_interrupt_keeps_what_came() {
     let site = Site::new();
     site.one("big.csv?stall=20000&times=1", "");
-    let mut command = site.project.command("fetch d");
+    let mut command = site.project.command("fetch d --yes");
     let mut child = command.stderr(Stdio::piped()).spawn().expect("runs");
     let part = site.project.path("data/d/x.csv.part");
     let size = || std::fs::metadata(&part).map_or(0, |about| about.len());
@@ -136,4 +147,59 @@ fn an_interrupt_keeps_what_came() {
     assert_eq!(size(), 20000);
     site.ok("fetch d");
     assert_eq!(site.project.read("data/d/x.csv"), big(7));
+}
+
+#[test]
+fn to_begin_anew_is_no_progress() {
+    let site = Site::new();
+    // By turns it comes farther than the last time, but never than ever.
+    site.one("big.csv?cut=10000,20000&ranges=no&times=9", "");
+    let told = site.fails("fetch d --retries 2");
+    assert!(told.contains("was cut"), "{told}");
+    assert_eq!(site.log().len(), 4);
+}
+
+/// Runs `fetch d` until something waits, and interrupts it.
+fn interrupted(site: &Site) {
+    let mut command = site.project.command("fetch d --yes");
+    let mut child = command.stderr(Stdio::null()).spawn().expect("runs");
+    // Long enough to be in the midst of it, and not to wait for an interrupt in vain.
+    std::thread::sleep(std::time::Duration::from_secs(1));
+    assert_eq!(child.try_wait().expect("there"), None, "it does not wait");
+    let kill = Command::new("kill")
+        .args(["-INT", &child.id().to_string()])
+        .status();
+    assert!(kill.expect("runs").success());
+    for _ in 0..100 {
+        if let Some(status) = child.try_wait().expect("there") {
+            assert_eq!(status.code(), Some(130));
+            return;
+        }
+        std::thread::sleep(std::time::Duration::from_millis(50));
+    }
+    child.kill().expect("killed");
+    child.wait().expect("ends");
+    panic!("an interrupt does not end it");
+}
+
+fn fifo(path: &std::path::Path) {
+    let made = Command::new("mkfifo").arg(path).status().expect("runs");
+    assert!(made.success());
+}
+
+#[test]
+fn reading_what_is_there_keeps_nobody_from_interrupting() {
+    // A pipe that nobody writes to is a file that takes for ever to read: as the file…
+    let site = Site::new();
+    site.one("a.csv", "");
+    std::fs::create_dir_all(site.project.path("data/d")).expect("made");
+    fifo(&site.project.path("data/d/x.csv"));
+    interrupted(&site);
+    // … and as its beginning.
+    let site = Site::new();
+    site.one("a.csv", "");
+    let note = format!("{{\"url\": \"{}\"}}", site.at("a.csv"));
+    site.project.write("data/d/x.csv.part.json", note);
+    fifo(&site.project.path("data/d/x.csv.part"));
+    interrupted(&site);
 }
