@@ -4,11 +4,13 @@
 use serde::Serialize;
 use serde_json::Value;
 
+use super::anthropic::Anthropic;
 use super::chat::{Chat, Question, Reply, Request};
 use super::completions::Completions;
 use super::error::CallError;
 use super::openai::OpenAi;
 use super::spec::{ApiKind, ModelSpec};
+use super::tgi::Tgi;
 use crate::hash::Hash;
 
 /// A wire API.
@@ -16,14 +18,31 @@ pub trait Api: Sync {
     /// The path after the model's `url`.
     fn path(&self) -> &'static str;
 
+    /// True when that path stands at the server's root even if `url` ends in `/v1`.
+    fn is_beside_v1(&self) -> bool {
+        false
+    }
+
+    /// The headers of every request, with the token of the model's `key_env` if it has one.
+    fn headers(&self, token: Option<&str>) -> Vec<(&'static str, String)> {
+        let bearer = |token| ("authorization", format!("Bearer {token}"));
+        token.map(bearer).into_iter().collect()
+    }
+
     /// The whole body of the request. Only what decides the answer may be in it.
     fn body(&self, model: &ModelSpec, chat: &Chat) -> Value;
 
-    /// Reads the body of an answer with status 200.
+    /// Reads the body of an answer with status 200 to that chat.
     ///
     /// # Errors
     /// [`CallError::BadJson`] and [`CallError::NoChoice`].
-    fn reply(&self, bytes: &[u8]) -> Result<Reply, CallError>;
+    fn reply(&self, model: &ModelSpec, chat: &Chat, bytes: &[u8]) -> Result<Reply, CallError>;
+
+    /// What this API lacks of how the model is to sample, with the settings of the stage that
+    /// asks; `None` when all can be sent.
+    fn refusal(&self, _: &ModelSpec) -> Option<String> {
+        None
+    }
 }
 
 impl ApiKind {
@@ -32,6 +51,8 @@ impl ApiKind {
         match self {
             ApiKind::Openai => &OpenAi,
             ApiKind::Completions => &Completions,
+            ApiKind::Tgi => &Tgi,
+            ApiKind::Anthropic => &Anthropic,
         }
     }
 }

@@ -69,7 +69,10 @@ pub enum Question {
 pub struct Reply {
     /// The generated text, without the prefill.
     pub text: String,
-    /// Why the model stopped, in the server's word (`stop`, `length`, …).
+    /// What the model thought aloud before its answer, told from it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub thinking: Option<String>,
+    /// Why the model stopped: `stop`, `length`, or another word of the server's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub finish_reason: Option<String>,
     /// Tokens of the prompt, as the server counts.

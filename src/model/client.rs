@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::{Duration, SystemTime};
 
-use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderValue, RETRY_AFTER};
+use reqwest::header::{HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
 use reqwest::{StatusCode, Url};
 use tokio::sync::Semaphore;
 
@@ -13,7 +13,7 @@ use super::chat::{Question, Reply, Request};
 use super::error::CallError;
 use super::retry::{Backoff, retry_after};
 use super::spec::ModelSpec;
-use super::tokenize;
+use super::{thinking, tokenize};
 use crate::diag::Diagnostic;
 
 /// The most bytes that the body of an answer may have.
@@ -73,7 +73,7 @@ impl Client {
             .and_then(|url| Url::parse(url).ok())
             .filter(|url| !url.cannot_be_a_base())
             .ok_or_else(|| Diagnostic::error(format!("model `{name}` has no valid `url`")))?;
-        let http = http_client(&url, token(spec)?).map_err(|why| {
+        let http = http_client(&url, headers(spec)?).map_err(|why| {
             Diagnostic::error(format!("cannot make connections for model `{name}`: {why}"))
         })?;
         let host = url.host_str().unwrap_or_default();
@@ -167,13 +167,15 @@ impl Inner {
         let mut url = self.url.clone();
         let body = match &request.question {
             Question::Chat(chat) => {
-                if let Ok(mut path) = url.path_segments_mut() {
+                if api.is_beside_v1() {
+                    tokenize::beside_v1(&mut url, api.path());
+                } else if let Ok(mut path) = url.path_segments_mut() {
                     path.pop_if_empty().extend(api.path().split('/'));
                 }
                 api.body(model, chat)
             }
             Question::Tokens(text) => {
-                tokenize::place(&mut url);
+                tokenize::beside_v1(&mut url, "tokenize");
                 tokenize::body(&model.id, text)
             }
         };
@@ -200,7 +202,10 @@ impl Inner {
         let body = read(response).await;
         if status == StatusCode::OK {
             return Ok(match &request.question {
-                Question::Chat(_) => api.reply(&body?)?,
+                Question::Chat(chat) => {
+                    let reply = api.reply(model, chat, &body?)?;
+                    thinking::split(model, chat, reply)
+                }
                 Question::Tokens(text) => tokenize::reply(&body?, text)?,
             });
         }
@@ -209,7 +214,14 @@ impl Inner {
             Question::Tokens(_) if matches!(code, 404 | 405 | 501) => {
                 CallError::NoTokenizer { code }
             }
-            _ => CallError::of_status(code, &body.unwrap_or_default(), &model.id),
+            question => {
+                let chat = match question {
+                    Question::Chat(chat) => Some(chat),
+                    Question::Tokens(_) => None,
+                };
+                let prefilled = chat.is_some_and(|chat| !chat.prefill.is_empty());
+                CallError::of_status(code, &body.unwrap_or_default(), &model.id, prefilled)
+            }
         };
         Err(Failure { error, wait })
     }
@@ -236,39 +248,40 @@ fn broken(error: &reqwest::Error) -> CallError {
     }
 }
 
-/// The bearer token, as the value of a header.
-fn token(spec: &ModelSpec) -> Result<Option<HeaderValue>, Diagnostic> {
-    let Some(name) = &spec.key_env else {
-        return Ok(None);
-    };
+/// The headers of the model's API, with its token.
+fn headers(spec: &ModelSpec) -> Result<HeaderMap, Diagnostic> {
     let of_model = &spec.name;
-    let token = std::env::var(name).map_err(|_| {
-        Diagnostic::error(format!(
-            "model `{of_model}` needs the environment variable `{name}`"
-        ))
-        .help("set it to the server's token, or remove `key_env`")
-    })?;
-    let mut value = HeaderValue::from_str(&format!("Bearer {}", token.trim())).map_err(|_| {
-        Diagnostic::error(format!(
-            "the environment variable `{name}` of model `{of_model}` holds no usable token"
-        ))
-    })?;
-    value.set_sensitive(true);
-    Ok(Some(value))
+    let token = spec.key_env.as_ref().map(|name| {
+        std::env::var(name).map_err(|_| {
+            Diagnostic::error(format!(
+                "model `{of_model}` needs the environment variable `{name}`"
+            ))
+            .help("set it to the server's token, or remove `key_env`")
+        })
+    });
+    let token = token.transpose()?;
+    let mut headers = HeaderMap::new();
+    for (name, value) in spec.api().api().headers(token.as_deref().map(str::trim)) {
+        let mut value = HeaderValue::from_str(&value).map_err(|_| {
+            let name = spec.key_env.as_deref().unwrap_or_default();
+            Diagnostic::error(format!(
+                "the environment variable `{name}` of model `{of_model}` holds no usable token"
+            ))
+        })?;
+        value.set_sensitive(true);
+        headers.insert(HeaderName::from_static(name), value);
+    }
+    Ok(headers)
 }
 
 /// A plain HTTP client: no redirects and no proxies, so that data goes where the pipeline
 /// says and nowhere else.
 pub(super) fn http_client(
     url: &Url,
-    token: Option<HeaderValue>,
+    headers: HeaderMap,
 ) -> Result<reqwest::Client, reqwest::Error> {
     // An error means that another part of the program has chosen already.
     let _ = rustls::crypto::ring::default_provider().install_default();
-    let mut headers = HeaderMap::new();
-    if let Some(token) = token {
-        headers.insert(AUTHORIZATION, token);
-    }
     let mut builder = reqwest::Client::builder()
         .user_agent(concat!("clue/", env!("CARGO_PKG_VERSION")))
         .default_headers(headers)

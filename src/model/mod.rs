@@ -1,5 +1,6 @@
 //! Models: what a pipeline says of them, how they are spoken to, and who keeps them running.
 
+pub mod anthropic;
 pub mod api;
 pub mod chat;
 pub mod client;
@@ -13,4 +14,6 @@ pub mod serve;
 pub mod setup;
 pub mod spec;
 mod spec_check;
+pub mod tgi;
+mod thinking;
 pub mod tokenize;
