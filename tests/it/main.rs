@@ -1,5 +1,6 @@
 //! Behaviour through the real binary, on small real pipelines and servers on loopback.
 
+mod apis;
 mod bench;
 mod caching;
 mod codes;
