@@ -28,9 +28,9 @@ use crate::plan::graph::Action;
 use crate::store::Store;
 
 /// Some records or stages failed.
-const FAILED: u8 = 1;
+pub const FAILED: u8 = 1;
 /// Refused for want of consent.
-const REFUSED: u8 = 3;
+pub const REFUSED: u8 = 3;
 /// Interrupted.
 pub const INTERRUPTED: u8 = 130;
 

@@ -80,16 +80,22 @@ impl Api for Anthropic {
             text = rest.to_owned();
         }
         let usage = answer.usage.unwrap_or_default();
+        // What came from the server's own cache was part of the prompt all the same.
         let cached = [
             usage.cache_creation_input_tokens,
             usage.cache_read_input_tokens,
         ];
-        let cached: u64 = cached.into_iter().flatten().sum();
+        let prompt = |fresh: u64| {
+            cached
+                .iter()
+                .flatten()
+                .fold(fresh, |n, more| n.saturating_add(*more))
+        };
         Ok(Reply {
             text,
             thinking: Some(thinking).filter(|text| !text.is_empty()),
             finish_reason: answer.stop_reason.map(reason),
-            prompt_tokens: usage.input_tokens.map(|n| n.saturating_add(cached)),
+            prompt_tokens: usage.input_tokens.map(prompt),
             answer_tokens: usage.output_tokens,
             model: answer.model,
             token_bytes: None,

@@ -122,3 +122,22 @@ impl Chat {
         turns
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The cache holds replies of all versions.
+    #[test]
+    fn replies_of_older_versions_are_read_and_written_as_they_were() {
+        for old in [
+            r#"{"text":"a"}"#,
+            r#"{"text":"a","finish_reason":"stop","prompt_tokens":1,"answer_tokens":2,"model":"m"}"#,
+            r#"{"text":"","token_bytes":[1,2]}"#,
+        ] {
+            let reply: Reply = serde_json::from_str(old).unwrap();
+            assert_eq!(reply.thinking, None);
+            assert_eq!(serde_json::to_string(&reply).unwrap(), old);
+        }
+    }
+}

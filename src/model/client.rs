@@ -18,6 +18,8 @@ use crate::diag::Diagnostic;
 
 /// The most bytes that the body of an answer may have.
 const MOST_BYTES: usize = 32 << 20;
+/// How long a look at what a server tells may take.
+const LOOK_WITHIN: Duration = Duration::from_secs(10);
 /// How often a server that was never reached is tried: a wrong address should fail soon.
 const FIRST_TRIES: u32 = 3;
 /// After so many calls in a row that found nobody, the others are not tried any more.
@@ -96,6 +98,29 @@ impl Client {
         })
     }
 
+    /// Host and port of the address.
+    pub fn host(&self) -> &str {
+        &self.inner.host
+    }
+
+    /// What the server says at a path, below the model's address or beside its `/v1`: status and
+    /// body. One attempt, and not for long.
+    ///
+    /// # Errors
+    /// There is no whole answer.
+    pub async fn get(&self, path: &str, beside_v1: bool) -> Result<(u16, Vec<u8>), CallError> {
+        let inner = &*self.inner;
+        let sent = inner
+            .http
+            .get(inner.address(path, beside_v1))
+            .timeout(inner.timeout.min(LOOK_WITHIN))
+            .send()
+            .await;
+        let response = sent.map_err(|error| inner.fault(&error))?;
+        let status = response.status().as_u16();
+        Ok((status, read(response).await?))
+    }
+
     /// Asks, and asks again where that may help. The address is the client's own; the rest
     /// comes from the request's model.
     ///
@@ -150,6 +175,26 @@ impl Inner {
         }
     }
 
+    /// The address of a path, below the model's own or beside its `/v1`.
+    fn address(&self, path: &str, beside_v1: bool) -> Url {
+        let mut url = self.url.clone();
+        if beside_v1 {
+            tokenize::beside_v1(&mut url, path);
+        } else if let Ok(mut parts) = url.path_segments_mut() {
+            parts.pop_if_empty().extend(path.split('/'));
+        }
+        url
+    }
+
+    /// Why no answer began.
+    fn fault(&self, error: &reqwest::Error) -> CallError {
+        if error.is_connect() {
+            self.unreachable()
+        } else {
+            broken(error)
+        }
+    }
+
     /// True when waiting calls need not try: a server that was never there is given up
     /// after one call, one that was there after several.
     fn given_up(&self) -> bool {
@@ -164,20 +209,15 @@ impl Inner {
     async fn attempt(&self, request: &Request) -> Result<Reply, Failure> {
         let model = &request.model;
         let api = model.api().api();
-        let mut url = self.url.clone();
-        let body = match &request.question {
-            Question::Chat(chat) => {
-                if api.is_beside_v1() {
-                    tokenize::beside_v1(&mut url, api.path());
-                } else if let Ok(mut path) = url.path_segments_mut() {
-                    path.pop_if_empty().extend(api.path().split('/'));
-                }
-                api.body(model, chat)
-            }
-            Question::Tokens(text) => {
-                tokenize::beside_v1(&mut url, "tokenize");
-                tokenize::body(&model.id, text)
-            }
+        let (url, body) = match &request.question {
+            Question::Chat(chat) => (
+                self.address(api.path(), api.is_beside_v1()),
+                api.body(model, chat),
+            ),
+            Question::Tokens(text) => (
+                self.address("tokenize", true),
+                tokenize::body(&model.id, text),
+            ),
         };
         let sent = self
             .http
@@ -186,11 +226,7 @@ impl Inner {
             .json(&body)
             .send()
             .await;
-        let response = match sent {
-            Ok(response) => response,
-            Err(error) if error.is_connect() => return Err(self.unreachable().into()),
-            Err(error) => return Err(broken(&error).into()),
-        };
+        let response = sent.map_err(|error| self.fault(&error))?;
         self.met.store(true, Ordering::Relaxed);
         self.lost.store(0, Ordering::Relaxed);
         let status = response.status();

@@ -1,5 +1,6 @@
 //! Models: what a pipeline says of them, how they are spoken to, and who keeps them running.
 
+pub mod about;
 pub mod anthropic;
 pub mod api;
 pub mod chat;
@@ -9,6 +10,7 @@ pub mod consent;
 pub mod error;
 mod leash;
 pub mod openai;
+pub mod probe;
 pub mod retry;
 pub mod serve;
 pub mod setup;

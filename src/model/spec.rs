@@ -25,7 +25,7 @@ pub struct ModelSpec {
     pub api: Option<ApiKind>,
     /// The base of the server's address, e.g. `http://127.0.0.1:8080/v1`. With `serve`, leave it
     /// out (or empty), or let it hold `{port}`: a whole address is that of a server that runs
-    /// already, and `serve` is not used.
+    /// already, and `serve` is not used. TGI's may end in `/v1` or not.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub url: Option<String>,
     /// The model's name on the server. (TGI serves one model and does not ask for it.)

@@ -16,6 +16,7 @@ mod judge;
 mod layers;
 mod longhealth;
 mod messages;
+mod models;
 mod prompts;
 mod schema;
 mod servers;
