@@ -11,6 +11,7 @@ mod display;
 mod ends;
 mod fetch;
 mod graph;
+mod models;
 mod plan;
 mod run;
 mod schema;
@@ -52,6 +53,9 @@ enum Command {
     Show(show::Args),
     /// Draw the stages as Mermaid, DOT or SVG
     Graph(graph::Args),
+    /// Find out whether models can be asked
+    #[command(subcommand)]
+    Models(models::Command),
     /// Print the JSON Schema of pipeline files, for editors
     Schema,
     /// Look after the cache
@@ -81,6 +85,7 @@ pub fn main() -> ExitCode {
         Command::Check(args) => check::check(&args),
         Command::Show(args) => show::show(&args),
         Command::Graph(args) => graph::graph(&args),
+        Command::Models(command) => models::models(&command),
         Command::Schema => schema::schema(),
         Command::Cache(command) => cache::cache(&command),
         Command::Umls(command) => umls::umls(&command),

@@ -29,7 +29,7 @@ use crate::plan::graph::Action;
 use crate::store::Store;
 
 /// Some records or stages failed.
-const FAILED: u8 = 1;
+pub const FAILED: u8 = 1;
 /// Refused for want of consent.
 pub const REFUSED: u8 = 3;
 /// A limit was reached.

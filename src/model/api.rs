@@ -4,11 +4,13 @@
 use serde::Serialize;
 use serde_json::Value;
 
+use super::anthropic::Anthropic;
 use super::chat::{Chat, Question, Reply, Request};
 use super::completions::Completions;
 use super::error::CallError;
 use super::openai::OpenAi;
 use super::spec::{ApiKind, ModelSpec};
+use super::tgi::Tgi;
 use crate::hash::Hash;
 
 /// A wire API.
@@ -16,14 +18,31 @@ pub trait Api: Sync {
     /// The path after the model's `url`.
     fn path(&self) -> &'static str;
 
+    /// True when that path stands at the server's root even if `url` ends in `/v1`.
+    fn is_beside_v1(&self) -> bool {
+        false
+    }
+
+    /// The headers of every request, with the token of the model's `key_env` if it has one.
+    fn headers(&self, token: Option<&str>) -> Vec<(&'static str, String)> {
+        let bearer = |token| ("authorization", format!("Bearer {token}"));
+        token.map(bearer).into_iter().collect()
+    }
+
     /// The whole body of the request. Only what decides the answer may be in it.
     fn body(&self, model: &ModelSpec, chat: &Chat) -> Value;
 
-    /// Reads the body of an answer with status 200.
+    /// Reads the body of an answer with status 200 to that chat.
     ///
     /// # Errors
     /// [`CallError::BadJson`] and [`CallError::NoChoice`].
-    fn reply(&self, bytes: &[u8]) -> Result<Reply, CallError>;
+    fn reply(&self, model: &ModelSpec, chat: &Chat, bytes: &[u8]) -> Result<Reply, CallError>;
+
+    /// What this API lacks of how the model is to sample, with the settings of the stage that
+    /// asks; `None` when all can be sent.
+    fn refusal(&self, _: &ModelSpec) -> Option<String> {
+        None
+    }
 }
 
 impl ApiKind {
@@ -32,6 +51,8 @@ impl ApiKind {
         match self {
             ApiKind::Openai => &OpenAi,
             ApiKind::Completions => &Completions,
+            ApiKind::Tgi => &Tgi,
+            ApiKind::Anthropic => &Anthropic,
         }
     }
 }
@@ -82,6 +103,8 @@ pub fn call_key(request: &Request) -> Hash {
 mod tests {
     use std::sync::Arc;
 
+    use proptest::prelude::*;
+
     use super::*;
     use crate::model::chat::{Role, Turn};
 
@@ -123,6 +146,60 @@ mod tests {
             let mut other = model.clone();
             change(&mut other);
             assert_ne!(call_key(&request(other, "hi")), key);
+        }
+    }
+
+    #[test]
+    fn the_key_of_each_api_is_pinned() {
+        let key = |api, instruct| {
+            let mut model = ModelSpec::new("a", "m");
+            model.api = Some(api);
+            model.instruct = instruct;
+            model.sampling.max_tokens = Some(9);
+            call_key(&request(model, "hi")).short().to_string()
+        };
+        let keys = [
+            key(ApiKind::Openai, true),
+            key(ApiKind::Completions, false),
+            key(ApiKind::Tgi, false),
+            key(ApiKind::Anthropic, true),
+        ];
+        assert_eq!(
+            keys,
+            [
+                "2b322905d4ff",
+                "45b93ac7916d",
+                "ac2c4e7a966e",
+                "cd6f7852711c"
+            ]
+        );
+    }
+
+    proptest! {
+        /// Whatever a server says, it is an answer or a fault.
+        #[test]
+        fn no_answer_breaks_a_codec(cut in 0_usize..400, put in ".{0,8}", code in 200_u16..600) {
+            const ANSWERS: [&str; 4] = [
+                r#"{"choices":[{"message":{"content":"<think>a</think>b","reasoning":"c"},"finish_reason":"stop"}],"usage":{"prompt_tokens":7}}"#,
+                r#"{"choices":[{"text":"b","finish_reason":"length"}],"model":"m"}"#,
+                r#"[{"generated_text":"b stop","details":{"finish_reason":"stop_sequence","generated_tokens":2,"prefill":[{"id":1}]}}]"#,
+                r#"{"content":[{"type":"thinking","thinking":"a"},{"type":"text","text":" b"}],"stop_reason":"end_turn","usage":{"input_tokens":18446744073709551615,"cache_read_input_tokens":18446744073709551615,"cache_creation_input_tokens":1}}"#,
+            ];
+            let mut model = ModelSpec::new("a", "m");
+            model.sampling.stop = Some(vec!["stop".to_owned(), String::new(), put.clone()]);
+            let chat = Chat { turns: Vec::new(), prefill: format!("so {put} \n") };
+            for api in [ApiKind::Openai, ApiKind::Completions, ApiKind::Tgi, ApiKind::Anthropic] {
+                prop_assert!(api.api().body(&model, &chat).is_object());
+                for answer in ANSWERS {
+                    let at = cut.min(answer.len());
+                    let spoilt = format!("{}{put}{}", &answer[..at], &answer[at..]);
+                    for bytes in [&answer.as_bytes()[..at], spoilt.as_bytes()] {
+                        let _ = api.api().reply(&model, &chat, bytes);
+                        let fault = CallError::of_status(code, bytes, "m", true).to_string();
+                        prop_assert!(!fault.contains("finish_reason"));
+                    }
+                }
+            }
         }
     }
 

@@ -69,7 +69,10 @@ pub enum Question {
 pub struct Reply {
     /// The generated text, without the prefill.
     pub text: String,
-    /// Why the model stopped, in the server's word (`stop`, `length`, …).
+    /// What the model thought aloud before its answer, told from it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub thinking: Option<String>,
+    /// Why the model stopped: `stop`, `length`, or another word of the server's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub finish_reason: Option<String>,
     /// Tokens of the prompt, as the server counts.
@@ -117,5 +120,24 @@ impl Chat {
             ),
         }
         turns
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The cache holds replies of all versions.
+    #[test]
+    fn replies_of_older_versions_are_read_and_written_as_they_were() {
+        for old in [
+            r#"{"text":"a"}"#,
+            r#"{"text":"a","finish_reason":"stop","prompt_tokens":1,"answer_tokens":2,"model":"m"}"#,
+            r#"{"text":"","token_bytes":[1,2]}"#,
+        ] {
+            let reply: Reply = serde_json::from_str(old).unwrap();
+            assert_eq!(reply.thinking, None);
+            assert_eq!(serde_json::to_string(&reply).unwrap(), old);
+        }
     }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::{Duration, SystemTime};
 
-use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderValue, RETRY_AFTER};
+use reqwest::header::{HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
 use reqwest::{StatusCode, Url};
 use tokio::sync::Semaphore;
 
@@ -13,11 +13,13 @@ use super::chat::{Question, Reply, Request};
 use super::error::CallError;
 use super::retry::{Backoff, retry_after};
 use super::spec::ModelSpec;
-use super::tokenize;
+use super::{thinking, tokenize};
 use crate::diag::Diagnostic;
 
 /// The most bytes that the body of an answer may have.
 const MOST_BYTES: usize = 32 << 20;
+/// How long a look at what a server tells may take.
+const LOOK_WITHIN: Duration = Duration::from_secs(10);
 /// How often a server that was never reached is tried: a wrong address should fail soon.
 const FIRST_TRIES: u32 = 3;
 /// After so many calls in a row that found nobody, the others are not tried any more.
@@ -73,7 +75,7 @@ impl Client {
             .and_then(|url| Url::parse(url).ok())
             .filter(|url| !url.cannot_be_a_base())
             .ok_or_else(|| Diagnostic::error(format!("model `{name}` has no valid `url`")))?;
-        let http = http_client(&url, token(spec)?).map_err(|why| {
+        let http = http_client(&url, headers(spec)?).map_err(|why| {
             Diagnostic::error(format!("cannot make connections for model `{name}`: {why}"))
         })?;
         let host = url.host_str().unwrap_or_default();
@@ -94,6 +96,29 @@ impl Client {
                 lost: AtomicU32::new(0),
             }),
         })
+    }
+
+    /// Host and port of the address.
+    pub fn host(&self) -> &str {
+        &self.inner.host
+    }
+
+    /// What the server says at a path, below the model's address or beside its `/v1`: status and
+    /// body. One attempt, and not for long.
+    ///
+    /// # Errors
+    /// There is no whole answer.
+    pub async fn get(&self, path: &str, beside_v1: bool) -> Result<(u16, Vec<u8>), CallError> {
+        let inner = &*self.inner;
+        let sent = inner
+            .http
+            .get(inner.address(path, beside_v1))
+            .timeout(inner.timeout.min(LOOK_WITHIN))
+            .send()
+            .await;
+        let response = sent.map_err(|error| inner.fault(&error))?;
+        let status = response.status().as_u16();
+        Ok((status, read(response).await?))
     }
 
     /// Asks, and asks again where that may help. The address is the client's own; the rest
@@ -150,6 +175,26 @@ impl Inner {
         }
     }
 
+    /// The address of a path, below the model's own or beside its `/v1`.
+    fn address(&self, path: &str, beside_v1: bool) -> Url {
+        let mut url = self.url.clone();
+        if beside_v1 {
+            tokenize::beside_v1(&mut url, path);
+        } else if let Ok(mut parts) = url.path_segments_mut() {
+            parts.pop_if_empty().extend(path.split('/'));
+        }
+        url
+    }
+
+    /// Why no answer began.
+    fn fault(&self, error: &reqwest::Error) -> CallError {
+        if error.is_connect() {
+            self.unreachable()
+        } else {
+            broken(error)
+        }
+    }
+
     /// True when waiting calls need not try: a server that was never there is given up
     /// after one call, one that was there after several.
     fn given_up(&self) -> bool {
@@ -164,18 +209,15 @@ impl Inner {
     async fn attempt(&self, request: &Request) -> Result<Reply, Failure> {
         let model = &request.model;
         let api = model.api().api();
-        let mut url = self.url.clone();
-        let body = match &request.question {
-            Question::Chat(chat) => {
-                if let Ok(mut path) = url.path_segments_mut() {
-                    path.pop_if_empty().extend(api.path().split('/'));
-                }
-                api.body(model, chat)
-            }
-            Question::Tokens(text) => {
-                tokenize::place(&mut url);
-                tokenize::body(&model.id, text)
-            }
+        let (url, body) = match &request.question {
+            Question::Chat(chat) => (
+                self.address(api.path(), api.is_beside_v1()),
+                api.body(model, chat),
+            ),
+            Question::Tokens(text) => (
+                self.address("tokenize", true),
+                tokenize::body(&model.id, text),
+            ),
         };
         let sent = self
             .http
@@ -184,11 +226,7 @@ impl Inner {
             .json(&body)
             .send()
             .await;
-        let response = match sent {
-            Ok(response) => response,
-            Err(error) if error.is_connect() => return Err(self.unreachable().into()),
-            Err(error) => return Err(broken(&error).into()),
-        };
+        let response = sent.map_err(|error| self.fault(&error))?;
         self.met.store(true, Ordering::Relaxed);
         self.lost.store(0, Ordering::Relaxed);
         let status = response.status();
@@ -200,7 +238,10 @@ impl Inner {
         let body = read(response).await;
         if status == StatusCode::OK {
             return Ok(match &request.question {
-                Question::Chat(_) => api.reply(&body?)?,
+                Question::Chat(chat) => {
+                    let reply = api.reply(model, chat, &body?)?;
+                    thinking::split(model, chat, reply)
+                }
                 Question::Tokens(text) => tokenize::reply(&body?, text)?,
             });
         }
@@ -209,7 +250,14 @@ impl Inner {
             Question::Tokens(_) if matches!(code, 404 | 405 | 501) => {
                 CallError::NoTokenizer { code }
             }
-            _ => CallError::of_status(code, &body.unwrap_or_default(), &model.id),
+            question => {
+                let chat = match question {
+                    Question::Chat(chat) => Some(chat),
+                    Question::Tokens(_) => None,
+                };
+                let prefilled = chat.is_some_and(|chat| !chat.prefill.is_empty());
+                CallError::of_status(code, &body.unwrap_or_default(), &model.id, prefilled)
+            }
         };
         Err(Failure { error, wait })
     }
@@ -236,39 +284,40 @@ fn broken(error: &reqwest::Error) -> CallError {
     }
 }
 
-/// The bearer token, as the value of a header.
-fn token(spec: &ModelSpec) -> Result<Option<HeaderValue>, Diagnostic> {
-    let Some(name) = &spec.key_env else {
-        return Ok(None);
-    };
+/// The headers of the model's API, with its token.
+fn headers(spec: &ModelSpec) -> Result<HeaderMap, Diagnostic> {
     let of_model = &spec.name;
-    let token = std::env::var(name).map_err(|_| {
-        Diagnostic::error(format!(
-            "model `{of_model}` needs the environment variable `{name}`"
-        ))
-        .help("set it to the server's token, or remove `key_env`")
-    })?;
-    let mut value = HeaderValue::from_str(&format!("Bearer {}", token.trim())).map_err(|_| {
-        Diagnostic::error(format!(
-            "the environment variable `{name}` of model `{of_model}` holds no usable token"
-        ))
-    })?;
-    value.set_sensitive(true);
-    Ok(Some(value))
+    let token = spec.key_env.as_ref().map(|name| {
+        std::env::var(name).map_err(|_| {
+            Diagnostic::error(format!(
+                "model `{of_model}` needs the environment variable `{name}`"
+            ))
+            .help("set it to the server's token, or remove `key_env`")
+        })
+    });
+    let token = token.transpose()?;
+    let mut headers = HeaderMap::new();
+    for (name, value) in spec.api().api().headers(token.as_deref().map(str::trim)) {
+        let mut value = HeaderValue::from_str(&value).map_err(|_| {
+            let name = spec.key_env.as_deref().unwrap_or_default();
+            Diagnostic::error(format!(
+                "the environment variable `{name}` of model `{of_model}` holds no usable token"
+            ))
+        })?;
+        value.set_sensitive(true);
+        headers.insert(HeaderName::from_static(name), value);
+    }
+    Ok(headers)
 }
 
 /// A plain HTTP client: no redirects and no proxies, so that data goes where the pipeline
 /// says and nowhere else.
 pub(super) fn http_client(
     url: &Url,
-    token: Option<HeaderValue>,
+    headers: HeaderMap,
 ) -> Result<reqwest::Client, reqwest::Error> {
     // An error means that another part of the program has chosen already.
     let _ = rustls::crypto::ring::default_provider().install_default();
-    let mut headers = HeaderMap::new();
-    if let Some(token) = token {
-        headers.insert(AUTHORIZATION, token);
-    }
     let mut builder = reqwest::Client::builder()
         .user_agent(concat!("clue/", env!("CARGO_PKG_VERSION")))
         .default_headers(headers)

@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 use super::api::Api;
 use super::chat::{Chat, Reply};
 use super::error::CallError;
-use super::openai::Answer;
+use super::openai::{Answer, Told};
 use super::spec::ModelSpec;
 
 /// The text completions API.
@@ -26,10 +26,16 @@ impl Api for Completions {
         Value::Object(body)
     }
 
-    fn reply(&self, bytes: &[u8]) -> Result<Reply, CallError> {
+    fn reply(&self, _: &ModelSpec, _: &Chat, bytes: &[u8]) -> Result<Reply, CallError> {
         let answer: Answer<Choice> =
             serde_json::from_slice(bytes).map_err(|_| CallError::BadJson)?;
-        answer.reply(|choice| Some((choice.text?, choice.finish_reason)))
+        answer.reply(|choice| {
+            Some(Told {
+                text: choice.text?,
+                thinking: None,
+                finish_reason: choice.finish_reason,
+            })
+        })
     }
 }
 
@@ -40,7 +46,7 @@ struct Choice {
 }
 
 /// The turns, joined by blank lines; the prefill counts as the last turn.
-fn prompt(chat: &Chat) -> String {
+pub(super) fn prompt(chat: &Chat) -> String {
     let mut parts: Vec<&str> = chat.turns.iter().map(|turn| turn.text.as_str()).collect();
     if !chat.prefill.is_empty() {
         parts.push(&chat.prefill);
@@ -75,14 +81,17 @@ mod tests {
 
     #[test]
     fn an_answer_is_read() {
-        let reply = Completions
-            .reply(br#"{"choices":[{"text":" fine","finish_reason":"length"}],"usage":{"prompt_tokens":3}}"#)
-            .unwrap();
+        let read = |bytes: &[u8]| {
+            let model = ModelSpec::new("w", "gemma");
+            Completions.reply(&model, &Chat::default(), bytes)
+        };
+        let reply = read(br#"{"choices":[{"text":" fine","finish_reason":"length"}],"usage":{"prompt_tokens":3}}"#)
+        .unwrap();
         assert_eq!(reply.text, " fine");
         assert_eq!(reply.finish_reason.as_deref(), Some("length"));
         assert_eq!((reply.prompt_tokens, reply.answer_tokens), (Some(3), None));
         assert_eq!(
-            Completions.reply(br#"{"choices":[{"message":{"content":"x"}}]}"#),
+            read(br#"{"choices":[{"message":{"content":"x"}}]}"#),
             Err(CallError::NoChoice)
         );
     }

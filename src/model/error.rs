@@ -38,6 +38,11 @@ pub enum CallError {
         /// Tokens of the context, if the server told.
         limit: Option<u64>,
     },
+    /// The model, or its server, cannot go on from a beginning that the prompt gives.
+    NoPrefill {
+        /// The status.
+        code: u16,
+    },
     /// The server points to another address (3xx), which is not followed.
     Redirect {
         /// The status.
@@ -72,15 +77,21 @@ impl CallError {
             | CallError::Cut
             | CallError::RateLimited
             | CallError::BadJson => true,
-            CallError::Status { code } => *code >= 500 || *code == 408,
+            // 424 is TGI's word for a generation that broke.
+            CallError::Status { code } => *code >= 500 || matches!(code, 408 | 424),
             _ => false,
         }
     }
 
     /// What a status other than 200 means, with the help of the body that came with it.
-    pub fn of_status(code: u16, body: &[u8], id: &str) -> CallError {
-        if let Some(overflow) = overflow(body) {
+    /// `prefilled` says that the answer was to go on from a beginning.
+    pub fn of_status(code: u16, body: &[u8], id: &str, prefilled: bool) -> CallError {
+        let (error, message) = complaint(body);
+        if let Some(overflow) = overflow(&error, &message) {
             return overflow;
+        }
+        if prefilled && matches!(code, 400 | 422) && is_about_prefill(&message) {
+            return CallError::NoPrefill { code };
         }
         match code {
             300..=399 => CallError::Redirect { code },
@@ -92,21 +103,64 @@ impl CallError {
     }
 }
 
-/// Finds out whether an error body complains of a prompt that is too long: llama.cpp says so
-/// by `type` and numbers of its own, OpenAI by `code`, vLLM in a sentence.
-fn overflow(body: &[u8]) -> Option<CallError> {
-    let json: Value = serde_json::from_slice(body).ok()?;
-    let error = match json.get("error") {
-        Some(error @ Value::Object(_)) => error,
-        _ => &json,
-    };
+/// The error in a body, and its sentence. TGI has the sentence alone where others have an object.
+fn complaint(body: &[u8]) -> (Value, String) {
+    let mut json: Value = serde_json::from_slice(body).unwrap_or_default();
+    match json.get_mut("error").map(Value::take) {
+        Some(Value::String(message)) => (json, message),
+        Some(error @ Value::Object(_)) => {
+            let message = error["message"].as_str().unwrap_or("").to_owned();
+            (error, message)
+        }
+        _ => {
+            let message = json["message"].as_str().unwrap_or("").to_owned();
+            (json, message)
+        }
+    }
+}
+
+/// True when the sentence refuses the beginning of an answer, as Anthropic, llama.cpp, Mistral and
+/// OpenAI (which does not know the field for it) do.
+fn is_about_prefill(message: &str) -> bool {
+    let words = [
+        "prefill",
+        "pre-fill",
+        "continue_final_message",
+        "final `assistant` message must start with",
+        "Expected last role",
+    ];
+    words.iter().any(|word| message.contains(word))
+}
+
+/// Finds out whether an error complains of a prompt that is too long: llama.cpp says so by `type`
+/// and numbers of its own, OpenAI by `code`, vLLM, TGI and Anthropic in a sentence.
+fn overflow(error: &Value, message: &str) -> Option<CallError> {
     let is = |key: &str, word: &str| error.get(key).and_then(Value::as_str) == Some(word);
-    let message = error.get("message").and_then(Value::as_str).unwrap_or("");
     if is("type", "exceed_context_size_error") {
         let number = |key: &str| error.get(key).and_then(Value::as_u64);
         return Some(CallError::ContextOverflow {
             prompt: number("n_prompt_tokens"),
             limit: number("n_ctx"),
+        });
+    }
+    if is("type", "invalid_request_error") && message.contains("prompt is too long") {
+        return Some(CallError::ContextOverflow {
+            prompt: number_after(message, "too long: "),
+            limit: number_after(message, " > "),
+        });
+    }
+    if is("type", "invalid_request_error") && message.contains("exceed context limit") {
+        return Some(CallError::ContextOverflow {
+            prompt: number_after(message, "exceed context limit: "),
+            limit: number_after(message, " > "),
+        });
+    }
+    let tgi = message.contains("`inputs` ") && is("error_type", "validation");
+    let told = |words| tgi.then(|| number_after(message, words)).flatten();
+    if let Some(limit) = told("must be <= ").or_else(|| told("must have less than ")) {
+        return Some(CallError::ContextOverflow {
+            prompt: number_after(message, "Given: "),
+            limit: Some(limit),
         });
     }
     let limit = number_after(message, "maximum context length is ");
@@ -158,10 +212,15 @@ impl fmt::Display for CallError {
                     (None, None) => Ok(()),
                 }
             }
+            CallError::NoPrefill { code } => write!(
+                f,
+                "the model cannot go on from the beginning of an answer (status {code}); leave out the prompt's last `{{% assistant %}}`"
+            ),
             CallError::Redirect { code } => write!(
                 f,
                 "the server points to another address, which is not followed (status {code})"
             ),
+            CallError::Status { code: 529 } => f.write_str("the server is overloaded (status 529)"),
             CallError::Status { code } => write!(f, "the server answered with status {code}"),
             CallError::BadJson => f.write_str("the answer is not valid JSON of this API"),
             CallError::NoChoice => f.write_str("the answer holds no generated text"),
@@ -184,14 +243,14 @@ mod tests {
     use super::*;
 
     fn overflow_of(body: &str) -> (Option<u64>, Option<u64>) {
-        match CallError::of_status(400, body.as_bytes(), "m") {
+        match CallError::of_status(400, body.as_bytes(), "m", false) {
             CallError::ContextOverflow { prompt, limit } => (prompt, limit),
             other => panic!("{other}"),
         }
     }
 
     #[test]
-    fn overflow_is_known_in_three_dialects() {
+    fn overflow_is_known_in_five_dialects() {
         assert_eq!(
             overflow_of(
                 r#"{"error":{"code":400,"message":"too long","type":"exceed_context_size_error","n_prompt_tokens":9000,"n_ctx":8192}}"#
@@ -208,13 +267,66 @@ mod tests {
             overflow_of(r#"{"error":{"message":"no","code":"context_length_exceeded"}}"#),
             (None, None)
         );
+        assert_eq!(
+            overflow_of(
+                r#"{"error":"Input validation error: `inputs` tokens + `max_new_tokens` must be <= 4096. Given: 4000 `inputs` tokens and 200 `max_new_tokens`","error_type":"validation"}"#
+            ),
+            (Some(4000), Some(4096))
+        );
+        assert_eq!(
+            overflow_of(
+                r#"{"error":"Input validation error: `inputs` must have less than 1024 tokens. Given: 1500","error_type":"validation"}"#
+            ),
+            (Some(1500), Some(1024))
+        );
+        let claude = |message: &str| {
+            let error = serde_json::json!({"type": "invalid_request_error", "message": message});
+            overflow_of(&serde_json::json!({"type": "error", "error": error}).to_string())
+        };
+        assert_eq!(
+            claude("prompt is too long: 210000 tokens > 200000 maximum"),
+            (Some(210_000), Some(200_000))
+        );
+        assert_eq!(
+            claude(
+                "input length and `max_tokens` exceed context limit: 199000 + 8000 > 200000, decrease it"
+            ),
+            (Some(199_000), Some(200_000))
+        );
+    }
+
+    #[test]
+    fn other_complaints_of_tgi_are_no_overflow() {
+        let body = br#"{"error":"Input validation error: `temperature` must be strictly positive","error_type":"validation"}"#;
+        assert_eq!(
+            CallError::of_status(422, body, "m", false),
+            CallError::Status { code: 422 }
+        );
+    }
+
+    #[test]
+    fn a_refused_prefill_is_known_if_there_was_one() {
+        let refused = |message: &str, prefilled| {
+            let body = serde_json::json!({"error": {"message": message}}).to_string();
+            CallError::of_status(400, body.as_bytes(), "m", prefilled)
+        };
+        for message in [
+            "This model does not support assistant message prefill.",
+            "Assistant response prefill is incompatible with enable_thinking.",
+            "Unrecognized request arguments supplied: continue_final_message",
+            "Expected last role User or Tool but got assistant",
+        ] {
+            assert_eq!(refused(message, true), CallError::NoPrefill { code: 400 });
+            assert_eq!(refused(message, false), CallError::Status { code: 400 });
+        }
+        assert_eq!(refused("no", true), CallError::Status { code: 400 });
     }
 
     #[test]
     fn a_servers_words_are_never_repeated() {
         let body = br#"{"error":{"message":"bad request: Mr Smith was admitted"}}"#;
         for code in [302, 400, 401, 404, 422, 429, 500] {
-            let text = CallError::of_status(code, body, "m").to_string();
+            let text = CallError::of_status(code, body, "m", true).to_string();
             assert!(!text.contains("Smith"), "{text}");
             assert!(!text.contains('\n'));
         }
@@ -222,8 +334,9 @@ mod tests {
 
     #[test]
     fn only_passing_faults_are_tried_again() {
-        let kind = |code| CallError::of_status(code, b"", "m").is_transient();
+        let kind = |code| CallError::of_status(code, b"", "m", false).is_transient();
         assert!(kind(429) && kind(500) && kind(503) && kind(408));
+        assert!(kind(424) && kind(529));
         assert!(!kind(400) && !kind(401) && !kind(404) && !kind(302));
         assert!(!CallError::NoChoice.is_transient());
     }

@@ -1,5 +1,7 @@
 //! Models: what a pipeline says of them, how they are spoken to, and who keeps them running.
 
+pub mod about;
+pub mod anthropic;
 pub mod api;
 pub mod chat;
 pub mod client;
@@ -8,9 +10,12 @@ pub mod consent;
 pub mod error;
 mod leash;
 pub mod openai;
+pub mod probe;
 pub mod retry;
 pub mod serve;
 pub mod setup;
 pub mod spec;
 mod spec_check;
+pub mod tgi;
+mod thinking;
 pub mod tokenize;

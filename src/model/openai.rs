@@ -35,12 +35,17 @@ impl Api for OpenAi {
         Value::Object(body)
     }
 
-    fn reply(&self, bytes: &[u8]) -> Result<Reply, CallError> {
+    fn reply(&self, _: &ModelSpec, _: &Chat, bytes: &[u8]) -> Result<Reply, CallError> {
         let answer: Answer<ChatChoice> =
             serde_json::from_slice(bytes).map_err(|_| CallError::BadJson)?;
         answer.reply(|choice| {
-            let text = choice.message?.content.unwrap_or_default();
-            Some((text, choice.finish_reason))
+            let message = choice.message?;
+            let thinking = [message.reasoning_content, message.reasoning];
+            Some(Told {
+                text: message.content.unwrap_or_default(),
+                thinking: thinking.iter().flatten().find_map(text),
+                finish_reason: choice.finish_reason,
+            })
         })
     }
 }
@@ -54,6 +59,23 @@ struct ChatChoice {
 #[derive(Deserialize)]
 struct Message {
     content: Option<String>,
+    /// Thinking, as llama.cpp, SGLang and older vLLM call it.
+    reasoning_content: Option<Value>,
+    /// The same, as newer vLLM and OpenRouter call it.
+    reasoning: Option<Value>,
+}
+
+/// The text in a value, if it is one that says something.
+fn text(value: &Value) -> Option<String> {
+    let text = value.as_str().filter(|text| !text.is_empty());
+    text.map(str::to_owned)
+}
+
+/// What a choice tells.
+pub(super) struct Told {
+    pub text: String,
+    pub thinking: Option<String>,
+    pub finish_reason: Option<String>,
 }
 
 /// An answer of either API, but for what a choice looks like.
@@ -72,12 +94,9 @@ struct Usage {
 }
 
 impl<C> Answer<C> {
-    /// The reply, with text and reason to stop taken from the first choice by `take`.
-    pub(super) fn reply(
-        self,
-        take: impl FnOnce(C) -> Option<(String, Option<String>)>,
-    ) -> Result<Reply, CallError> {
-        let (text, finish_reason) = self
+    /// The reply, made of what `take` finds in the first choice.
+    pub(super) fn reply(self, take: impl FnOnce(C) -> Option<Told>) -> Result<Reply, CallError> {
+        let told = self
             .choices
             .into_iter()
             .next()
@@ -85,8 +104,9 @@ impl<C> Answer<C> {
             .ok_or(CallError::NoChoice)?;
         let usage = self.usage.as_ref();
         Ok(Reply {
-            text,
-            finish_reason,
+            text: told.text,
+            thinking: told.thinking,
+            finish_reason: told.finish_reason,
             prompt_tokens: usage.and_then(|u| u.prompt_tokens),
             answer_tokens: usage.and_then(|u| u.completion_tokens),
             model: self.model,
@@ -136,10 +156,47 @@ mod tests {
         );
     }
 
+    fn read(bytes: &[u8]) -> Result<Reply, CallError> {
+        OpenAi.reply(&ModelSpec::new("w", "llama"), &chat(""), bytes)
+    }
+
+    #[test]
+    fn further_fields_reach_the_server() {
+        let mut model = ModelSpec::new("w", "llama");
+        let extra = [
+            ("chat_template_kwargs", json!({"enable_thinking": false})),
+            (
+                "response_format",
+                json!({"type": "json_schema", "json_schema": {"name": "a", "schema": {"type": "object"}}}),
+            ),
+        ];
+        for (name, value) in extra.clone() {
+            model.sampling.extra.insert(name.to_owned(), value);
+        }
+        let body = OpenAi.body(&model, &chat(""));
+        for (name, value) in extra {
+            assert_eq!(body[name], value);
+        }
+    }
+
+    #[test]
+    fn thinking_is_told_apart_under_either_name() {
+        for name in ["reasoning_content", "reasoning"] {
+            let message = json!({"content": "So.", name: "Hm."});
+            let answer = json!({"choices": [{"message": message}]});
+            let reply = read(answer.to_string().as_bytes()).unwrap();
+            assert_eq!(reply.text, "So.");
+            assert_eq!(reply.thinking.as_deref(), Some("Hm."));
+        }
+        let none = br#"{"choices":[{"message":{"content":"So.","reasoning_content":""}}]}"#;
+        assert_eq!(read(none).unwrap().thinking, None);
+        let unlike = br#"{"choices":[{"message":{"content":"So.","reasoning":{"effort":1}}}]}"#;
+        assert_eq!(read(unlike).unwrap().text, "So.");
+    }
+
     #[test]
     fn an_answer_is_read() {
-        let reply = OpenAi
-            .reply(br#"{"id":"x","model":"llama-3","choices":[{"index":0,"message":{"role":"assistant","content":"So."},"finish_reason":"stop"}],"usage":{"prompt_tokens":7,"completion_tokens":2,"total_tokens":9}}"#)
+        let reply = read(br#"{"id":"x","model":"llama-3","choices":[{"index":0,"message":{"role":"assistant","content":"So."},"finish_reason":"stop"}],"usage":{"prompt_tokens":7,"completion_tokens":2,"total_tokens":9}}"#)
             .unwrap();
         assert_eq!(reply.text, "So.");
         assert_eq!(reply.finish_reason.as_deref(), Some("stop"));
@@ -148,23 +205,17 @@ mod tests {
             (Some(7), Some(2))
         );
         assert_eq!(reply.model.as_deref(), Some("llama-3"));
-        let silent = OpenAi.reply(br#"{"choices":[{"message":{"content":null}}]}"#);
+        let silent = read(br#"{"choices":[{"message":{"content":null}}]}"#);
         assert_eq!(silent.unwrap().text, "");
     }
 
     #[test]
     fn broken_answers_are_told_apart() {
-        assert_eq!(OpenAi.reply(b"{\"choices\": [{"), Err(CallError::BadJson));
-        assert_eq!(OpenAi.reply(b"<html>"), Err(CallError::BadJson));
-        assert_eq!(OpenAi.reply(b"[1]"), Err(CallError::BadJson));
-        assert_eq!(OpenAi.reply(b"{\"choices\": []}"), Err(CallError::NoChoice));
-        assert_eq!(
-            OpenAi.reply(b"{\"error\": \"x\"}"),
-            Err(CallError::NoChoice)
-        );
-        assert_eq!(
-            OpenAi.reply(b"{\"choices\": [{}]}"),
-            Err(CallError::NoChoice)
-        );
+        assert_eq!(read(b"{\"choices\": [{"), Err(CallError::BadJson));
+        assert_eq!(read(b"<html>"), Err(CallError::BadJson));
+        assert_eq!(read(b"[1]"), Err(CallError::BadJson));
+        assert_eq!(read(b"{\"choices\": []}"), Err(CallError::NoChoice));
+        assert_eq!(read(b"{\"error\": \"x\"}"), Err(CallError::NoChoice));
+        assert_eq!(read(b"{\"choices\": [{}]}"), Err(CallError::NoChoice));
     }
 }

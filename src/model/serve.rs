@@ -7,6 +7,7 @@ use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use reqwest::header::HeaderMap;
 use reqwest::{StatusCode, Url};
 
 use super::client::http_client;
@@ -142,7 +143,11 @@ impl Server {
         let (health, http) = Url::parse(&self.url)
             .and_then(|url| url.join(&spec.health))
             .ok()
-            .and_then(|url| http_client(&url, None).ok().map(|http| (url, http)))
+            .and_then(|url| {
+                http_client(&url, HeaderMap::new())
+                    .ok()
+                    .map(|http| (url, http))
+            })
             .ok_or_else(|| Diagnostic::error(format!("model `{name}` has no valid `url`")))?;
         let deadline = Instant::now() + spec.startup_timeout();
         let mut last = None;

@@ -25,10 +25,10 @@ pub struct ModelSpec {
     pub api: Option<ApiKind>,
     /// The base of the server's address, e.g. `http://127.0.0.1:8080/v1`. With `serve`, leave it
     /// out (or empty), or let it hold `{port}`: a whole address is that of a server that runs
-    /// already, and `serve` is not used.
+    /// already, and `serve` is not used. TGI's may end in `/v1` or not.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub url: Option<String>,
-    /// The model's name on the server.
+    /// The model's name on the server. (TGI serves one model and does not ask for it.)
     pub id: String,
     /// False for a base model, which goes on from a text and knows no chat.
     #[serde(default = "yes")]
@@ -48,7 +48,7 @@ pub struct ModelSpec {
     /// How often a failed request is tried again.
     #[serde(default = "five")]
     pub retries: u32,
-    /// Name of the environment variable that holds the bearer token.
+    /// Name of the environment variable that holds the token.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub key_env: Option<String>,
     /// What a million tokens cost, for `--max-cost` and the sum at the end of a run.
@@ -105,6 +105,10 @@ pub enum ApiKind {
     Openai,
     /// Plain text completions of the same servers, for base models.
     Completions,
+    /// `/generate` of Text Generation Inference, for base models. (Its `/v1` speaks `openai`.)
+    Tgi,
+    /// Anthropic's messages; needs `max_tokens`.
+    Anthropic,
 }
 
 /// What becomes of the system prompt.
@@ -140,7 +144,12 @@ pub struct Sampling {
     /// The seed of the server's random numbers.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub seed: Option<i64>,
-    /// Further fields of the request's body, passed on as they are.
+    /// Further fields of the request's body (with `api: tgi`, of its `parameters`), passed on as
+    /// they are: what a server knows beyond the settings above. Of a chat template:
+    /// `chat_template_kwargs: {enable_thinking: false}`. For JSON of a schema: `response_format`
+    /// (OpenAI, vLLM, llama.cpp), `guided_json` (older vLLM), `json_schema` (llama.cpp's
+    /// completions), `grammar` (TGI). For Anthropic: `thinking: {type: enabled, budget_tokens: N}`.
+    /// For OpenAI's reasoning models: `max_completion_tokens` in place of `max_tokens`.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub extra: BTreeMap<String, Value>,
 }

@@ -24,6 +24,19 @@ pub(super) fn faults(spec: &ModelSpec, node: &Node) -> Vec<Diagnostic> {
                 .help("leave `api` out, or say `api: completions`"),
         );
     }
+    if spec.api == Some(ApiKind::Anthropic) && !spec.instruct {
+        faults.push(
+            Diagnostic::error("`instruct: false` does not go with `api: anthropic`")
+                .at(place(node, &["api"]), "this API is for chats"),
+        );
+    }
+    if spec.api == Some(ApiKind::Tgi) && spec.instruct {
+        faults.push(
+            Diagnostic::error("`api: tgi` is for base models: it knows no chat")
+                .at(place(node, &["api"]), "sends plain text, without a chat template")
+                .help("for an instruct model say `api: openai` with `url: http://HOST:PORT/v1`, which TGI serves as well; for a base model add `instruct: false`"),
+        );
+    }
     for (path, message) in spec.sampling.faults() {
         let path: Vec<&str> = ["sampling"].into_iter().chain(path).collect();
         faults.push(Diagnostic::error(message).at(place(node, &path), ""));

@@ -14,9 +14,9 @@ use serde_json::{Value, json};
 use super::chat::Reply;
 use super::error::CallError;
 
-/// Makes the address of the server's tokenizer of a model's `url`. It stands beside `/v1`, not
-/// below it.
-pub fn place(url: &mut Url) {
+/// Makes the address of `name` of a model's `url`: it stands beside `/v1`, not below it, as the
+/// tokenizer does.
+pub fn beside_v1(url: &mut Url, name: &str) {
     let versioned = url
         .path_segments()
         .and_then(|parts| parts.rev().find(|part| !part.is_empty()))
@@ -26,7 +26,7 @@ pub fn place(url: &mut Url) {
         if versioned {
             path.pop();
         }
-        path.push("tokenize");
+        path.push(name);
     }
 }
 
@@ -196,7 +196,7 @@ mod tests {
             ("http://h:1/other", "http://h:1/other/tokenize"),
         ] {
             let mut url = Url::parse(base).expect("a URL");
-            place(&mut url);
+            beside_v1(&mut url, "tokenize");
             assert_eq!(url.as_str(), expected);
         }
     }

@@ -34,6 +34,14 @@ impl Asking<'_> {
             .suggest(self.model, names)
     }
 
+    /// The model as it samples here.
+    fn sampled(&self, model: &Arc<ModelSpec>) -> Arc<ModelSpec> {
+        match self.sampling {
+            Some(sampling) => Arc::new(model.with_sampling(sampling)),
+            None => model.clone(),
+        }
+    }
+
     /// What decides the answers besides the verb's settings.
     pub fn traces<T: Serialize>(&self, settings: &T, cx: &Build<'_>) -> Traces {
         let mut traces = Traces::of_settings(settings, cx);
@@ -55,6 +63,19 @@ impl Asking<'_> {
                 cx.fault(Diagnostic::error(message).at(sampling.span, ""));
             }
         }
+        if let Some(model) = cx.build.models.get(&self.model.value) {
+            let model = self.sampled(model);
+            if let Some(why) = model.api().api().refusal(&model) {
+                let span = self
+                    .sampling
+                    .map_or(self.model.span, |sampling| sampling.span);
+                let help = format!(
+                    "change `sampling` here or in model `{}`; what is set here wins",
+                    self.model.value
+                );
+                cx.fault(Diagnostic::error(why).at(span, "").help(help));
+            }
+        }
     }
 
     /// Gets ready to ask.
@@ -65,12 +86,8 @@ impl Asking<'_> {
         let known = cx.models.get(&self.model.value);
         let model =
             known.ok_or_else(|| self.unknown_model(cx.models.keys().map(String::as_str)))?;
-        let model = match self.sampling {
-            Some(sampling) => Arc::new(model.with_sampling(sampling)),
-            None => model.clone(),
-        };
         Ok(Asker {
-            model,
+            model: self.sampled(model),
             prompt: self.prompt.get(cx)?,
             shared: cx.shared.clone(),
         })
@@ -130,7 +147,7 @@ impl Answer {
         let nothing = reply.text.chars().all(is_space);
         Ok(Answer {
             text: format!("{prefill}{}", reply.text),
-            empty: nothing.then(|| empty(reply.finish_reason.as_deref())),
+            empty: nothing.then(|| empty(&reply)),
             request,
             reply,
         })
@@ -139,10 +156,15 @@ impl Answer {
 
 /// What is said of an empty answer. Only reasons that servers are known to give are told:
 /// others could be any text.
-fn empty(reason: Option<&str>) -> String {
+fn empty(reply: &Reply) -> String {
     let known = ["stop", "length", "content_filter"];
+    let reason = reply.finish_reason.as_deref();
+    let what = match &reply.thinking {
+        Some(_) => "there is thinking, but no answer",
+        None => "the answer is empty",
+    };
     match reason.filter(|reason| known.contains(reason)) {
-        Some(reason) => format!("the answer is empty (the model stopped because of `{reason}`)"),
-        None => "the answer is empty".to_owned(),
+        Some(reason) => format!("{what} (the model stopped because of `{reason}`)"),
+        None => what.to_owned(),
     }
 }

@@ -23,7 +23,11 @@ pub struct Keep {
     /// The answer before `parse`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     answer: Option<String>,
-    /// Why the model stopped, in the server's word: `stop`, or `length` for an answer cut off.
+    /// What the model thought aloud before its answer: told apart by the server, or a
+    /// `<think>…</think>` at the start of its text, which is no part of the answer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    thinking: Option<String>,
+    /// Why the model stopped: `stop`, `length` for an answer cut off, or the server's word.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     finish_reason: Option<String>,
     /// Tokens of the prompt, as the server counts them.
@@ -49,6 +53,7 @@ impl Keep {
             &self.prompt,
             &self.prompt_hash,
             &self.answer,
+            &self.thinking,
             &self.finish_reason,
             &self.prompt_tokens,
             &self.answer_tokens,
@@ -75,6 +80,7 @@ impl Keep {
             (&self.prompt, request(&self.prompt, shown)),
             (&self.prompt_hash, request(&self.prompt_hash, hash)),
             (&self.answer, answer.clone()),
+            (&self.thinking, text(&reply.thinking)),
             (&self.finish_reason, text(&reply.finish_reason)),
             (&self.prompt_tokens, number(reply.prompt_tokens)),
             (&self.answer_tokens, number(reply.answer_tokens)),
@@ -92,7 +98,8 @@ fn shown(request: &Request) -> String {
         return String::new();
     };
     let api = model.api().api();
-    if let Some(text) = api.body(model, chat)["prompt"].as_str() {
+    let body = api.body(model, chat);
+    if let Some(text) = body["prompt"].as_str().or(body["inputs"].as_str()) {
         return text.to_owned();
     }
     let mut text = String::new();
@@ -120,7 +127,7 @@ mod tests {
 
     use super::*;
     use crate::model::chat::{Chat, Question, Turn};
-    use crate::model::spec::{ModelSpec, SystemPrompt};
+    use crate::model::spec::{ApiKind, ModelSpec, SystemPrompt};
 
     fn request(change: fn(&mut ModelSpec)) -> Request {
         going_on(change, "Because")
@@ -156,6 +163,10 @@ mod tests {
             shown(&request(|model| model.instruct = false)),
             "Be brief.\n\nWhy?\n\nBecause"
         );
+        assert_eq!(
+            shown(&request(|model| model.api = Some(ApiKind::Tgi))),
+            "Be brief.\n\nWhy?\n\nBecause"
+        );
     }
 
     #[test]
@@ -168,16 +179,23 @@ mod tests {
 
     #[test]
     fn what_is_wanted_is_kept_in_order() {
-        let keep: Keep = serde_json::from_str(r#"{"finish_reason":"why","model":"who"}"#).unwrap();
+        let keep: Keep =
+            serde_json::from_str(r#"{"finish_reason":"why","model":"who","thinking":"how"}"#)
+                .unwrap();
         let asked = request(|_| {});
         let reply = Reply {
             finish_reason: Some("length".to_owned()),
+            thinking: Some("Hm.".to_owned()),
             ..Reply::default()
         };
         let kept: Vec<(&str, Value)> = keep.of(&asked, &Value::from("x"), &reply).collect();
-        let expected = [("why", Value::from("length")), ("who", Value::from(()))];
+        let expected = [
+            ("how", Value::from("Hm.")),
+            ("why", Value::from("length")),
+            ("who", Value::from(())),
+        ];
         assert_eq!(kept, expected);
-        assert_eq!(keep.names().collect::<Vec<_>>(), ["why", "who"]);
+        assert_eq!(keep.names().collect::<Vec<_>>(), ["how", "why", "who"]);
         assert!(!keep.is_empty());
     }
 }

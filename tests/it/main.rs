@@ -1,5 +1,6 @@
 //! Behaviour through the real binary, on small real pipelines and servers on loopback.
 
+mod apis;
 mod bench;
 mod budgets;
 mod caching;
@@ -16,6 +17,7 @@ mod judge;
 mod layers;
 mod longhealth;
 mod messages;
+mod models;
 mod prompts;
 mod schema;
 mod servers;

@@ -88,6 +88,90 @@ fn every_failure_has_its_words() {
     insta::assert_snapshot!(told.join("\n"));
 }
 
+/// How a model of each API is told, and its base address beside the port.
+const APIS: [(&str, &str, &str); 4] = [
+    ("openai", "instruct: true", "/v1"),
+    ("completions", "instruct: false", "/v1"),
+    ("tgi", "instruct: false", ""),
+    ("anthropic", "sampling: {max_tokens: 9}", "/v1"),
+];
+
+/// A prompt with the beginning of an answer.
+const BEGUN: &str =
+    "{% user %}\n{{ text }}\n{% enduser %}\n{% assistant %}\n{{ 'So: ' }}\n{% endassistant %}\n";
+
+/// A record for each fault, all asked at once through one API.
+fn faulty(api: (&str, &str, &str), faults: &[&str], server: &Server) -> (Project, String) {
+    let (name, more, base) = api;
+    let project = project("");
+    let model = format!("id: m, api: {name}, {more}, ");
+    project.write("p.yaml", PIPELINE.replace("id: m, ", &model));
+    project.write("p.j2", BEGUN);
+    let notes = faults.iter().map(|fault| {
+        let text = format!("{SECRET} [[{fault}]]");
+        format!("{}\n", serde_json::json!({"id": fault, "text": text}))
+    });
+    project.write("notes.jsonl", notes.collect::<String>());
+    let url = format!("http://127.0.0.1:{}{base}", server.port);
+    (project, format!("run p.yaml --out out -p url={url}"))
+}
+
+#[test]
+fn every_failure_has_its_words_in_every_api() {
+    let faults = [
+        "400", "401", "404", "424", "429", "500", "503", "529", "overflow", "prefill", "hang",
+        "cut", "drop", "json", "empty", "choices",
+    ];
+    for api in APIS {
+        let mut faults = faults.to_vec();
+        if ["completions", "tgi"].contains(&api.0) {
+            // The beginning of an answer is but the end of the text.
+            faults.retain(|fault| *fault != "prefill");
+        }
+        let server = Server::bad("--after 0.1");
+        let (project, run) = faulty(api, &faults, &server);
+        let mut command = project.command(&format!("{run} --json"));
+        let told = crate::support::done(command.env("CLUE_LOG", "trace").output().expect("runs"));
+        assert_eq!(told.code, 1, "{}: {}", api.0, told.stderr);
+        let errors = String::from_utf8(project.read("out/errors.jsonl")).expect("UTF-8");
+        for text in [&told.stdout, &told.stderr, &errors] {
+            assert!(
+                !text.contains(SECRET),
+                "{}: a record's text was told",
+                api.0
+            );
+        }
+        let why: std::collections::BTreeMap<String, String> = errors
+            .lines()
+            .map(|line| serde_json::from_str(line).expect("JSON"))
+            .map(|error: serde_json::Value| {
+                let text = |name: &str| error[name].as_str().expect("text").to_owned();
+                (text("key"), text("why"))
+            })
+            .collect();
+        let lines: Vec<String> = faults
+            .iter()
+            .map(|fault| format!("{fault}: {}", why[*fault]))
+            .collect();
+        insta::assert_snapshot!(format!("words_of_{}", api.0), lines.join("\n"));
+    }
+}
+
+#[test]
+fn passing_failures_are_retried_in_every_api() {
+    let faults = [
+        "424:1", "429:1", "500:1", "503:1", "529:1", "hang:1", "cut:1", "drop:1", "json:1",
+    ];
+    for api in APIS {
+        let server = Server::bad("--after 0.1");
+        let (project, run) = faulty(api, &faults, &server);
+        project.ok(&run);
+        assert!(!project.path("out/errors.jsonl").exists(), "{}", api.0);
+        let asked = server.count("/stats", "requests");
+        assert_eq!(asked, 2 * faults.len() as u64, "{}", api.0);
+    }
+}
+
 #[test]
 fn passing_failures_are_retried() {
     for fault in ["429", "500", "503", "hang", "cut", "drop", "json"] {
