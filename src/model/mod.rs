@@ -13,4 +13,5 @@ pub mod serve;
 pub mod setup;
 pub mod spec;
 mod spec_check;
+pub mod template;
 pub mod tokenize;
