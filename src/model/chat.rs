@@ -87,6 +87,33 @@ pub struct Reply {
 }
 
 impl Chat {
+    /// What is sent of the chat to a model: with a chat template, the one text that it makes of
+    /// it, as a single turn; else the chat itself.
+    ///
+    /// # Errors
+    /// Why the template makes no text of it, in one line without any text of the chat.
+    pub fn for_model(self, model: &ModelSpec) -> Result<Chat, String> {
+        let Some(template) = &model.template else {
+            return Ok(self);
+        };
+        let text = template.text(&self, model.system).map_err(|why| {
+            let native = model.system == SystemPrompt::Native;
+            let system = native && self.turns.iter().any(|turn| turn.role == Role::System);
+            if system && why.to_lowercase().contains("system") {
+                format!("{why}; `system: merge` puts the system prompt into the user's turn")
+            } else {
+                why
+            }
+        })?;
+        Ok(Chat {
+            turns: vec![Turn {
+                role: Role::User,
+                text,
+            }],
+            prefill: String::new(),
+        })
+    }
+
     /// The turns as a model gets them. With [`SystemPrompt::Merge`], system turns are put
     /// before the text of the first user turn, or become one if there is none.
     pub fn turns_for(&self, system: SystemPrompt) -> Vec<Turn> {

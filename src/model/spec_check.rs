@@ -24,6 +24,7 @@ pub(super) fn faults(spec: &ModelSpec, node: &Node) -> Vec<Diagnostic> {
                 .help("leave `api` out, or say `api: completions`"),
         );
     }
+    template(spec, node, &mut faults);
     for (path, message) in spec.sampling.faults() {
         let path: Vec<&str> = ["sampling"].into_iter().chain(path).collect();
         faults.push(Diagnostic::error(message).at(place(node, &path), ""));
@@ -32,6 +33,33 @@ pub(super) fn faults(spec: &ModelSpec, node: &Node) -> Vec<Diagnostic> {
         server(serve, node, &mut faults);
     }
     faults
+}
+
+/// Whether there is a chat template just where one is used.
+fn template(spec: &ModelSpec, node: &Node, faults: &mut Vec<Diagnostic>) {
+    let (message, key, help) = match (&spec.chat_template, spec.api(), spec.instruct) {
+        (Some(_), _, false) => (
+            "`chat_template` does not go with `instruct: false`",
+            "chat_template",
+            "a base model knows no chat: its prompt is sent as it is",
+        ),
+        (Some(_), ApiKind::Openai, true) => (
+            "`chat_template` does not go with `api: openai`",
+            "chat_template",
+            "this server is sent the chat and uses its own template; for ours, say `api: completions`",
+        ),
+        (None, ApiKind::Completions, true) => (
+            "a model that knows chats needs a `chat_template` with `api: completions`",
+            "api",
+            "name the folder with its `tokenizer_config.json`; or say `instruct: false` for a base model",
+        ),
+        _ => return,
+    };
+    faults.push(
+        Diagnostic::error(message)
+            .at(place(node, &[key]), "")
+            .help(help),
+    );
 }
 
 impl Sampling {
@@ -245,6 +273,26 @@ mod tests {
             "{faults:#?}"
         );
         assert!(!faults.concat().contains("secret"));
+    }
+
+    #[test]
+    fn a_template_is_for_chats_that_become_a_text() {
+        let base = "url: http://h/v1\nid: x\n";
+        let with = |more: &str| read(&format!("{base}{more}")).map_err(|faults| faults.concat());
+        let spec = with("api: completions\nchat_template: {inline: '{{ a }}', bos: <s>}\n");
+        assert!(spec.unwrap().chat_template.is_some());
+        assert_eq!(
+            with("chat_template: tok\n").unwrap_err(),
+            "3: `chat_template` does not go with `api: openai`"
+        );
+        assert_eq!(
+            with("instruct: false\nchat_template: tok\n").unwrap_err(),
+            "4: `chat_template` does not go with `instruct: false`"
+        );
+        assert_eq!(
+            with("api: completions\n").unwrap_err(),
+            "3: a model that knows chats needs a `chat_template` with `api: completions`"
+        );
     }
 
     #[test]

@@ -22,3 +22,4 @@ mod stats;
 mod suite;
 mod support;
 mod tasks;
+mod templates;

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use minijinja::Value;
 use serde_json::Value as Json;
@@ -14,7 +15,8 @@ use crate::diag::{Diagnostic, nearest};
 use crate::hash::Hash;
 use crate::jinja::expr::describe;
 use crate::model::chat::{Chat, Role, Turn};
-use crate::model::spec::SystemPrompt;
+use crate::model::spec::{ModelSpec, SystemPrompt};
+use crate::spec::node::Node;
 
 const CONFIG: &str = "tokenizer_config.json";
 
@@ -44,6 +46,23 @@ struct Found {
     tokens: BTreeMap<String, String>,
     /// Whether the tokenizer puts the mark for the start before a text, if that is told.
     adds_bos: Option<bool>,
+}
+
+impl ModelSpec {
+    /// The same model with its chat template read; paths start from `dir`.
+    ///
+    /// # Errors
+    /// The first fault of the template, at its place in the model's `node`.
+    pub fn with_template(mut self, node: &Node, dir: &Path) -> Result<ModelSpec, Vec<Diagnostic>> {
+        if let Some(setting) = &self.chat_template {
+            let template = Template::load(setting, dir).map_err(|(key, fault)| {
+                let setting = node.get("chat_template").unwrap_or(node);
+                vec![fault.at(setting.get(key).unwrap_or(setting).span, "")]
+            })?;
+            self.template = Some(Arc::new(template));
+        }
+        Ok(self)
+    }
 }
 
 impl Template {
@@ -189,6 +208,11 @@ fn chosen(found: &mut Found, name: Option<&str>) -> Result<String, Diagnostic> {
         return Ok(text);
     }
     let shown = &found.shown;
+    if shown.is_empty() {
+        return Err(Diagnostic::error(
+            "a template that is written here has no other `name`",
+        ));
+    }
     if found.templates.is_empty() {
         return Err(Diagnostic::error(format!("`{shown}` has no chat template"))
             .help("give it as `inline`, or name the file that has it"));

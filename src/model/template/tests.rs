@@ -227,7 +227,7 @@ fn faults_name_the_key_and_the_line() {
     );
     assert_eq!(
         with(|s| s.name = Some("rag".to_owned())),
-        "name: `` has no chat template `rag`"
+        "name: a template that is written here has no other `name`"
     );
     assert!(
         with(|s| {
