@@ -24,6 +24,15 @@ pub trait Api: Sync {
     /// # Errors
     /// [`CallError::BadJson`] and [`CallError::NoChoice`].
     fn reply(&self, bytes: &[u8]) -> Result<Reply, CallError>;
+
+    /// The same for the answer to a chat, if servers differ in whether they repeat the beginning
+    /// that they were given.
+    ///
+    /// # Errors
+    /// As [`Api::reply`].
+    fn answer(&self, _: &Chat, bytes: &[u8]) -> Result<Reply, CallError> {
+        self.reply(bytes)
+    }
 }
 
 impl ApiKind {

@@ -200,7 +200,7 @@ impl Inner {
         let body = read(response).await;
         if status == StatusCode::OK {
             return Ok(match &request.question {
-                Question::Chat(_) => api.reply(&body?)?,
+                Question::Chat(chat) => api.answer(chat, &body?)?,
                 Question::Tokens(text) => tokenize::reply(&body?, text)?,
             });
         }

@@ -1,6 +1,7 @@
 //! Chat completions as OpenAI, vLLM, llama.cpp and many others speak them. Pure.
 
 use serde::Deserialize;
+use serde::de::IgnoredAny;
 use serde_json::{Map, Value, json};
 
 use super::api::Api;
@@ -43,6 +44,24 @@ impl Api for OpenAi {
             Some((text, choice.finish_reason))
         })
     }
+
+    fn answer(&self, chat: &Chat, bytes: &[u8]) -> Result<Reply, CallError> {
+        let mut reply = self.reply(bytes)?;
+        // llama.cpp, which alone tells its timings, repeats the beginning; vLLM does not.
+        if reply.text.starts_with(&chat.prefill)
+            && serde_json::from_slice::<LlamaCpp>(bytes).is_ok()
+        {
+            reply.text.drain(..chat.prefill.len());
+        }
+        Ok(reply)
+    }
+}
+
+/// What only llama.cpp answers.
+#[derive(Deserialize)]
+struct LlamaCpp {
+    #[serde(rename = "timings")]
+    _timings: IgnoredAny,
 }
 
 #[derive(Deserialize)]
@@ -150,6 +169,20 @@ mod tests {
         assert_eq!(reply.model.as_deref(), Some("llama-3"));
         let silent = OpenAi.reply(br#"{"choices":[{"message":{"content":null}}]}"#);
         assert_eq!(silent.unwrap().text, "");
+    }
+
+    #[test]
+    fn a_beginning_that_is_repeated_is_taken_off() {
+        let text = |more: &str, prefill: &str| {
+            let answer = format!(r#"{{"choices":[{{"message":{{"content":"- - a"}}}}]{more}}}"#);
+            let reply = OpenAi.answer(&chat(prefill), answer.as_bytes());
+            reply.unwrap().text
+        };
+        let llama_cpp = r#","timings":{"prompt_n":30}"#;
+        assert_eq!(text(llama_cpp, "- "), "- a");
+        assert_eq!(text(llama_cpp, ""), "- - a");
+        assert_eq!(text(llama_cpp, "* "), "- - a");
+        assert_eq!(text("", "- "), "- - a");
     }
 
     #[test]

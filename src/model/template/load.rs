@@ -253,6 +253,12 @@ fn folder(path: &Path) -> Result<Found, Diagnostic> {
         Some(path) => config(&path, &text(&path)?)?,
         None => Found::default(),
     };
+    if let Some(path) = file("special_tokens_map.json") {
+        // Of older tokenizers; what the configuration says, holds.
+        for (name, token) in config(&path, &text(&path)?)?.tokens {
+            found.tokens.entry(name).or_insert(token);
+        }
+    }
     let mut own = BTreeMap::new();
     let mut shown: Option<PathBuf> = None;
     if let Some(path) = file("chat_template.jinja") {

@@ -6,6 +6,7 @@
 //! never hold a turn's text.
 
 mod date;
+mod json;
 mod load;
 mod python;
 pub mod setting;

@@ -1,5 +1,6 @@
 //! Against what transformers makes of the same templates and chats.
 
+use proptest::prelude::*;
 use serde::Deserialize;
 
 use super::setting::{ChatTemplate, Settings};
@@ -96,7 +97,7 @@ fn templates_are_rendered_as_by_transformers() {
         }
     }
     assert!(
-        count > 200 && faults.is_empty(),
+        count > 250 && faults.is_empty(),
         "{} of {count}:\n{}",
         faults.len(),
         faults.join("\n")
@@ -246,4 +247,99 @@ fn faults_name_the_key_and_the_line() {
             && told.contains("`date: YYYY-MM-DD`"),
         "{told}"
     );
+}
+
+#[test]
+fn a_folder_is_read_as_by_transformers() {
+    let files: [(&str, &str); 5] = [
+        (
+            "tokenizer_config.json",
+            r#"{"bos_token": {"content": "<a>"}, "eos_token": null, "add_bos_token": false, "image_token": "<no>", "extra_special_tokens": {"image_token": "<i>"}, "chat_template": "config"}"#,
+        ),
+        (
+            "special_tokens_map.json",
+            r#"{"bos_token": "<other>", "pad_token": {"content": "<p>"}}"#,
+        ),
+        ("chat_template.json", r#"{"chat_template": "processor"}"#),
+        (
+            "chat_template.jinja",
+            "{{ bos_token }}{{ eos_token }}{{ pad_token }}{{ image_token }}",
+        ),
+        ("additional_chat_templates/rag.jinja", "rag"),
+    ];
+    let text = |files: &[(&str, &str)], name: Option<&str>| {
+        let dir = tempfile::tempdir().expect("a folder");
+        for (name, text) in files {
+            let path = dir.path().join(name);
+            std::fs::create_dir_all(path.parent().expect("a parent")).expect("a folder");
+            std::fs::write(path, text).expect("written");
+        }
+        let setting = ChatTemplate::Settings(Box::new(Settings {
+            path: Some(".".to_owned()),
+            name: name.map(str::to_owned),
+            ..Settings::default()
+        }));
+        let template = Template::load(&setting, dir.path()).map_err(|(_, fault)| fault.message)?;
+        template.text(&chat(&[(Role::User, "a")], ""), SystemPrompt::Native)
+    };
+    // The tokenizer puts no mark before a text: the template's own stays.
+    assert_eq!(text(&files, None).as_deref(), Ok("<a><p><i>"));
+    assert_eq!(text(&files, Some("rag")).as_deref(), Ok("rag"));
+    assert_eq!(text(&files[..3], None).as_deref(), Ok("config"));
+    assert_eq!(text(&files[2..3], None).as_deref(), Ok("processor"));
+}
+
+#[test]
+fn a_template_sees_what_it_is_given() {
+    let thinks = |vars: &[(String, serde_json::Value)]| {
+        let template = load(Settings {
+            path: Some("chatml_default_system.jinja".to_owned()),
+            vars: vars.iter().cloned().collect(),
+            ..Settings::default()
+        });
+        let text = template
+            .expect("a template")
+            .text(&chat(&[(Role::User, "a")], ""), SystemPrompt::Native);
+        text.expect("a text")
+            .ends_with("<|im_start|>assistant\n<think>\n\n</think>\n\n")
+    };
+    assert!(!thinks(&[]));
+    assert!(thinks(&[("enable_thinking".to_owned(), false.into())]));
+    assert!(!thinks(&[("enable_thinking".to_owned(), true.into())]));
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(300))]
+
+    #[test]
+    fn no_template_panics_or_tells_a_text(
+        parts in prop::collection::vec(
+            prop::sample::select(vec![
+                "{{ ", " }}", "{% ", " %}", "{%- ", " -%}", "for m in messages", "endfor", "if m", "else",
+                "endif", "m.content", "messages[0].content", "messages[0]", "messages", " | ", "tojson", "trim",
+                "(", ")", "[1:]", "[0]", ".strip()", ".split(", ".x", ".y", " + ", " ~ ", "1", "'s'", "raise_exception(",
+                "strftime_now(", "generation", "endgeneration", "set x = ", "namespace()", "macro f(a)",
+                "endmacro", "f", "break", "\n", "{#", "#}", "int", "%d",
+            ]),
+            1..14,
+        ),
+        text in "\\PC{0,20}",
+        prefill in "\\PC{0,8}",
+    ) {
+        if let Ok(template) = load(inline(&parts.concat())) {
+            let said = format!("SECRET{text}");
+            let turns = [(Role::User, said.as_str())];
+            if let Err(why) = template.text(&chat(&turns, &prefill), SystemPrompt::Native) {
+                prop_assert!(!why.contains("SECRET"), "{}", why);
+            }
+        }
+    }
+
+    #[test]
+    fn no_text_is_a_wrong_template(text in "\\PC{0,40}", day in "\\d{4}-\\d\\d-\\d\\d", format in "(%-?[a-zA-Z]|x){0,5}") {
+        let _ = load(inline(&text));
+        if let Some(day) = date::Day::parse(&day) {
+            let _ = day.strftime(&format);
+        }
+    }
 }
