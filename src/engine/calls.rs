@@ -77,6 +77,7 @@ impl Calls {
         let lane = |(name, model): (&String, &Arc<ModelSpec>)| {
             let plain = ModelSpec {
                 sampling: Sampling::default(),
+                chat_template: None,
                 ..(**model).clone()
             };
             let place = place(name);

@@ -96,7 +96,8 @@ pub fn understand(
     let mut scopes: Vec<Names> = pipeline.scopes.iter().map(names).collect();
     let mut models = BTreeMap::new();
     for entry in &pipeline.models {
-        match ModelSpec::from_node(&entry.name, &entry.node) {
+        let model = ModelSpec::from_node(&entry.name, &entry.node);
+        match model.and_then(|model| model.with_template(&entry.node, &entry.dir)) {
             Ok(model) => {
                 let model = Arc::new(model);
                 if let Some(scope) = scopes.get_mut(entry.scope) {

@@ -171,6 +171,7 @@ mod tests {
         Chat {
             turns: vec![turn(Role::System, "Be brief."), turn(Role::User, "Why?")],
             prefill: prefill.to_owned(),
+            text: None,
         }
     }
 

@@ -117,6 +117,7 @@ mod tests {
                     text: text.to_owned(),
                 }],
                 prefill: String::new(),
+                text: None,
             }),
         }
     }
@@ -187,7 +188,7 @@ mod tests {
             ];
             let mut model = ModelSpec::new("a", "m");
             model.sampling.stop = Some(vec!["stop".to_owned(), String::new(), put.clone()]);
-            let chat = Chat { turns: Vec::new(), prefill: format!("so {put} \n") };
+            let chat = Chat { turns: Vec::new(), prefill: format!("so {put} \n"), text: None };
             for api in [ApiKind::Openai, ApiKind::Completions, ApiKind::Tgi, ApiKind::Anthropic] {
                 prop_assert!(api.api().body(&model, &chat).is_object());
                 for answer in ANSWERS {

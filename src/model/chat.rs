@@ -34,6 +34,10 @@ pub struct Chat {
     pub turns: Vec<Turn>,
     /// The beginning of the answer, which the model goes on from; empty for none.
     pub prefill: String,
+    /// All of it as the model's chat template writes it, for APIs that take a text. What it is
+    /// made of names the chat.
+    #[serde(skip)]
+    pub text: Option<String>,
 }
 
 /// A question to a model.
@@ -90,6 +94,28 @@ pub struct Reply {
 }
 
 impl Chat {
+    /// The chat as it is sent to a model: one with a chat template gets the text that it makes
+    /// of it.
+    ///
+    /// # Errors
+    /// Why the template makes no text of it, in one line without any text of the chat.
+    pub fn for_model(mut self, model: &ModelSpec) -> Result<Chat, String> {
+        let Some(template) = &model.template else {
+            return Ok(self);
+        };
+        let text = template.text(&self, model.system).map_err(|why| {
+            let native = model.system == SystemPrompt::Native;
+            let system = native && self.turns.iter().any(|turn| turn.role == Role::System);
+            if system && why.to_lowercase().contains("system") {
+                format!("{why}; `system: merge` puts the system prompt into the user's turn")
+            } else {
+                why
+            }
+        })?;
+        self.text = Some(text);
+        Ok(self)
+    }
+
     /// The turns as a model gets them. With [`SystemPrompt::Merge`], system turns are put
     /// before the text of the first user turn, or become one if there is none.
     pub fn turns_for(&self, system: SystemPrompt) -> Vec<Turn> {

@@ -89,6 +89,7 @@ fn request(spec: &ModelSpec) -> Request {
                 text: "well?".to_owned(),
             }],
             prefill: String::new(),
+            text: None,
         }),
     }
 }

@@ -47,6 +47,9 @@ struct Choice {
 
 /// The turns, joined by blank lines; the prefill counts as the last turn.
 pub(super) fn prompt(chat: &Chat) -> String {
+    if let Some(text) = &chat.text {
+        return text.clone();
+    }
     let mut parts: Vec<&str> = chat.turns.iter().map(|turn| turn.text.as_str()).collect();
     if !chat.prefill.is_empty() {
         parts.push(&chat.prefill);
@@ -68,6 +71,7 @@ mod tests {
         let mut chat = Chat {
             turns: vec![turn(Role::System, "List."), turn(Role::User, "Letter")],
             prefill: "Statements:\n- ".to_owned(),
+            text: None,
         };
         let mut model = ModelSpec::new("w", "gemma");
         model.sampling.stop = Some(vec!["\n".to_owned()]);

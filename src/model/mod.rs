@@ -16,6 +16,7 @@ pub mod serve;
 pub mod setup;
 pub mod spec;
 mod spec_check;
+pub mod template;
 pub mod tgi;
 mod thinking;
 pub mod tokenize;

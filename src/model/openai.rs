@@ -1,6 +1,7 @@
 //! Chat completions as OpenAI, vLLM, llama.cpp and many others speak them. Pure.
 
 use serde::Deserialize;
+use serde::de::IgnoredAny;
 use serde_json::{Map, Value, json};
 
 use super::api::Api;
@@ -35,10 +36,10 @@ impl Api for OpenAi {
         Value::Object(body)
     }
 
-    fn reply(&self, _: &ModelSpec, _: &Chat, bytes: &[u8]) -> Result<Reply, CallError> {
+    fn reply(&self, _: &ModelSpec, chat: &Chat, bytes: &[u8]) -> Result<Reply, CallError> {
         let answer: Answer<ChatChoice> =
             serde_json::from_slice(bytes).map_err(|_| CallError::BadJson)?;
-        answer.reply(|choice| {
+        let mut reply = answer.reply(|choice| {
             let message = choice.message?;
             let thinking = [message.reasoning_content, message.reasoning];
             Some(Told {
@@ -46,8 +47,22 @@ impl Api for OpenAi {
                 thinking: thinking.iter().flatten().find_map(text),
                 finish_reason: choice.finish_reason,
             })
-        })
+        })?;
+        // llama.cpp, which alone tells its timings, repeats the beginning; vLLM does not.
+        if reply.text.starts_with(&chat.prefill)
+            && serde_json::from_slice::<LlamaCpp>(bytes).is_ok()
+        {
+            reply.text.drain(..chat.prefill.len());
+        }
+        Ok(reply)
     }
+}
+
+/// What only llama.cpp answers.
+#[derive(Deserialize)]
+struct LlamaCpp {
+    #[serde(rename = "timings")]
+    _timings: IgnoredAny,
 }
 
 #[derive(Deserialize)]
@@ -131,6 +146,7 @@ mod tests {
         Chat {
             turns: vec![turn(Role::System, "Be brief."), turn(Role::User, "Why?")],
             prefill: prefill.to_owned(),
+            text: None,
         }
     }
 
@@ -207,6 +223,21 @@ mod tests {
         assert_eq!(reply.model.as_deref(), Some("llama-3"));
         let silent = read(br#"{"choices":[{"message":{"content":null}}]}"#);
         assert_eq!(silent.unwrap().text, "");
+    }
+
+    #[test]
+    fn a_beginning_that_is_repeated_is_taken_off() {
+        let text = |more: &str, prefill: &str| {
+            let answer = format!(r#"{{"choices":[{{"message":{{"content":"- - a"}}}}]{more}}}"#);
+            let model = ModelSpec::new("a", "m");
+            let reply = OpenAi.reply(&model, &chat(prefill), answer.as_bytes());
+            reply.unwrap().text
+        };
+        let llama_cpp = r#","timings":{"prompt_n":30}"#;
+        assert_eq!(text(llama_cpp, "- "), "- a");
+        assert_eq!(text(llama_cpp, ""), "- - a");
+        assert_eq!(text(llama_cpp, "* "), "- - a");
+        assert_eq!(text("", "- "), "- - a");
     }
 
     #[test]

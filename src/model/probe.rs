@@ -158,6 +158,7 @@ fn request(model: &ModelSpec) -> Request {
         question: Question::Chat(Chat {
             turns: vec![turn],
             prefill: String::new(),
+            text: None,
         }),
     }
 }

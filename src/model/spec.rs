@@ -2,6 +2,7 @@
 //! Owns the settings and their checks; opens no connection and starts nothing.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use reqwest::Url;
@@ -9,6 +10,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::template::Template;
+use super::template::setting::ChatTemplate;
 use crate::diag::Diagnostic;
 use crate::spec::decode::decode;
 use crate::spec::node::Node;
@@ -36,6 +39,13 @@ pub struct ModelSpec {
     /// What becomes of the system prompt.
     #[serde(default)]
     pub system: SystemPrompt,
+    /// How a chat becomes one text, for APIs that take a text: the template of the model's
+    /// tokenizer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub chat_template: Option<ChatTemplate>,
+    /// The same, read.
+    #[serde(skip)]
+    pub template: Option<Arc<Template>>,
     /// How it samples, unless a stage says otherwise.
     #[serde(default)]
     pub sampling: Sampling,
@@ -223,6 +233,8 @@ impl ModelSpec {
             id: id.to_owned(),
             instruct: true,
             system: SystemPrompt::Native,
+            chat_template: None,
+            template: None,
             sampling: Sampling::default(),
             concurrency: sixteen(),
             timeout: ten_minutes(),
@@ -267,14 +279,18 @@ impl ModelSpec {
 
     /// What decides its answers, and nothing else: no address, no secrets, no concurrency.
     pub fn identity(&self) -> Value {
-        serde_json::json!({
+        let mut identity = serde_json::json!({
             "api": self.api(),
             "id": self.id,
             "revision": self.revision,
             "instruct": self.instruct,
             "system": self.system,
             "sampling": self.sampling,
-        })
+        });
+        if let Some(template) = &self.template {
+            identity["chat_template"] = template.hash().to_string().into();
+        }
+        identity
     }
 
     /// The same model, sampled as a stage wants: what `over` sets, wins.

@@ -30,13 +30,7 @@ pub(super) fn faults(spec: &ModelSpec, node: &Node) -> Vec<Diagnostic> {
                 .at(place(node, &["api"]), "this API is for chats"),
         );
     }
-    if spec.api == Some(ApiKind::Tgi) && spec.instruct {
-        faults.push(
-            Diagnostic::error("`api: tgi` is for base models: it knows no chat")
-                .at(place(node, &["api"]), "sends plain text, without a chat template")
-                .help("for an instruct model say `api: openai` with `url: http://HOST:PORT/v1`, which TGI serves as well; for a base model add `instruct: false`"),
-        );
-    }
+    template(spec, node, &mut faults);
     for (path, message) in spec.sampling.faults() {
         let path: Vec<&str> = ["sampling"].into_iter().chain(path).collect();
         faults.push(Diagnostic::error(message).at(place(node, &path), ""));
@@ -45,6 +39,38 @@ pub(super) fn faults(spec: &ModelSpec, node: &Node) -> Vec<Diagnostic> {
         server(serve, node, &mut faults);
     }
     faults
+}
+
+/// Whether there is a chat template just where one is used.
+fn template(spec: &ModelSpec, node: &Node, faults: &mut Vec<Diagnostic>) {
+    let (message, key, help) = match (&spec.chat_template, spec.api(), spec.instruct) {
+        (Some(_), _, false) => (
+            "`chat_template` does not go with `instruct: false`",
+            "chat_template",
+            "a base model knows no chat: its prompt is sent as it is",
+        ),
+        (Some(_), ApiKind::Openai | ApiKind::Anthropic, true) => (
+            "`chat_template` does not go with an API for chats",
+            "chat_template",
+            "this server is sent the chat and uses its own template; for ours, say `api: completions` or `api: tgi`",
+        ),
+        (None, ApiKind::Completions, true) => (
+            "a model that knows chats needs a `chat_template` with `api: completions`",
+            "api",
+            "name the folder with its `tokenizer_config.json`; or say `instruct: false` for a base model",
+        ),
+        (None, ApiKind::Tgi, true) => (
+            "a model that knows chats needs a `chat_template` with `api: tgi`",
+            "api",
+            "name the folder with its `tokenizer_config.json`; or say `api: openai` with `url: http://HOST:PORT/v1`, which TGI serves as well; or `instruct: false` for a base model",
+        ),
+        _ => return,
+    };
+    faults.push(
+        Diagnostic::error(message)
+            .at(place(node, &[key]), "")
+            .help(help),
+    );
 }
 
 impl Sampling {
@@ -266,6 +292,26 @@ mod tests {
             "{faults:#?}"
         );
         assert!(!faults.concat().contains("secret"));
+    }
+
+    #[test]
+    fn a_template_is_for_chats_that_become_a_text() {
+        let base = "url: http://h/v1\nid: x\n";
+        let with = |more: &str| read(&format!("{base}{more}")).map_err(|faults| faults.concat());
+        let spec = with("api: completions\nchat_template: {inline: '{{ a }}', bos: <s>}\n");
+        assert!(spec.unwrap().chat_template.is_some());
+        assert_eq!(
+            with("chat_template: tok\n").unwrap_err(),
+            "3: `chat_template` does not go with `api: openai`"
+        );
+        assert_eq!(
+            with("instruct: false\nchat_template: tok\n").unwrap_err(),
+            "4: `chat_template` does not go with `instruct: false`"
+        );
+        assert_eq!(
+            with("api: completions\n").unwrap_err(),
+            "3: a model that knows chats needs a `chat_template` with `api: completions`"
+        );
     }
 
     #[test]

@@ -130,6 +130,7 @@ mod tests {
         Chat {
             turns: vec![turn(Role::System, "List."), turn(Role::User, "Letter")],
             prefill: "- ".to_owned(),
+            text: None,
         }
     }
 

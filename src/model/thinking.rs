@@ -94,6 +94,7 @@ mod tests {
         let begun = Chat {
             turns: Vec::new(),
             prefill: "so".to_owned(),
+            text: None,
         };
         assert_eq!(
             split(&ModelSpec::new("w", "m"), &begun, reply.clone()).text,

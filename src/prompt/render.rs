@@ -140,6 +140,7 @@ fn chat(turns: &[(Role, String)]) -> Result<Chat, &'static str> {
     let mut chat = Chat {
         turns: Vec::with_capacity(turns.len()),
         prefill: prefill.to_owned(),
+        text: None,
     };
     for (at, (role, text)) in turns.iter().enumerate() {
         let text = strip(text);

@@ -124,9 +124,11 @@ impl Asker {
     /// The request.
     ///
     /// # Errors
-    /// [`Fault::Record`] when the prompt cannot be rendered.
+    /// [`Fault::Record`] when the prompt cannot be rendered, or the model's chat template refuses
+    /// it.
     pub fn request(&self, fields: &Fields) -> Result<Request, Fault> {
         let chat = self.prompt.render(&self.scope(fields));
+        let chat = chat.and_then(|chat| chat.for_model(&self.model));
         Ok(Request {
             model: self.model.clone(),
             question: Question::Chat(chat.map_err(Fault::Record)?),

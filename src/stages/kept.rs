@@ -145,6 +145,7 @@ mod tests {
             question: Question::Chat(Chat {
                 turns: vec![turn(Role::System, "Be brief."), turn(Role::User, "Why?")],
                 prefill: prefill.to_owned(),
+                text: None,
             }),
         }
     }

@@ -25,3 +25,4 @@ mod stats;
 mod suite;
 mod support;
 mod tasks;
+mod templates;
