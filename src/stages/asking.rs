@@ -170,3 +170,24 @@ fn empty(reply: &Reply) -> String {
         None => what.to_owned(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_empty_answer_says_why_without_a_servers_own_words() {
+        let told = |reason: Option<&str>, thinking: Option<&str>| {
+            empty(&Reply {
+                finish_reason: reason.map(str::to_owned),
+                thinking: thinking.map(str::to_owned),
+                ..Reply::default()
+            })
+        };
+        assert_eq!(told(Some("Mr Smith"), None), "the answer is empty");
+        assert_eq!(
+            told(Some("length"), Some("Mr Smith")),
+            "there is thinking, but no answer (the model stopped because of `length`)"
+        );
+    }
+}
