@@ -359,24 +359,20 @@ fn wrong_rows_are_told_with_their_line() {
             good.as_bytes(),
             b"C0000001|T184|X|Symptom|A||\nC0000002|184|X|Symptom|A||\n",
         ),
+        told(
+            good.as_bytes(),
+            b"C0000001|T184|X|Symptom|A||\nC0000002|T184|X|Symptom|A||b|\n",
+        ),
+        told(good.as_bytes(), b"C0000001|T184|X|Symptom|A||b|\n"),
         told(b"", ok),
         told(b"PK\x03\x04", ok),
         told(b"id,text\n", ok),
         told(good.replace("C0000001", "123").as_bytes(), ok),
         told(ok, ok),
     ];
-    let latin = [good.as_bytes(), good.as_bytes()].concat();
-    let latin: Vec<u8> = latin
-        .iter()
-        .enumerate()
-        .map(|(at, b)| {
-            if at > good.len() && *b == b'F' {
-                0xe9
-            } else {
-                *b
-            }
-        })
-        .collect();
+    let (start, end) = good.split_once('F').expect("an F");
+    let latin = [&good, start].concat().into_bytes();
+    let latin = [&latin[..], b"\xe9", end.as_bytes()].concat();
     lines.push(told(&latin, ok));
     let mut packed = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
     let many: String = (1..3000)
