@@ -75,13 +75,13 @@ pub(super) fn is_ours(to: &str) -> bool {
 /// The disk cannot be read.
 pub fn look(folder: &Path, item: &Item, kept: &Sums) -> Result<State, Why> {
     let path = folder.join(&item.to);
-    let size = |path: &Path| match fs::metadata(path) {
+    let about = |path: &Path| match fs::metadata(path) {
         Ok(about) => Ok(Some(about)),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(Why::disk("reading", path, &error)),
     };
-    let Some(about) = size(&path)? else {
-        return Ok(match size(&part(&path))? {
+    let Some(about) = about(&path)? else {
+        return Ok(match about(&part(&path))? {
             Some(about) if about.len() > 0 => State::Part { bytes: about.len() },
             _ => State::Absent,
         });

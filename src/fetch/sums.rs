@@ -172,8 +172,8 @@ pub fn keep(folder: &Path, name: &str, sum: Sum) -> Result<(), Why> {
     let failed = |error: io::Error| Why::disk("writing", &folder.join(KEPT), &error);
     let _lock = lock(folder).map_err(failed)?;
     let (path, text) = kept(folder)?;
-    let same = |line: &&str| entry(line).is_none_or(|(other, _)| other != name);
-    let mut lines: Vec<String> = text.lines().filter(same).map(str::to_owned).collect();
+    let is_other = |line: &&str| entry(line).is_none_or(|(other, _)| other != name);
+    let mut lines: Vec<String> = text.lines().filter(is_other).map(str::to_owned).collect();
     lines.push(format!("{sum}  {name}"));
     let mut new = tempfile::Builder::new()
         .prefix(".sums-")

@@ -1,12 +1,14 @@
 //! A dictionary in memory: names and the concepts they may mean. Knows no texts.
 
+use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
-use super::file;
+use super::file::{self, Head};
 use super::tables::LIST;
 use super::types::{self, Types};
 use crate::diag::Diagnostic;
+use crate::hash::Hash;
 
 /// A dictionary. Concepts are numbered in the order of their CUIs.
 pub struct Dictionary {
@@ -30,23 +32,36 @@ impl Numbers {
 }
 
 /// The dictionaries in memory: stages that use the same one share it.
-static LOADED: Mutex<Vec<(PathBuf, Weak<Dictionary>)>> = Mutex::new(Vec::new());
+static LOADED: Mutex<Vec<Loaded>> = Mutex::new(Vec::new());
+
+struct Loaded {
+    path: PathBuf,
+    /// The file may be built anew while the program runs.
+    hash: Hash,
+    dictionary: Weak<Dictionary>,
+}
 
 impl Dictionary {
-    /// The dictionary in a file, read once for all who use it.
+    /// The dictionary in a file, read once for all who use it, as long as the file stays the same.
     ///
     /// # Errors
     /// The file is missing, no dictionary, of another format, cut off or damaged.
     pub fn shared(path: &Path) -> Result<Arc<Dictionary>, Diagnostic> {
         // Held while reading, so that nobody reads the same one at the same time.
         let mut loaded = LOADED.lock().unwrap_or_else(PoisonError::into_inner);
-        loaded.retain(|(_, other)| other.strong_count() > 0);
-        let same = loaded.iter().find(|(other, _)| other == path);
-        if let Some(dictionary) = same.and_then(|(_, other)| other.upgrade()) {
+        loaded.retain(|other| other.dictionary.strong_count() > 0);
+        let (file, head) = file::open(path)?;
+        let same = |other: &&Loaded| other.path == path && other.hash == head.hash;
+        let same = loaded.iter().find(same);
+        if let Some(dictionary) = same.and_then(|other| other.dictionary.upgrade()) {
             return Ok(dictionary);
         }
-        let dictionary = Arc::new(Dictionary::read(path)?);
-        loaded.push((path.to_owned(), Arc::downgrade(&dictionary)));
+        let dictionary = Arc::new(Dictionary::of(path, file, &head)?);
+        loaded.push(Loaded {
+            path: path.to_owned(),
+            hash: head.hash,
+            dictionary: Arc::downgrade(&dictionary),
+        });
         Ok(dictionary)
     }
 
@@ -56,7 +71,11 @@ impl Dictionary {
     /// As for [`Dictionary::shared`].
     pub fn read(path: &Path) -> Result<Dictionary, Diagnostic> {
         let (file, head) = file::open(path)?;
-        let tables = file::tables(path, file, &head)?;
+        Dictionary::of(path, file, &head)
+    }
+
+    fn of(path: &Path, file: File, head: &Head) -> Result<Dictionary, Diagnostic> {
+        let tables = file::tables(path, file, head)?;
         let [names, firsts, lists, concepts, sets, title_ends, titles] =
             <[Vec<u8>; file::TABLES]>::try_from(tables).map_err(|_| file::damaged(path))?;
         Ok(Dictionary {
@@ -122,5 +141,26 @@ impl Dictionary {
     /// All sets of semantic types, by number.
     pub fn sets(&self) -> &[Types] {
         &self.sets
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::{Folder, row, wanted};
+    use super::*;
+
+    #[test]
+    fn a_dictionary_that_is_built_anew_is_read_anew() {
+        let folder = Folder::new();
+        let shared = || Dictionary::shared(&folder.path("umls.dict")).expect("a dictionary");
+        let names = |name: &str| row(1, "P", "PF", "A", name);
+        folder.build(&names("Fever"), "", &wanted()).expect("built");
+        let fever = shared();
+        assert!(Arc::ptr_eq(&fever, &shared()));
+        folder.build(&names("Cough"), "", &wanted()).expect("built");
+        let cough = shared();
+        assert_eq!(cough.title_text(cough.title(0)), "Cough");
+        assert_eq!(fever.title_text(fever.title(0)), "Fever");
+        assert!(Arc::ptr_eq(&cough, &shared()));
     }
 }

@@ -3,7 +3,7 @@
 //! name files, lines and fields, never content: a wrong file may hold anything.
 
 use std::fs::File;
-use std::io::{self, BufRead, BufReader};
+use std::io::{self, BufRead, BufReader, Read};
 use std::ops::Range;
 use std::path::Path;
 
@@ -13,6 +13,9 @@ use crate::diag::Diagnostic;
 
 /// Bytes that are read at once.
 const BUFFER: usize = 1 << 20;
+/// The most bytes that a row may have: far more than any of UMLS's has, and little enough to hold
+/// on to whatever file it is.
+const MOST_ROW: usize = 1 << 20;
 
 /// A kind of file, by how its rows look.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,14 +43,21 @@ impl Kind {
         }
     }
 
-    fn about(self) -> &'static str {
-        match self {
-            Kind::Mrconso => "its rows have 18 fields that each end in `|`, the first a CUI",
-            Kind::Mrsty => {
-                "its rows have 6 fields that each end in `|`, the first a CUI, the second a \
-                 semantic type"
-            }
+    /// The same for people.
+    fn count(self) -> String {
+        match self.fields() {
+            (least, most) if least == most => least.to_string(),
+            (least, most) => format!("{least} to {most}"),
         }
+    }
+
+    fn about(self) -> String {
+        let more = match self {
+            Kind::Mrconso => "",
+            Kind::Mrsty => ", the second a semantic type",
+        };
+        let count = self.count();
+        format!("its rows have {count} fields that each end in `|`, the first a CUI{more}")
     }
 }
 
@@ -98,7 +108,9 @@ impl<'a> Rows<'a> {
     /// The file cannot be read on, or the row is not one of this kind of file.
     pub fn advance(&mut self) -> Result<bool, Diagnostic> {
         self.row.clear();
-        let read = self.reader.read_until(b'\n', &mut self.row);
+        // One more, for the end of the row.
+        let most = self.reader.by_ref().take(MOST_ROW as u64 + 1);
+        let read = { most }.read_until(b'\n', &mut self.row);
         if read.map_err(|e| self.io(&e))? == 0 {
             return match self.line {
                 0 => Err(self.no_such_file("it is empty")),
@@ -106,6 +118,14 @@ impl<'a> Rows<'a> {
             };
         }
         self.line += 1;
+        if self.row.len() > MOST_ROW && self.row.last() != Some(&b'\n') {
+            return Err(match self.line {
+                1 => self.no_such_file("its first line is longer than 1 MiB"),
+                _ => self
+                    .say("longer than 1 MiB".to_owned())
+                    .help("is it the file as it was released?"),
+            });
+        }
         while self.row.last().is_some_and(|b| matches!(b, b'\n' | b'\r')) {
             self.row.pop();
         }
@@ -168,9 +188,10 @@ impl<'a> Rows<'a> {
         let count = self.fields.len();
         if self.line > 1 {
             let last = self.reader.fill_buf().is_ok_and(<[u8]>::is_empty);
-            let (least, _) = self.kind.fields();
-            let fault = self.say(format!("{count} fields instead of {least}"));
-            return match last {
+            let wanted = self.kind.count();
+            let fault = self.say(format!("{count} fields instead of {wanted}"));
+            let short = count < self.kind.fields().0;
+            return match last && short {
                 true => fault.help("it is the last line: the file seems cut off"),
                 false => fault.help("is it the file as it was released?"),
             };
@@ -209,6 +230,47 @@ impl<'a> Rows<'a> {
                     .help("the file seems cut off: fetch it again")
             }
             _ => Diagnostic::error(format!("{place}: {error}")),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A row of so many bytes, with its end.
+    fn row(bytes: usize) -> String {
+        let row = "C0000001|T047|X|NAME|\n";
+        row.replace("NAME", &"a".repeat(bytes - row.len() + "NAME".len()))
+    }
+
+    /// Reads all rows.
+    fn read(text: &str) -> Result<u64, String> {
+        let dir = tempfile::tempdir().expect("a folder");
+        let path = dir.path().join("x");
+        std::fs::write(&path, text).expect("written");
+        let mut rows = Rows::open(&path, Kind::Mrsty).map_err(|fault| fault.message)?;
+        while rows.advance().map_err(|fault| fault.message)? {}
+        Ok(rows.count())
+    }
+
+    #[test]
+    fn rows_without_an_end_are_not_read_into_memory() {
+        let most = row(MOST_ROW + 1);
+        assert_eq!(read(&(most.clone() + &row(30) + &most)), Ok(3));
+        assert_eq!(read(&(row(30) + most.trim_end())), Ok(2));
+        for more in [2, 3, MOST_ROW, 3 * MOST_ROW] {
+            let long = row(MOST_ROW + more);
+            for end in ["\n", ""] {
+                let long = format!("{}{end}", long.trim_end());
+                let told = read(&(row(30) + &long)).expect_err("too long");
+                assert!(told.ends_with("line 2: longer than 1 MiB"), "{told}");
+                let told = read(&long).expect_err("too long");
+                assert!(
+                    told.ends_with("its first line is longer than 1 MiB"),
+                    "{told}"
+                );
+            }
         }
     }
 }

@@ -16,11 +16,11 @@ use super::words::Words;
 use super::*;
 
 /// A row of MRCONSO.RRF: CUI, TS, STT, source and name.
-fn row(cui: u32, ts: &str, stt: &str, source: &str, name: &str) -> String {
+pub fn row(cui: u32, ts: &str, stt: &str, source: &str, name: &str) -> String {
     format!("C{cui:07}|ENG|{ts}|L1|{stt}|S1|Y|A1||||{source}|PT|D1|{name}|0|N||\n")
 }
 
-fn wanted() -> Wanted {
+pub fn wanted() -> Wanted {
     Wanted {
         language: "ENG".to_owned(),
         sources: Vec::new(),
@@ -29,14 +29,14 @@ fn wanted() -> Wanted {
     }
 }
 
-struct Folder(tempfile::TempDir);
+pub struct Folder(tempfile::TempDir);
 
 impl Folder {
-    fn new() -> Folder {
+    pub fn new() -> Folder {
         Folder(tempfile::tempdir().expect("a folder"))
     }
 
-    fn path(&self, name: &str) -> PathBuf {
+    pub fn path(&self, name: &str) -> PathBuf {
         self.0.path().join(name)
     }
 
@@ -46,7 +46,7 @@ impl Folder {
     }
 
     /// Builds `umls.dict`.
-    fn build(&self, names: &str, types: &str, wanted: &Wanted) -> Result<Built, Diagnostic> {
+    pub fn build(&self, names: &str, types: &str, wanted: &Wanted) -> Result<Built, Diagnostic> {
         let names = self.write("MRCONSO.RRF", names);
         let types = (!types.is_empty()).then(|| self.write("MRSTY.RRF", types));
         let out = self.path("umls.dict");
@@ -359,24 +359,20 @@ fn wrong_rows_are_told_with_their_line() {
             good.as_bytes(),
             b"C0000001|T184|X|Symptom|A||\nC0000002|184|X|Symptom|A||\n",
         ),
+        told(
+            good.as_bytes(),
+            b"C0000001|T184|X|Symptom|A||\nC0000002|T184|X|Symptom|A||b|\n",
+        ),
+        told(good.as_bytes(), b"C0000001|T184|X|Symptom|A||b|\n"),
         told(b"", ok),
         told(b"PK\x03\x04", ok),
         told(b"id,text\n", ok),
         told(good.replace("C0000001", "123").as_bytes(), ok),
         told(ok, ok),
     ];
-    let latin = [good.as_bytes(), good.as_bytes()].concat();
-    let latin: Vec<u8> = latin
-        .iter()
-        .enumerate()
-        .map(|(at, b)| {
-            if at > good.len() && *b == b'F' {
-                0xe9
-            } else {
-                *b
-            }
-        })
-        .collect();
+    let (start, end) = good.split_once('F').expect("an F");
+    let latin = [&good, start].concat().into_bytes();
+    let latin = [&latin[..], b"\xe9", end.as_bytes()].concat();
     lines.push(told(&latin, ok));
     let mut packed = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
     let many: String = (1..3000)
