@@ -153,13 +153,15 @@ fn request(model: &ModelSpec) -> Request {
         role: Role::User,
         text: WORDS.to_owned(),
     };
+    let chat = Chat {
+        turns: vec![turn],
+        ..Chat::default()
+    };
+    // A template that refuses so plain a chat was told when it was loaded.
+    let chat = chat.clone().for_model(model).unwrap_or(chat);
     Request {
         model: Arc::new(model.clone()),
-        question: Question::Chat(Chat {
-            turns: vec![turn],
-            prefill: String::new(),
-            text: None,
-        }),
+        question: Question::Chat(chat),
     }
 }
 
@@ -208,6 +210,9 @@ fn context(model: &ModelSpec, about: &About) -> Finding {
 /// The chat template, where the server applies one.
 fn template(model: &ModelSpec, about: &About, answered: bool) -> Option<Finding> {
     const CHECK: &str = "template";
+    if model.template.is_some() {
+        return Some(Finding::good(CHECK, "rendered here, by `chat_template`"));
+    }
     if model.api() != ApiKind::Openai {
         return None;
     }

@@ -302,7 +302,7 @@ mod tests {
         assert!(spec.unwrap().chat_template.is_some());
         assert_eq!(
             with("chat_template: tok\n").unwrap_err(),
-            "3: `chat_template` does not go with `api: openai`"
+            "3: `chat_template` does not go with an API for chats"
         );
         assert_eq!(
             with("instruct: false\nchat_template: tok\n").unwrap_err(),
