@@ -431,6 +431,8 @@ mod tests {
                 .unwrap_or_else(|| panic!("`{far}` is taken"));
             assert!(told.contains("`--to DIR`"), "{told}");
         }
+        let odd = load("clue: 1\ninto: \"a\\eb\"\ndatasets: {}\n");
+        assert!(odd.is_err_and(|told| told.contains("without control characters")));
         // Where the user says so, any folder will do.
         let dir = tempfile::tempdir().expect("a folder");
         let path = dir.path().join("c.yaml");

@@ -44,6 +44,10 @@ pub(super) fn is_safe(url: &Url) -> bool {
 /// The data folder that a catalogue names: below the folder around the catalogue's, so that no
 /// catalogue writes all over the place.
 pub(super) fn into(text: &Src<String>) -> Result<&str, Box<Diagnostic>> {
+    if text.contains(char::is_control) {
+        let fault = Diagnostic::error("expected a folder without control characters in its name");
+        return Err(Box::new(fault.at(text.span, "")));
+    }
     let mut parts = Path::new(text.as_str()).components();
     let first = parts.next();
     let inside = |part: Component<'_>| matches!(part, Component::Normal(_) | Component::CurDir);

@@ -113,7 +113,7 @@ impl<'a> View<'a> {
         }
         let told = words(done);
         match self.form {
-            Form::Quiet => {}
+            Form::Quiet if !matches!(done, Ok(Done::Other(..))) => {}
             Form::Live => {
                 let mark = match done {
                     Ok(_) => self.paint.green("✓"),
@@ -126,7 +126,8 @@ impl<'a> View<'a> {
                 );
                 self.all.suspend(|| err(&line));
             }
-            Form::Plain | Form::Json => err(&format!("{}: {told}\n", want.item.to)),
+            // That a file is another one than before is told in any case.
+            Form::Plain | Form::Json | Form::Quiet => err(&format!("{}: {told}\n", want.item.to)),
         }
     }
 

@@ -208,7 +208,7 @@ fn a_kept_sum_holds_for_the_next_download_too() {
     assert_eq!(kept(), format!("{old}  d/x.csv\n"));
 
     // Who wishes for the new one gets it, and is told that it is another.
-    let told = site.ok("fetch d --again");
+    let told = site.ok("fetch d --again --quiet");
     for words in [old.as_str(), new.as_str(), "NOT the file of before"] {
         assert!(told.stderr.contains(words), "{}", told.stderr);
     }
