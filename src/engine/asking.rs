@@ -61,9 +61,10 @@ async fn feed(
     let mut waiting: VecDeque<Record> = VecDeque::new();
     let mut open = true;
     let mut out = Vec::new();
+    let mut ready = VecDeque::new();
     loop {
         let halted = worker.shop.halt.is_raised();
-        while !halted && under_way.len() < most {
+        while !halted && under_way.len() + ready.len() < most {
             let Some(record) = waiting.pop_front() else {
                 break;
             };
@@ -74,16 +75,21 @@ async fn feed(
             // Not tasks of their own: they queue for the model in the records' order.
             under_way.push_back(one(shop, worker.at, ask, enough, record).boxed());
         }
-        let wants = open && !halted && waiting.is_empty() && under_way.len() < most;
-        if !wants && under_way.is_empty() {
+        let wants = open && !halted && waiting.is_empty() && under_way.len() + ready.len() < most;
+        if !wants && under_way.is_empty() && ready.is_empty() {
             break;
         }
         tokio::select! {
             biased;
-            Some((record, asked)) = under_way.next(), if !under_way.is_empty() => {
+            Some(done) = next(&mut ready, under_way), if !(ready.is_empty() && under_way.is_empty()) => {
+                let (record, asked) = done;
                 settle(worker, &**ask, record, asked, &mut out)?;
-                worker.emit(&mut out).await?;
-                worker.outlet.flush().await;
+                let pass_on = async {
+                    worker.emit(&mut out).await?;
+                    worker.outlet.flush().await;
+                    Ok(())
+                };
+                meanwhile(pass_on, under_way, &mut ready).await?;
                 if worker.deserted() {
                     worker.cut = true;
                     return Ok(());
@@ -99,6 +105,34 @@ async fn feed(
         return Err(Broken::Elsewhere);
     }
     worker.inputs_ended()
+}
+
+/// The next record that is done, in order.
+async fn next(
+    ready: &mut VecDeque<(Record, Asked)>,
+    under_way: &mut UnderWay,
+) -> Option<(Record, Asked)> {
+    match ready.pop_front() {
+        Some(done) => Some(done),
+        None => under_way.next().await,
+    }
+}
+
+/// Waits for the readers, and lets the calls under way go on meanwhile: they hold places at a
+/// model that others wait for, and the readers may be waiting for those others.
+async fn meanwhile(
+    pass_on: impl Future<Output = Result<(), Broken>>,
+    under_way: &mut UnderWay,
+    ready: &mut VecDeque<(Record, Asked)>,
+) -> Result<(), Broken> {
+    let mut pass_on = std::pin::pin!(pass_on);
+    loop {
+        tokio::select! {
+            biased;
+            passed = &mut pass_on => return passed,
+            Some(done) = under_way.next(), if !under_way.is_empty() => ready.push_back(done),
+        }
+    }
 }
 
 /// The concurrency of the widest model of the pipeline.

@@ -164,32 +164,30 @@ fn wire(shop: &Shop, survey: &Survey) -> Vec<(Worker, Vec<Named>)> {
         let node = &survey.nodes[at];
         let mut mine = (Vec::new(), Vec::new());
         if runs(at) && !(shop.dry && node.sink) {
-            let origins: Vec<(usize, BTreeSet<usize>)> = node
-                .sources()
-                .map(|i| {
-                    let mut all = ancestors(survey, i);
-                    all.insert(i);
-                    (i, all)
+            // Named inputs are read before the others, the first of them at once.
+            let named = node.with.iter().map(|(_, from)| *from);
+            let origins: Vec<BTreeSet<usize>> = named
+                .chain(node.inputs.iter().copied())
+                .map(|from| {
+                    let mut all = ancestors(survey, from);
+                    all.insert(from);
+                    all
                 })
                 .collect();
-            // Named inputs are read first, the first of them at once.
-            let first = node.with.first().map(|(_, i)| *i);
-            let free = |from: usize| {
-                Some(from) != first
-                    && origins
-                        .iter()
-                        .find(|(i, _)| *i == from)
-                        .is_some_and(|(_, own)| {
-                            let others = origins.iter().filter(|(i, _)| *i != from);
-                            others.into_iter().any(|(_, other)| !own.is_disjoint(other))
-                        })
+            // What waits while another input of the same origin is read must not hold it up;
+            // they may even be one stage.
+            let first = usize::from(!node.with.is_empty());
+            let free = |at: usize| {
+                let mut others = origins.iter().enumerate().filter(|(other, _)| *other != at);
+                at >= first && others.any(|(_, other)| !origins[at].is_disjoint(other))
             };
-            for from in &node.inputs {
-                mine.0.push(outlets[*from].connect(free(*from)));
+            let count = node.with.len();
+            for (at, from) in node.inputs.iter().enumerate() {
+                mine.0.push(outlets[*from].connect(free(count + at)));
             }
-            for (name, from) in &node.with {
+            for (at, (name, from)) in node.with.iter().enumerate() {
                 mine.1
-                    .push((name.clone(), outlets[*from].connect(free(*from))));
+                    .push((name.clone(), outlets[*from].connect(free(at))));
             }
         }
         inlets.push(mine);

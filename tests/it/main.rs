@@ -22,6 +22,7 @@ mod prompts;
 mod schema;
 mod servers;
 mod stats;
+mod streams;
 mod suite;
 mod support;
 mod tasks;
