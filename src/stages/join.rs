@@ -82,7 +82,7 @@ impl Join {
 
 impl Verb for Join {
     const NAME: &'static str = "join";
-    const VERSION: u32 = 1;
+    const VERSION: u32 = 2;
 
     fn inputs(&self) -> (usize, usize) {
         (2, 2)
@@ -144,6 +144,9 @@ impl Verb for Join {
             let names = names.0.iter();
             names.map(|name| name.value.clone()).collect()
         });
+        // What is asked for is there even if the second input is empty.
+        let names = self.fields.iter().flat_map(|names| &names.0);
+        let names = names.map(|name| format!("{}{}", self.prefix, name.value).into());
         Ok(Operator::Flow(Box::new(Joining {
             left_on,
             right_on,
@@ -151,7 +154,7 @@ impl Verb for Join {
             take,
             prefix: self.prefix.clone(),
             into: self.into.as_ref().map(|name| name.as_str().into()),
-            names: Vec::new(),
+            names: names.collect(),
             right: Spool::new(cx.temp_dir),
             heads: HashMap::new(),
             next: Vec::new(),
@@ -351,6 +354,14 @@ mod tests {
             run("{on: {h: id}, fields: id, prefix: r_}")[0],
             r#"1 {"h":"1","t":"x","r_id":"1"}"#
         );
+    }
+
+    #[test]
+    fn what_is_asked_for_is_there_even_of_nothing() {
+        let left = records(&[r#"{"h":"1"}"#]);
+        let stage = Stage::new("join", "{on: {h: id}, how: left, fields: c, prefix: r_}");
+        let (out, _) = stage.run(vec![left, Vec::new()]).expect("runs");
+        assert_eq!(show(&out), [r#"1 {"h":"1","r_c":null}"#]);
     }
 
     #[test]

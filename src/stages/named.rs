@@ -123,6 +123,13 @@ impl<'de> Deserialize<'de> for Shape {
 #[serde(transparent)]
 pub struct Names(pub Vec<Src<String>>);
 
+impl Names {
+    /// True when none are named.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
 impl<'de> Deserialize<'de> for Names {
     fn deserialize<D: Deserializer<'de>>(d: D) -> Result<Names, D::Error> {
         let shape = Src::<Shape>::deserialize(d)?;

@@ -14,6 +14,7 @@ mod golden;
 mod graph;
 mod instances;
 mod judge;
+mod lacking;
 mod layers;
 mod longhealth;
 mod messages;

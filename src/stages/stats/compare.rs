@@ -8,7 +8,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::resample::{bootstrap_each, bootstrap_p, holm, sign_p};
-use super::sample::Sample;
+use super::sample::{Clustered, Sample};
 use super::scores::{self, Metrics, Score, values};
 use super::settings::{self, Confidence, Resamples, interval};
 use crate::diag::Diagnostic;
@@ -61,6 +61,10 @@ pub struct Compare {
     /// (each task, say) counts the same; values without any pair do not count.
     #[serde(default)]
     over: Names,
+    /// What is drawn, and changes its sign, as a whole: records that agree in these fields, as
+    /// in `stats`. Adds a field `clusters`: how many there are among the pairs.
+    #[serde(default, skip_serializing_if = "Names::is_empty")]
+    cluster: Names,
     /// How the p value is made.
     #[serde(default)]
     test: Test,
@@ -126,18 +130,22 @@ impl Verb for Compare {
         let input = scores::any_input(cx);
         scores::check(self.metrics.as_ref(), &input, cx);
         cx.field(&self.between, &input);
-        for name in self.on.0.iter().chain(&self.over.0) {
+        let named = self.on.0.iter().chain(&self.over.0);
+        for name in named.chain(&self.cluster.0) {
             cx.field(name, &input);
         }
         let mut fields = scores::check_names(self.by.0.iter(), &MADE, cx);
         if self.correct.is_some() {
             fields.add("p_corrected");
         }
+        if !self.cluster.0.is_empty() {
+            fields.add("clusters");
+        }
         fields
     }
 
     fn operator(&self, cx: &Build<'_>) -> Result<Operator, Diagnostic> {
-        let parts = [&self.on, &self.by, &self.over];
+        let parts = [&self.on, &self.by, &self.over, &self.cluster];
         let others = parts.into_iter().flat_map(|names| &names.0);
         let others = others.chain([&self.between]);
         let names = |names: &Names| names.0.iter().map(|name| name.as_str().into()).collect();
@@ -146,6 +154,7 @@ impl Verb for Compare {
             on: names(&self.on),
             by: names(&self.by),
             over: names(&self.over),
+            cluster: names(&self.cluster),
             metrics: Metrics::new(self.metrics.as_ref(), others, cx)?,
             settings: self.clone(),
             models: Vec::new(),
@@ -161,6 +170,7 @@ struct Pairing {
     on: Vec<Arc<str>>,
     by: Vec<Arc<str>>,
     over: Vec<Arc<str>>,
+    cluster: Vec<Arc<str>>,
     metrics: Metrics,
     settings: Compare,
     /// The models with their hashes, in the order of their first record.
@@ -183,6 +193,8 @@ struct Group {
 struct Scored {
     /// Its value of `over`.
     part: u128,
+    /// Its value of `cluster`.
+    cluster: u128,
     scores: Vec<Score>,
 }
 
@@ -192,6 +204,7 @@ impl Flow for Pairing {
         let scores = self.metrics.of(&record)?;
         let (by, print) = values(&self.by, &record)?;
         let (_, part) = values(&self.over, &record)?;
+        let (_, cluster) = values(&self.cluster, &record)?;
         let (mut model, model_print) = values(std::slice::from_ref(&self.between), &record)?;
         let (mut on, _) = values(&self.on, &record)?;
         if on.is_empty() {
@@ -219,7 +232,11 @@ impl Flow for Pairing {
         if rows.len() <= model {
             rows.resize_with(model + 1, HashMap::new);
         }
-        let row = Scored { part, scores };
+        let row = Scored {
+            part,
+            cluster,
+            scores,
+        };
         if rows[model].insert(id, row).is_some() {
             let message = format!(
                 "two records of one `{}` agree in {}",
@@ -252,6 +269,8 @@ struct Pair {
     a: Sample,
     b: Sample,
     differences: Sample,
+    /// What changes its sign, if not the differences themselves.
+    signed: Option<Sample>,
     p: Option<f64>,
     interval: Option<(f64, f64)>,
     corrected: Option<f64>,
@@ -311,15 +330,17 @@ impl Pairing {
             return Ok(None);
         }
         let number = |row: &Scored| score(row).number();
-        let mut parts: HashMap<u128, [Vec<f64>; 3]> = HashMap::new();
+        let mut parts: HashMap<u128, [Vec<Clustered>; 3]> = HashMap::new();
         let mut paired = 0;
         for (id, row) in a {
             let other = b.get(id).and_then(number);
             if let (Some(x), Some(y)) = (number(row), other) {
                 let [of_a, of_b, differences] = parts.entry(row.part).or_default();
-                of_a.push(x);
-                of_b.push(y);
-                differences.push(x - y);
+                let cluster = row.cluster;
+                let of = |number| Clustered { number, cluster };
+                of_a.push(of(x));
+                of_b.push(of(y));
+                differences.push(of(x - y));
                 paired += 1;
             }
         }
@@ -335,13 +356,17 @@ impl Pairing {
                 .help("`unpaired: leave_out` compares the others")
                 .into());
         }
-        let mut strata: [Vec<Vec<f64>>; 3] = Default::default();
+        let mut strata: [Vec<Vec<Clustered>>; 3] = Default::default();
         for part in parts.into_values() {
             for (strata, numbers) in strata.iter_mut().zip(part) {
                 strata.push(numbers);
             }
         }
-        let [a, b, differences] = strata.map(Sample::new);
+        let signed = match self.cluster.is_empty() {
+            true => None,
+            false => Some(Sample::cluster_sums(strata[2].clone())),
+        };
+        let [a, b, differences] = strata.map(|strata| self.sample(strata));
         Ok(Some(Pair {
             models,
             metric,
@@ -349,10 +374,19 @@ impl Pairing {
             a,
             b,
             differences,
+            signed,
             p: None,
             interval: None,
             corrected: None,
         }))
+    }
+
+    fn sample(&self, strata: Vec<Vec<Clustered>>) -> Sample {
+        if !self.cluster.is_empty() {
+            return Sample::clustered(strata);
+        }
+        let numbers = |stratum: Vec<Clustered>| stratum.iter().map(|x| x.number).collect();
+        Sample::new(strata.into_iter().map(numbers).collect())
     }
 
     /// Intervals and p values.
@@ -373,7 +407,10 @@ impl Pairing {
             pair.p = match self.settings.test {
                 Test::Bootstrap => p,
                 Test::Permutation if resamples == 0 || pair.differences.mean().is_none() => None,
-                Test::Permutation => Some(sign_p(&pair.differences, resamples, seed)),
+                Test::Permutation => {
+                    let signed = pair.signed.as_ref().unwrap_or(&pair.differences);
+                    Some(sign_p(signed, resamples, seed))
+                }
             };
         }
     }
@@ -408,6 +445,10 @@ impl Pairing {
         }
         if self.settings.correct.is_some() {
             record.fields.set("p_corrected", known(pair.corrected));
+        }
+        if !self.cluster.is_empty() {
+            let clusters = pair.differences.clusters() as u64;
+            record.fields.set("clusters", Value::from(clusters));
         }
         record
     }

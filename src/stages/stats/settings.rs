@@ -57,7 +57,9 @@ pub fn interval(
     confidence: Option<&Confidence>,
 ) -> Option<(f64, f64)> {
     let outside = (1.0 - confidence.map_or(0.95, |set| set.0.value)) / 2.0;
-    let at = |share| finite(mean + quantile(deviations, share)?);
+    // What rounding leaves of 0 is 0.
+    let whole = |end: f64| if end.abs() < 1e-15 { 0.0 } else { end };
+    let at = |share| finite(mean + quantile(deviations, share)?).map(whole);
     Some((at(outside)?, at(1.0 - outside)?))
 }
 

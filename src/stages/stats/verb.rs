@@ -9,7 +9,7 @@ use serde::de::{Deserializer, Error as _, Visitor};
 use serde::{Deserialize, Serialize};
 
 use super::resample::bootstrap_each;
-use super::sample::{Sample, average, mean};
+use super::sample::{Clustered, Sample, average, mean};
 use super::scores::{self, Metrics, Score, values};
 use super::settings::{self, Confidence, Resamples, interval};
 use crate::diag::Diagnostic;
@@ -45,6 +45,11 @@ pub struct Stats {
     /// lacks one of the values that other groups have. Adds a field `parts`: how many values.
     #[serde(default)]
     over: Names,
+    /// What is drawn as a whole: records that agree in these fields (the same note, or the same
+    /// question asked again) are not independent of each other. The mean stays that of all
+    /// records; error and interval become those of clusters. Adds a field `clusters`: how many.
+    #[serde(default, skip_serializing_if = "Names::is_empty")]
+    cluster: Names,
     /// How many resamples the interval is made of, 1000 if left out; 0 for no interval.
     #[serde(default)]
     bootstrap: Option<Resamples>,
@@ -136,22 +141,26 @@ impl Verb for Stats {
         if let FirstTwice::Where(expr) = &self.first_twice {
             cx.expr(expr, &input, &[]);
         }
-        for name in &self.over.0 {
+        for name in self.over.0.iter().chain(&self.cluster.0) {
             cx.field(name, &input);
         }
         let mut fields = scores::check_names(self.by.0.iter(), &MADE, cx);
         if !self.over.0.is_empty() {
             fields.add("parts");
         }
+        if !self.cluster.0.is_empty() {
+            fields.add("clusters");
+        }
         fields
     }
 
     fn operator(&self, cx: &Build<'_>) -> Result<Operator, Diagnostic> {
-        let others = self.by.0.iter().chain(&self.over.0);
+        let others = self.by.0.iter().chain(&self.over.0).chain(&self.cluster.0);
         let names = |names: &Names| names.0.iter().map(|name| name.as_str().into()).collect();
         Ok(Operator::Flow(Box::new(Means {
             by: names(&self.by),
             over: names(&self.over),
+            cluster: names(&self.cluster),
             metrics: Metrics::new(self.metrics.as_ref(), others, cx)?,
             first_twice: match &self.first_twice {
                 FirstTwice::Always(always) => Twice::Always(*always),
@@ -174,6 +183,7 @@ enum Twice {
 struct Means {
     by: Vec<Arc<str>>,
     over: Vec<Arc<str>>,
+    cluster: Vec<Arc<str>>,
     metrics: Metrics,
     first_twice: Twice,
     settings: Stats,
@@ -197,7 +207,7 @@ struct Group {
 struct Part {
     first_twice: bool,
     /// The scores of each metric; none where no record has the field.
-    scores: Vec<Option<Vec<f64>>>,
+    scores: Vec<Option<Vec<Clustered>>>,
 }
 
 impl Flow for Means {
@@ -206,6 +216,7 @@ impl Flow for Means {
         let scores = self.metrics.of(&record)?;
         let (by, print) = values(&self.by, &record)?;
         let (_, part) = values(&self.over, &record)?;
+        let (_, cluster) = values(&self.cluster, &record)?;
         let group = self.at.get(&print).copied();
         let known = group.and_then(|at| {
             let mut parts = self.groups[at].parts.iter();
@@ -245,6 +256,7 @@ impl Flow for Means {
                     column.get_or_insert_default();
                 }
                 Score::Number(number) => {
+                    let number = Clustered { number, cluster };
                     column.get_or_insert_default().push(number);
                     if !parts.contains(&part) {
                         parts.push(part);
@@ -302,19 +314,28 @@ impl Means {
             let scores = part.scores.get(metric)?.as_ref()?;
             Some((part.first_twice, scores))
         });
-        let scored: Vec<(bool, &Vec<f64>)> = scored.collect();
+        let scored: Vec<(bool, &Vec<Clustered>)> = scored.collect();
         if scored.is_empty() {
             return None;
         }
-        let sample = Sample::new(scored.iter().map(|(_, scores)| (*scores).clone()).collect());
+        let numbers = |scores: &Vec<Clustered>| -> Vec<f64> {
+            scores.iter().map(|score| score.number).collect()
+        };
+        let sample = if self.cluster.is_empty() {
+            Sample::new(scored.iter().map(|(_, scores)| numbers(scores)).collect())
+        } else {
+            let strata = scored.iter().filter(|(_, scores)| !scores.is_empty());
+            Sample::clustered(strata.map(|(_, scores)| (*scores).clone()).collect())
+        };
         let whole = self.over.is_empty() || sample.strata().len() == self.parts[metric].len();
         let mean = if scored.iter().any(|(twice, _)| *twice) {
             let means: Vec<f64> = scored
                 .iter()
                 .filter(|(_, scores)| !scores.is_empty())
-                .map(|(twice, scores)| match scores.first().filter(|_| *twice) {
-                    Some(first) => mean(&[&[*first], scores.as_slice()].concat()),
-                    None => mean(scores),
+                .map(|(twice, scores)| {
+                    let mut numbers = numbers(scores);
+                    numbers.extend(numbers.first().copied().filter(|_| *twice));
+                    mean(&numbers)
                 })
                 .collect();
             average(means.into_iter())
@@ -370,6 +391,10 @@ impl Means {
         if !self.over.is_empty() {
             let parts = found.sample.strata().len() as u64;
             record.fields.set("parts", Value::from(parts));
+        }
+        if !self.cluster.is_empty() {
+            let clusters = found.sample.clusters() as u64;
+            record.fields.set("clusters", Value::from(clusters));
         }
         record
     }
