@@ -51,6 +51,94 @@ impl Expr {
     }
 }
 
+impl Expr {
+    /// The filters and tests that it uses and that there are not: Jinja itself looks for them
+    /// only when they are needed.
+    pub fn unknown(&self, env: &'static Environment<'static>) -> Vec<Unknown> {
+        let mut found: Vec<Unknown> = Vec::new();
+        for (name, is_test) in calls(&self.0) {
+            let probe = if is_test {
+                format!("none is {name}")
+            } else {
+                format!("none | {name}")
+            };
+            let error = env.compile_expression_owned(probe);
+            let error = error.and_then(|probe| probe.eval(())).err();
+            let missing = match error.map(|error| error.kind()) {
+                Some(ErrorKind::UnknownTest) => is_test,
+                Some(ErrorKind::UnknownFilter) => !is_test,
+                _ => false,
+            };
+            if missing && !found.iter().any(|known| known.name == name) {
+                found.push(Unknown {
+                    name: name.to_owned(),
+                    is_test,
+                });
+            }
+        }
+        found
+    }
+}
+
+/// A name that means nothing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unknown {
+    /// The name.
+    pub name: String,
+    /// True for a test (`x is NAME`), false for a filter (`x | NAME`).
+    pub is_test: bool,
+}
+
+/// The names behind `|`, and those behind `is` and `is not` (true), outside of quotes.
+fn calls(source: &str) -> Vec<(&str, bool)> {
+    let is_word = |c: char| c.is_alphanumeric() || c == '_';
+    let mut words: Vec<&str> = Vec::new();
+    let mut rest = source;
+    while let Some(first) = rest.chars().next() {
+        let length = if first == '\'' || first == '"' {
+            // A quoted text, with what is escaped in it.
+            let mut escaped = false;
+            let end = rest.char_indices().skip(1).find(|(_, c)| {
+                let ends = *c == first && !escaped;
+                escaped = *c == '\\' && !escaped;
+                ends
+            });
+            end.map_or(rest.len(), |(at, _)| at + 1)
+        } else if is_word(first) {
+            rest.find(|c| !is_word(c)).unwrap_or(rest.len())
+        } else {
+            first.len_utf8()
+        };
+        let (word, after) = rest.split_at(length);
+        if !word.trim().is_empty() {
+            words.push(word);
+        }
+        rest = after;
+    }
+    let name = |at: usize| {
+        words
+            .get(at)
+            .copied()
+            .filter(|word| word.starts_with(is_word))
+    };
+    let mut found = Vec::new();
+    for (at, word) in words.iter().enumerate() {
+        match *word {
+            "|" => found.extend(name(at + 1).map(|name| (name, false))),
+            "is" => {
+                let at = if words.get(at + 1) == Some(&"not") {
+                    at + 2
+                } else {
+                    at + 1
+                };
+                found.extend(name(at).map(|name| (name, true)));
+            }
+            _ => {}
+        }
+    }
+    found
+}
+
 impl Compiled {
     /// The value for one record.
     ///
@@ -220,6 +308,30 @@ mod tests {
     }
 
     #[test]
+    fn misspelt_filters_and_tests_are_found() {
+        let unknown = |source: &str| -> Vec<String> {
+            let unknown = Expr(source.to_owned()).unknown(&ENV);
+            unknown.into_iter().map(|found| found.name).collect()
+        };
+        assert_eq!(unknown("text | uper | strip"), ["uper"]);
+        assert_eq!(
+            unknown("x is machting('a') or x is not nonee"),
+            ["machting", "nonee"]
+        );
+        // What needs arguments, or other values, is there all the same.
+        for fine in [
+            "text | regex_find('a | nofilter') or ''",
+            "'it\\'s | nothing' ~ (x | default(\"is nothing\"))",
+            "x is none and x is not matching('y') | int",
+            "xs | map(attribute='a') | select('in', ys) | list | length > 0",
+            "text | overlap(other) | round(2)",
+            "",
+        ] {
+            assert!(unknown(fine).is_empty(), "{fine}");
+        }
+    }
+
+    #[test]
     fn misspelt_fields_are_named() {
         assert_eq!(
             eval("txt | upper").unwrap_err(),
@@ -233,6 +345,7 @@ mod tests {
         #[test]
         fn no_text_panics(source in "\\PC{0,60}") {
             let _ = eval(&source);
+            let _ = Expr(source).unknown(&ENV);
         }
 
         #[test]

@@ -242,7 +242,7 @@ impl Load {
 
 impl Verb for Load {
     const NAME: &'static str = "load";
-    const VERSION: u32 = 1;
+    const VERSION: u32 = 2;
 
     fn inputs(&self) -> (usize, usize) {
         (0, 0)

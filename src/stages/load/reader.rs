@@ -356,9 +356,8 @@ impl Table {
         let mut header: Vec<Arc<str>> = Vec::with_capacity(row.len());
         for at in 0..row.len() {
             let name = trouble.utf8(row.field(at), row.line)?;
-            // A sheet may have columns that nobody named: they cannot be asked for.
-            let unnamed = name.is_empty() && options.format == Format::Xlsx;
-            if !unnamed && header.iter().any(|other| **other == *name) {
+            // There may be columns that nobody named: they cannot be asked for.
+            if !name.is_empty() && header.iter().any(|other| **other == *name) {
                 return Err(trouble.say(format!("two columns are called `{name}`")));
             }
             header.push(name.into());
@@ -374,7 +373,7 @@ impl Table {
         };
         let take = match &options.fields {
             None => (0..header.len())
-                .filter(|at| options.format != Format::Xlsx || !header[*at].is_empty())
+                .filter(|at| !header[*at].is_empty())
                 .map(|at| (header[at].clone(), Some(at)))
                 .collect(),
             Some(Taken(taken)) => taken.iter().map(column).collect::<Result<_, _>>()?,

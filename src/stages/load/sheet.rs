@@ -3,7 +3,7 @@
 
 use std::io::{Cursor, Read};
 
-use calamine::{DataRef, Reader as _, Xlsx, XlsxError};
+use calamine::{DataRef, ExcelDateTime, Reader as _, Xlsx, XlsxError};
 
 use super::rows::Row;
 use super::trouble::Trouble;
@@ -127,10 +127,22 @@ fn text(cell: &DataRef<'_>) -> Option<String> {
         DataRef::Bool(true) => "TRUE".to_owned(),
         DataRef::Bool(false) => "FALSE".to_owned(),
         DataRef::DateTimeIso(text) | DataRef::DurationIso(text) => text.clone(),
-        DataRef::DateTime(time) => time
-            .as_datetime()
-            .map_or_else(|| time.as_f64().to_string(), |time| format!("{time:?}")),
+        DataRef::DateTime(time) => moment(time),
     })
+}
+
+/// A moment as ISO 8601 has it; of a time of day, or of a duration, its hours, minutes and
+/// seconds. Excel counts days.
+fn moment(time: &ExcelDateTime) -> String {
+    let days = time.as_f64();
+    if time.is_duration() || (0.0..1.0).contains(&days) {
+        let seconds = (days * 86_400.0).round() as i64;
+        let (sign, seconds) = (if seconds < 0 { "-" } else { "" }, seconds.abs());
+        let (minutes, seconds) = (seconds / 60, seconds % 60);
+        return format!("{sign}{:02}:{:02}:{seconds:02}", minutes / 60, minutes % 60);
+    }
+    let date = time.as_datetime();
+    date.map_or_else(|| days.to_string(), |date| format!("{date:?}"))
 }
 
 /// What is wrong with a file that is no workbook, or a broken one. The reader's own words may
@@ -250,6 +262,18 @@ mod tests {
             .map(str::to_owned)
             .to_vec())
         );
+    }
+
+    #[test]
+    fn moments_are_iso() {
+        use calamine::{ExcelDateTime, ExcelDateTimeType};
+        for (days, kind, text) in [
+            (45293.5, ExcelDateTimeType::DateTime, "2024-01-02T12:00:00"),
+            (0.170_208_333, ExcelDateTimeType::DateTime, "04:05:06"),
+            (1.25, ExcelDateTimeType::TimeDelta, "30:00:00"),
+        ] {
+            assert_eq!(super::moment(&ExcelDateTime::new(days, kind, false)), text);
+        }
     }
 
     #[test]
