@@ -212,7 +212,10 @@ async fn go(
     for fault in store.take_faults() {
         let _ = events.send(Event::Warn(fault));
     }
-    drop((shop, events));
+    let priced = pipe.models.values().any(|model| model.price.is_some());
+    let cost = priced.then(|| calls.cost());
+    // Whoever tells events has to be gone for the display to end.
+    drop((shop, calls, events));
     let kept = remember(store, pipe, survey, &outcome, &id());
     let errors = pipe.folders.out.join("errors.jsonl");
     let listed = write_failures(&errors, &outcome.failures);
@@ -222,11 +225,7 @@ async fn go(
         board: &board,
         outcome: &outcome,
         took: start.elapsed(),
-        cost: pipe
-            .models
-            .values()
-            .any(|model| model.price.is_some())
-            .then(|| calls.cost()),
+        cost,
     };
     if args.how.json {
         out(&format!("{}\n", summary.json()));
