@@ -8,7 +8,7 @@ use serde::Serialize;
 use super::contract::{Build, Check, Fault, FieldSet};
 use super::prompted::PromptFile;
 use super::traces::Traces;
-use crate::diag::Diagnostic;
+use crate::diag::{Diagnostic, Span};
 use crate::jinja::expr::{Scope, Shared};
 use crate::model::chat::{Question, Reply, Request};
 use crate::model::spec::{ModelSpec, Sampling};
@@ -16,6 +16,17 @@ use crate::prompt::Prompt;
 use crate::record::Fields;
 use crate::spec::decode::Src;
 use crate::text::is_space;
+
+/// What is said of a model that the pipeline does not have.
+pub fn unknown_model<'a>(
+    name: &str,
+    span: Span,
+    names: impl IntoIterator<Item = &'a str>,
+) -> Diagnostic {
+    Diagnostic::error(format!("no model `{name}`"))
+        .at(span, "")
+        .suggest(name, names)
+}
 
 /// What is asked of whom, as a verb's settings say it.
 pub struct Asking<'a> {
@@ -28,12 +39,6 @@ pub struct Asking<'a> {
 }
 
 impl Asking<'_> {
-    fn unknown_model<'a>(&self, names: impl IntoIterator<Item = &'a str>) -> Diagnostic {
-        Diagnostic::error(format!("no model `{}`", self.model.value))
-            .at(self.model.span, "")
-            .suggest(self.model, names)
-    }
-
     /// The model as it samples here.
     fn sampled(&self, model: &Arc<ModelSpec>) -> Arc<ModelSpec> {
         match self.sampling {
@@ -54,7 +59,8 @@ impl Asking<'_> {
     /// the model samples.
     pub fn check(&self, cx: &mut Check<'_>, fields: &FieldSet, extra: &[&str]) {
         if !cx.models.contains(self.model) {
-            let fault = self.unknown_model(cx.models.iter().map(String::as_str));
+            let names = cx.models.iter().map(String::as_str);
+            let fault = unknown_model(self.model, self.model.span, names);
             cx.fault(fault);
         }
         self.prompt.check(fields, extra, cx);
@@ -84,8 +90,10 @@ impl Asking<'_> {
     /// There is no such model, or the prompt cannot be read.
     pub fn asker(&self, cx: &Build<'_>) -> Result<Asker, Diagnostic> {
         let known = cx.models.get(&self.model.value);
-        let model =
-            known.ok_or_else(|| self.unknown_model(cx.models.keys().map(String::as_str)))?;
+        let model = known.ok_or_else(|| {
+            let names = cx.models.keys().map(String::as_str);
+            unknown_model(self.model, self.model.span, names)
+        })?;
         Ok(Asker {
             model: self.sampled(model),
             prompt: self.prompt.get(cx)?,

@@ -19,6 +19,7 @@ use serde::{Deserialize, Serialize, Serializer};
 use self::fit::Overflow;
 use self::operators::{AskingPacker, PlainPacker};
 use self::packer::Packer;
+use super::asking::unknown_model;
 use super::bound::Bound;
 use super::contract::{Build, Check, FieldSet, Operator, Verb};
 use super::number::Number;
@@ -159,16 +160,6 @@ impl Pack {
         Ok(self.disk.get_or_init(|| loaded).0.clone())
     }
 
-    fn unknown_model<'a>(
-        &self,
-        name: &str,
-        names: impl IntoIterator<Item = &'a str>,
-    ) -> Diagnostic {
-        Diagnostic::error(format!("no model `{name}`"))
-            .at(self.tokenizer.span, "")
-            .suggest(name, names)
-    }
-
     fn tokens(&self) -> String {
         format!("{}_tokens", self.into)
     }
@@ -221,7 +212,11 @@ impl Verb for Pack {
             }
             Counter::Server(Served { model }) => {
                 if !cx.models.contains(model) {
-                    let fault = self.unknown_model(model, cx.models.iter().map(String::as_str));
+                    let fault = unknown_model(
+                        model,
+                        self.tokenizer.span,
+                        cx.models.iter().map(String::as_str),
+                    );
                     cx.fault(fault);
                 }
                 if self.special {
@@ -280,7 +275,11 @@ impl Verb for Pack {
             Counter::Server(Served { model }) => {
                 let known = cx.models.get(model);
                 let model = known.ok_or_else(|| {
-                    self.unknown_model(model, cx.models.keys().map(String::as_str))
+                    unknown_model(
+                        model,
+                        self.tokenizer.span,
+                        cx.models.keys().map(String::as_str),
+                    )
                 })?;
                 Ok(Operator::Ask(Arc::new(AskingPacker::new(
                     packer,
