@@ -5,12 +5,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::{Duration, SystemTime};
 
-use reqwest::header::{HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
+use reqwest::header::RETRY_AFTER;
 use reqwest::{StatusCode, Url};
 use tokio::sync::Semaphore;
 
 use super::chat::{Question, Reply, Request};
 use super::error::CallError;
+use super::http::{headers, http_client};
 use super::retry::{Backoff, retry_after};
 use super::spec::ModelSpec;
 use super::{thinking, tokenize};
@@ -282,53 +283,6 @@ fn broken(error: &reqwest::Error) -> CallError {
     } else {
         CallError::Cut
     }
-}
-
-/// The headers of the model's API, with its token.
-fn headers(spec: &ModelSpec) -> Result<HeaderMap, Diagnostic> {
-    let of_model = &spec.name;
-    let token = spec.key_env.as_ref().map(|name| {
-        std::env::var(name).map_err(|_| {
-            Diagnostic::error(format!(
-                "model `{of_model}` needs the environment variable `{name}`"
-            ))
-            .help("set it to the server's token, or remove `key_env`")
-        })
-    });
-    let token = token.transpose()?;
-    let mut headers = HeaderMap::new();
-    for (name, value) in spec.api().api().headers(token.as_deref().map(str::trim)) {
-        let mut value = HeaderValue::from_str(&value).map_err(|_| {
-            let name = spec.key_env.as_deref().unwrap_or_default();
-            Diagnostic::error(format!(
-                "the environment variable `{name}` of model `{of_model}` holds no usable token"
-            ))
-        })?;
-        value.set_sensitive(true);
-        headers.insert(HeaderName::from_static(name), value);
-    }
-    Ok(headers)
-}
-
-/// A plain HTTP client: no redirects and no proxies, so that data goes where the pipeline
-/// says and nowhere else.
-pub(super) fn http_client(
-    url: &Url,
-    headers: HeaderMap,
-) -> Result<reqwest::Client, reqwest::Error> {
-    // An error means that another part of the program has chosen already.
-    let _ = rustls::crypto::ring::default_provider().install_default();
-    let mut builder = reqwest::Client::builder()
-        .user_agent(concat!("clue/", env!("CARGO_PKG_VERSION")))
-        .default_headers(headers)
-        .redirect(reqwest::redirect::Policy::none())
-        .no_proxy()
-        .connect_timeout(Duration::from_secs(10));
-    if url.scheme() == "http" {
-        // The system's certificates need not be there, nor be read.
-        builder = builder.tls_certs_only(std::iter::empty());
-    }
-    builder.build()
 }
 
 #[cfg(test)]

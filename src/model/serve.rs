@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use reqwest::header::HeaderMap;
 use reqwest::{StatusCode, Url};
 
-use super::client::http_client;
+use super::http::http_client;
 use super::leash::{Leashed, how, last_lines};
 use super::setup::prepare;
 use super::spec::{ModelSpec, Port, ServeSpec};
