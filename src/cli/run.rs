@@ -15,13 +15,14 @@ use super::{err, out};
 use crate::diag::Diagnostic;
 use crate::engine::board::{Event, Events};
 use crate::engine::budget::Limits;
-use crate::engine::calls::Calls;
+use crate::engine::calls::{Calls, Means};
 use crate::engine::halt::{Halt, Reason};
 use crate::engine::history::remember;
 use crate::engine::keep::{Failures, write_failures};
 use crate::engine::pipe::Pipe;
 use crate::engine::run::{Outcome, board, run as execute};
 use crate::engine::survey::{Survey, Wanted, survey};
+use crate::engine::turns::amount_of;
 use crate::engine::worker::Shop;
 use crate::model::consent;
 use crate::model::serve::Place;
@@ -67,6 +68,10 @@ pub struct How {
     /// Begin no call once calls have cost so much, by the models' `price`
     #[arg(long, value_name = "COST", value_parser = cost)]
     max_cost: Option<f64>,
+    /// How much the machine has of what servers need: of anything that is not named, one
+    #[arg(long, value_name = "NAME=AMOUNT", env = "CLUE_RESOURCES", value_delimiter = ',',
+          value_parser = amount)]
+    resources: Vec<(String, f64)>,
     /// Tell progress and result as JSON lines on standard output
     #[arg(long)]
     json: bool,
@@ -81,6 +86,28 @@ fn cost(text: &str) -> Result<f64, String> {
         .ok()
         .filter(|cost: &f64| *cost >= 0.0 && cost.is_finite());
     cost.ok_or_else(|| "expected a number that is not negative".to_owned())
+}
+
+fn amount(text: &str) -> Result<(String, f64), String> {
+    let parsed = text.split_once('=').and_then(|(name, amount)| {
+        let amount: f64 = amount.trim().parse().ok()?;
+        let fine = amount.is_finite() && amount >= 0.0 && !name.trim().is_empty();
+        fine.then(|| (name.trim().to_owned(), amount))
+    });
+    parsed.ok_or_else(|| "expected NAME=AMOUNT, such as `gpu=2`".to_owned())
+}
+
+impl How {
+    fn means(&self) -> Means {
+        Means {
+            limits: Limits {
+                calls: self.max_calls,
+                tokens: self.max_tokens,
+                cost: self.max_cost,
+            },
+            has: self.resources.iter().cloned().collect(),
+        }
+    }
 }
 
 /// Runs a pipeline.
@@ -104,6 +131,7 @@ fn prepared(args: &Args, pipe: &Arc<Pipe>) -> Result<ExitCode, Box<Diagnostic>> 
     let survey = sound(pipe, &store, &wanted)?;
     // The stat cache only saves reading inputs again: not worth a fault.
     let _ = store.save_stats();
+    fits(pipe, &args.how.means())?;
     let needs = needs(pipe, &survey);
     if !needs.is_empty() && !args.how.yes {
         err(&format!(
@@ -140,6 +168,26 @@ fn sound(pipe: &Pipe, store: &Store, wanted: &Wanted) -> Result<Survey, Diagnost
             return Ok(survey);
         }
     }
+}
+
+/// Checks that every server fits on the machine by itself.
+fn fits(pipe: &Pipe, means: &Means) -> Result<(), Box<Diagnostic>> {
+    for model in pipe.models.values() {
+        let serve = model.serve.as_ref();
+        for (what, amount) in serve.iter().flat_map(|serve| &serve.resources) {
+            let has = amount_of(&means.has, what);
+            if *amount > has {
+                let name = &model.name;
+                return Err(Box::new(
+                    Diagnostic::error(format!(
+                        "the server of model `{name}` needs {amount} of `{what}`, and there is {has}"
+                    ))
+                    .help(format!("say how much the machine has: `--resources {what}={amount}`")),
+                ));
+            }
+        }
+    }
+    Ok(())
 }
 
 /// What the user must allow, of the stages that run.
@@ -191,12 +239,8 @@ async fn go(
         let dir = pipe.model_dir(name);
         Place::new(dir, &root, &root.join("logs")).ok()
     };
-    let limits = Limits {
-        calls: args.how.max_calls,
-        tokens: args.how.max_tokens,
-        cost: args.how.max_cost,
-    };
-    let calls = Calls::new(&pipe.models, place, store, &halt, &events, limits, false);
+    let means = args.how.means();
+    let calls = Calls::new(&pipe.models, place, store, &halt, &events, means, false);
     let calls = Arc::new(calls);
     let shop = Shop {
         pipe: pipe.clone(),
@@ -329,8 +373,8 @@ pub fn rehearse(
     let board = Arc::new(board(pipe, survey));
     let halt = Halt::default();
     let nowhere = |_: &str| None::<Place>;
-    let limits = Limits::default();
-    let calls = Calls::new(&pipe.models, nowhere, store, &halt, &events, limits, true);
+    let means = Means::default();
+    let calls = Calls::new(&pipe.models, nowhere, store, &halt, &events, means, true);
     let shop = Shop {
         pipe: pipe.clone(),
         store: store.clone(),

@@ -138,10 +138,7 @@ async fn meanwhile(
 /// The concurrency of the widest model of the pipeline.
 fn widest(worker: &Worker) -> usize {
     let models = worker.shop.pipe.models.values();
-    models
-        .map(|model| model.concurrency as usize)
-        .max()
-        .unwrap_or(1)
+    models.map(|model| model.width()).max().unwrap_or(1)
 }
 
 async fn one(

@@ -116,6 +116,12 @@ impl Chat {
         Ok(self)
     }
 
+    /// Characters of all of it, without what a template adds.
+    pub fn length(&self) -> usize {
+        let turns = self.turns.iter().map(|turn| turn.text.chars().count());
+        turns.sum::<usize>() + self.prefill.chars().count()
+    }
+
     /// The turns as a model gets them. With [`SystemPrompt::Merge`], system turns are put
     /// before the text of the first user turn, or become one if there is none.
     pub fn turns_for(&self, system: SystemPrompt) -> Vec<Turn> {

@@ -49,7 +49,7 @@ pub fn needs<'a>(
             }
             add(run(format!("server of model `{name}`"), &serve.command));
         }
-        if let Some(host) = model.host().filter(|host| !is_loopback(host)) {
+        for host in model.hosts().into_iter().filter(|host| !is_loopback(host)) {
             add(Need::Send {
                 model: name.clone(),
                 host,

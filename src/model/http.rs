@@ -38,7 +38,7 @@ pub(super) fn headers(spec: &ModelSpec) -> Result<HeaderMap, Diagnostic> {
 /// A plain HTTP client: no redirects and no proxies, so that data goes where the pipeline
 /// says and nowhere else.
 pub(super) fn http_client(
-    url: &Url,
+    urls: &[Url],
     headers: HeaderMap,
 ) -> Result<reqwest::Client, reqwest::Error> {
     // An error means that another part of the program has chosen already.
@@ -49,7 +49,7 @@ pub(super) fn http_client(
         .redirect(reqwest::redirect::Policy::none())
         .no_proxy()
         .connect_timeout(Duration::from_secs(10));
-    if url.scheme() == "http" {
+    if urls.iter().all(|url| url.scheme() == "http") {
         // The system's certificates need not be there, nor be read.
         builder = builder.tls_certs_only(std::iter::empty());
     }
