@@ -28,3 +28,4 @@ mod suite;
 mod support;
 mod tasks;
 mod templates;
+mod traffic;
