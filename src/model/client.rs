@@ -14,7 +14,7 @@ use super::pace::Pace;
 use super::pool::{End, Lost, Notice, Permit, Pool, Waits, Want};
 use super::prefix::Sketch;
 use super::retry::{Backoff, retry_after};
-use super::spec::ModelSpec;
+use super::spec::{Concurrency, ModelSpec};
 use super::{thinking, tokenize};
 use crate::diag::Diagnostic;
 
@@ -46,6 +46,9 @@ struct Inner {
     retries: u32,
     deadline: Option<Duration>,
     hedge: Option<Duration>,
+    /// Prompts that begin alike are sent one after the other. Servers that keep what they have
+    /// computed may round differently then, so one at a time means in their own order.
+    groups: bool,
     backoff: Backoff,
 }
 
@@ -145,6 +148,7 @@ impl Client {
                     .deadline
                     .and_then(|s| Duration::try_from_secs_f64(s).ok()),
                 hedge: spec.hedge.and_then(|s| Duration::try_from_secs_f64(s).ok()),
+                groups: spec.concurrency != Concurrency::Most(1),
                 backoff,
             }),
         })
@@ -183,7 +187,11 @@ impl Client {
     /// # Errors
     /// There is no server any more.
     pub async fn admit(&self, request: &Request) -> Result<Permit, CallError> {
-        self.acquire(wants(request), false).await
+        let mut want = wants(request);
+        if self.inner.groups {
+            want.sketch = Sketch::of(&request.question);
+        }
+        self.acquire(want, false).await
     }
 
     /// Asks, and asks again where that may help, until `stop`. What is under way then is awaited.
@@ -229,10 +237,7 @@ impl Client {
     ) -> Result<Reply, CallError> {
         let inner = &*self.inner;
         let mut stop = std::pin::pin!(stop);
-        let mut want = Want {
-            sketch: Sketch::default(),
-            ..wants(request)
-        };
+        let mut want = wants(request);
         let (mut tried, mut busy) = (0, 0);
         loop {
             let at = permit.at();
@@ -339,7 +344,7 @@ fn wants(request: &Request) -> Want {
     let answer = request.model.sampling.max_tokens.unwrap_or(0);
     let prompt = characters.div_ceil(CHARACTERS_A_TOKEN) as u64;
     Want {
-        sketch: Sketch::of(&request.question),
+        sketch: Sketch::default(),
         tokens: match request.question {
             Question::Chat(_) => prompt + u64::from(answer),
             Question::Tokens(_) => 0,

@@ -53,7 +53,8 @@ pub struct ModelSpec {
     #[serde(default)]
     pub sampling: Sampling,
     /// The most requests that are open at once at each server; fewer while it says that it is
-    /// busy. `auto` finds out how many it takes.
+    /// busy. `auto` finds out how many it takes. With more than 1, prompts that wait and begin
+    /// alike are sent one after the other, which helps servers that keep what they computed.
     #[serde(default)]
     pub concurrency: Concurrency,
     /// The most requests that are sent in a minute, to all its servers together.
