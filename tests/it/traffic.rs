@@ -256,3 +256,54 @@ fn addresses_and_limits_are_checked() {
     assert_eq!(ran.code, 2);
     insta::assert_snapshot!(ran.stderr);
 }
+
+/// Two tasks for each model of a list.
+const SUITE: &str = r#"clue: 1
+params: {models: {type: list}}
+include:
+  - {file: task.yaml, as: "short/{{ each.model.id }}", for_each: {model: "{{ params.models }}"}, params: {model: "{{ each.model }}", task: short}}
+  - {file: task.yaml, as: "long/{{ each.model.id }}", for_each: {model: "{{ params.models }}"}, params: {model: "{{ each.model }}", task: long}}
+stages:
+  all: {from: ["short/*/asked", "long/*/asked"], concat: {prefix: true}}
+outputs: {all.jsonl: {from: all}}
+"#;
+
+const TASK: &str = r#"clue: 1
+params: {model: {type: map}, task: ""}
+models: {subject: "{{ params.model }}"}
+stages:
+  cases: {load: {path: n.jsonl, key: id}}
+  asked: {from: cases, generate: {model: subject, prompt: p.j2}}
+"#;
+
+#[test]
+fn bench_walks_many_models_over_one_gpu() {
+    const MODELS: usize = 25;
+    let project = Project::new(&[
+        ("suite.yaml", SUITE),
+        ("task.yaml", TASK),
+        ("p.j2", "{{ params.task }} {{ id }}"),
+        (
+            "n.jsonl",
+            &(0..5)
+                .map(|n| format!("{{\"id\":\"n{n}\"}}\n"))
+                .collect::<String>(),
+        ),
+    ]);
+    let models: String = (0..MODELS)
+        .map(|n| {
+            let serve = served(
+                &format!("m{n}"),
+                "--lock, \"{dir}/lock\", --log, \"{dir}/log\"",
+                "resources: {gpu: 1}",
+            );
+            format!("- {{id: m{n}, {serve}}}\n")
+        })
+        .collect();
+    project.write("models.yaml", models);
+    project.ok("bench --pipeline suite.yaml --models models.yaml --out out --yes");
+    assert_eq!(lines(&project, "out/all.jsonl").len(), MODELS * 2 * 5);
+    let log = lines(&project, "log");
+    let starts = log.iter().filter(|line| line.starts_with("start ")).count();
+    assert_eq!(starts, MODELS, "each once, for both tasks");
+}
