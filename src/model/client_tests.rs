@@ -90,6 +90,7 @@ fn request(spec: &ModelSpec) -> Request {
             }],
             prefill: String::new(),
             text: None,
+            schema: None,
         }),
     }
 }

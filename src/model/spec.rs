@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 pub use super::serve_spec::{Auto, Port, ServeSpec};
+use super::structured::SchemaField;
 use super::template::Template;
 use super::template::setting::ChatTemplate;
 use crate::diag::Diagnostic;
@@ -50,6 +51,11 @@ pub struct ModelSpec {
     /// How it samples, unless a stage says otherwise.
     #[serde(default)]
     pub sampling: Sampling,
+    /// How its server is told the `schema` of a stage. Without it, as its API has it:
+    /// `response_format` (openai), `grammar` (tgi), `output_config` (anthropic); texts
+    /// (completions) have no common way, so that there only the answers are checked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub json_schema: Option<SchemaField>,
     /// The most requests that are open at once.
     #[serde(default = "sixteen")]
     pub concurrency: u32,
@@ -157,9 +163,8 @@ pub struct Sampling {
     pub seed: Option<i64>,
     /// Further fields of the request's body (with `api: tgi`, of its `parameters`), passed on as
     /// they are: what a server knows beyond the settings above. Of a chat template:
-    /// `chat_template_kwargs: {enable_thinking: false}`. For JSON of a schema: `response_format`
-    /// (OpenAI, vLLM, llama.cpp), `guided_json` (older vLLM), `json_schema` (llama.cpp's
-    /// completions), `grammar` (TGI). For Anthropic: `thinking: {type: enabled, budget_tokens: N}`.
+    /// `chat_template_kwargs: {enable_thinking: false}`. For Anthropic: `thinking: {type: enabled,
+    /// budget_tokens: N}`. (JSON of a schema is asked for by a stage's `schema`.)
     /// For OpenAI's reasoning models: `max_completion_tokens` in place of `max_tokens`.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub extra: BTreeMap<String, Value>,
@@ -178,6 +183,7 @@ impl ModelSpec {
             chat_template: None,
             template: None,
             sampling: Sampling::default(),
+            json_schema: None,
             concurrency: sixteen(),
             timeout: ten_minutes(),
             retries: five(),
@@ -231,6 +237,9 @@ impl ModelSpec {
         });
         if let Some(template) = &self.template {
             identity["chat_template"] = template.hash().to_string().into();
+        }
+        if let Some(field) = self.json_schema {
+            identity["json_schema"] = field.name().into();
         }
         identity
     }
