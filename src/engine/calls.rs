@@ -83,6 +83,7 @@ impl Calls {
             let plain = ModelSpec {
                 sampling: Sampling::default(),
                 chat_template: None,
+                json_schema: None,
                 ..(**model).clone()
             };
             let place = place(name);

@@ -91,6 +91,7 @@ fn request(spec: &ModelSpec) -> Request {
             }],
             prefill: String::new(),
             text: None,
+            schema: None,
         }),
     }
 }

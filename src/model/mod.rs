@@ -23,6 +23,7 @@ mod serve_spec;
 pub mod setup;
 pub mod spec;
 mod spec_check;
+pub mod structured;
 pub mod template;
 pub mod tgi;
 mod thinking;

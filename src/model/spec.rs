@@ -12,6 +12,7 @@ use serde_json::Value;
 
 use super::limit::{Limit, MOST_FOUND};
 pub use super::serve_spec::{Auto, Port, ServeSpec};
+use super::structured::SchemaField;
 use super::template::Template;
 use super::template::setting::ChatTemplate;
 use crate::diag::Diagnostic;
@@ -52,6 +53,11 @@ pub struct ModelSpec {
     /// How it samples, unless a stage says otherwise.
     #[serde(default)]
     pub sampling: Sampling,
+    /// How its server is told the `schema` of a stage. Without it, as its API has it:
+    /// `response_format` (openai), `grammar` (tgi), `output_config` (anthropic); texts
+    /// (completions) have no common way, so that there only the answers are checked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub json_schema: Option<SchemaField>,
     /// The most requests that are open at once at each server; fewer while it says that it is
     /// busy. `auto` finds out how many it takes. With more than 1, prompts that wait and begin
     /// alike are sent one after the other, which helps servers that keep what they computed.
@@ -224,9 +230,8 @@ pub struct Sampling {
     pub seed: Option<i64>,
     /// Further fields of the request's body (with `api: tgi`, of its `parameters`), passed on as
     /// they are: what a server knows beyond the settings above. Of a chat template:
-    /// `chat_template_kwargs: {enable_thinking: false}`. For JSON of a schema: `response_format`
-    /// (OpenAI, vLLM, llama.cpp), `guided_json` (older vLLM), `json_schema` (llama.cpp's
-    /// completions), `grammar` (TGI). For Anthropic: `thinking: {type: enabled, budget_tokens: N}`.
+    /// `chat_template_kwargs: {enable_thinking: false}`. For Anthropic: `thinking: {type: enabled,
+    /// budget_tokens: N}`. (JSON of a schema is asked for by a stage's `schema`.)
     /// For OpenAI's reasoning models: `max_completion_tokens` in place of `max_tokens`.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub extra: BTreeMap<String, Value>,
@@ -245,6 +250,7 @@ impl ModelSpec {
             chat_template: None,
             template: None,
             sampling: Sampling::default(),
+            json_schema: None,
             concurrency: Concurrency::default(),
             requests_per_minute: None,
             tokens_per_minute: None,
@@ -303,6 +309,9 @@ impl ModelSpec {
         });
         if let Some(template) = &self.template {
             identity["chat_template"] = template.hash().to_string().into();
+        }
+        if let Some(field) = self.json_schema {
+            identity["json_schema"] = field.name().into();
         }
         identity
     }

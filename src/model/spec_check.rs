@@ -3,6 +3,7 @@
 use reqwest::Url;
 
 use super::spec::{ApiKind, Concurrency, ModelSpec, Sampling, ServeSpec};
+use super::structured::SchemaField;
 use crate::diag::{Diagnostic, Span};
 use crate::spec::node::{Node, NodeValue};
 
@@ -31,6 +32,7 @@ pub(super) fn faults(spec: &ModelSpec, node: &Node) -> Vec<Diagnostic> {
         );
     }
     template(spec, node, &mut faults);
+    schemas(spec, node, &mut faults);
     for (path, message) in spec.sampling.faults() {
         let path: Vec<&str> = ["sampling"].into_iter().chain(path).collect();
         faults.push(Diagnostic::error(message).at(place(node, &path), ""));
@@ -71,6 +73,20 @@ fn template(spec: &ModelSpec, node: &Node, faults: &mut Vec<Diagnostic>) {
             .at(place(node, &[key]), "")
             .help(help),
     );
+}
+
+/// Whether schemas are told in a way that the API has.
+fn schemas(spec: &ModelSpec, node: &Node, faults: &mut Vec<Diagnostic>) {
+    let ways = SchemaField::of(spec.api());
+    if let Some(field) = spec.json_schema.filter(|field| !ways.contains(field)) {
+        let names: Vec<String> = ways.iter().map(|way| format!("`{}`", way.name())).collect();
+        let what = format!("`json_schema: {}` does not go with this API", field.name());
+        faults.push(
+            Diagnostic::error(what)
+                .at(place(node, &["json_schema"]), "")
+                .help(format!("it has {}", names.join(", "))),
+        );
+    }
 }
 
 impl Sampling {
