@@ -11,8 +11,11 @@ mod display;
 mod ends;
 mod fetch;
 mod graph;
+mod missing;
 mod models;
 mod plan;
+mod record;
+mod replay;
 mod run;
 mod schema;
 mod session;
@@ -41,6 +44,10 @@ enum Command {
     Run(run::Args),
     /// Run the tasks of a benchmark for one or more models: `run` for those in a hurry
     Bench(bench::Args),
+    /// Run a pipeline, and write every call with its answer to a cassette
+    Record(record::Args),
+    /// Run a pipeline with the answers of a cassette, and ask nobody
+    Replay(replay::Args),
     /// Fetch data sets, or list those that can be fetched
     Fetch(fetch::Args),
     /// Show what a run would do, and why, without doing it
@@ -79,6 +86,8 @@ pub fn main() -> ExitCode {
     match cli.command {
         Command::Run(args) => run::run(&args),
         Command::Bench(args) => bench::bench(args),
+        Command::Record(args) => record::record(&args),
+        Command::Replay(args) => replay::replay(args),
         Command::Fetch(args) => fetch::fetch(&args),
         Command::Plan(args) => plan::plan(&args),
         Command::Why(args) => plan::why(&args),

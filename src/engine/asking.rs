@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures::future::{BoxFuture, join_all};
 use futures::stream::FuturesOrdered;
@@ -17,6 +18,10 @@ use crate::stages::contract::{Ask, Fault};
 /// Records under way beyond what one model takes at once, so that a slow answer at the head
 /// of the line does not idle the model.
 const SLACK: usize = 64;
+
+/// How often, and for how long each time, readers are waited for that may have enough.
+const MOMENTS: u32 = 25;
+const MOMENT: Duration = Duration::from_millis(2);
 
 /// What became of one record.
 enum Asked {
@@ -83,6 +88,10 @@ async fn feed(
             biased;
             Some(done) = next(&mut ready, under_way), if !(ready.is_empty() && under_way.is_empty()) => {
                 let (record, asked) = done;
+                if matches!(asked, Asked::Missing(_)) && enough_without(worker).await {
+                    worker.cut = true;
+                    return Ok(());
+                }
                 settle(worker, &**ask, record, asked, &mut out)?;
                 let pass_on = async {
                     worker.emit(&mut out).await?;
@@ -105,6 +114,22 @@ async fn feed(
         return Err(Broken::Elsewhere);
     }
     worker.inputs_ended()
+}
+
+/// True when the readers turn out to need no more: what is asked ahead of them may lack an
+/// answer without anybody missing it. They get a moment to say so before the first is lost.
+async fn enough_without(worker: &Worker) -> bool {
+    let moments = match worker.row().failed.get() {
+        0 if !worker.shop.dry => MOMENTS,
+        _ => 0,
+    };
+    for _ in 0..moments {
+        if worker.deserted() {
+            return true;
+        }
+        tokio::time::sleep(MOMENT).await;
+    }
+    worker.deserted()
 }
 
 /// The next record that is done, in order.
@@ -158,7 +183,7 @@ async fn one(
     let row = &shop.board.stages[at];
     let replies = requests
         .iter()
-        .map(|request| shop.calls.reply(request, row, &enough));
+        .map(|request| shop.calls.reply(request, row, &record.key, &enough));
     // One that fails says nothing of the others: they are paid for, and count too.
     let replies: Result<Vec<Reply>, NoReply> = join_all(replies).await.into_iter().collect();
     let asked = match replies {
@@ -187,6 +212,11 @@ fn settle(
         Asked::Lost(fault) => worker.fault(&key, fault),
         Asked::NoModel(fault) => Err(Broken::Fault(fault)),
         Asked::Stopped => Ok(()),
+        Asked::Missing(_) if !worker.shop.dry => {
+            let why = worker.shop.calls.lose(worker.name(), &key);
+            worker.lose(&key, why);
+            Ok(())
+        }
         Asked::Missing(tokens) => {
             worker.unanswered = true;
             worker.row().prompt_tokens.add(tokens.prompt);

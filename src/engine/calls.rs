@@ -2,7 +2,7 @@
 //! requests, and stored before they are used. Owns the models' servers and how many calls are
 //! under way; knows nothing of records.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::{OnceCell, Semaphore};
@@ -10,6 +10,7 @@ use tokio::sync::{OnceCell, Semaphore};
 use super::board::{Event, Events, Row};
 use super::budget::{Budget, Limits};
 use super::halt::{Halt, Reason};
+use super::stock::Stock;
 use crate::diag::Diagnostic;
 use crate::hash::{Hash, canonical_json};
 use crate::model::api::call_key;
@@ -18,6 +19,7 @@ use crate::model::client::Client;
 use crate::model::error::CallError;
 use crate::model::serve::{Place, Server};
 use crate::model::spec::{ModelSpec, Sampling};
+use crate::replay::ledger::Wanted;
 use crate::store::Store;
 
 /// Why there is no reply.
@@ -44,11 +46,9 @@ pub struct Calls {
     lanes: BTreeMap<String, Arc<Lane>>,
     /// Calls under way, so that equal ones wait for each other.
     flights: Mutex<HashMap<Hash, Flight>>,
-    /// True to look into the cache only.
-    dry: bool,
+    /// What is answered without a model.
+    stock: Stock,
     budget: Budget,
-    /// Calls that a dry run misses: one that is missed again would be answered by then.
-    missed: Mutex<HashSet<Hash>>,
 }
 
 /// What calls to one model share.
@@ -69,7 +69,7 @@ impl Calls {
         halt: &Halt,
         events: &Events,
         limits: Limits,
-        dry: bool,
+        stock: Stock,
     ) -> Calls {
         // Instances of a pipeline have models of their own; what is the same server to all is
         // one lane, so that its limits hold and it is started once.
@@ -101,13 +101,13 @@ impl Calls {
             events: events.clone(),
             lanes: models.iter().map(lane).collect(),
             flights: Mutex::default(),
-            dry,
+            stock,
             budget: Budget::new(limits),
-            missed: Mutex::default(),
         }
     }
 
-    /// The reply to a request, counted on `row`. After `enough` no call is begun.
+    /// The reply to a request about the record with the key `about`, counted on `row`. After
+    /// `enough` no call is begun.
     ///
     /// # Errors
     /// Why there is none.
@@ -115,21 +115,40 @@ impl Calls {
         &self,
         request: &Request,
         row: &Row,
+        about: &str,
         enough: &Halt,
     ) -> Result<Reply, NoReply> {
         row.calls.add(1);
-        let key = call_key(request);
-        if let Some(reply) = self.store.get_call::<Reply>(key) {
-            row.cached.add(1);
-            return Ok(reply);
+        let wanted = Wanted {
+            stage: &row.name,
+            record: about,
+            call: call_key(request),
+            request,
+            turn: self.stock.turn(),
+        };
+        let result = match self.stock.find(&wanted, row) {
+            Some(found) => found,
+            None => self.asked(wanted.call, request, row, enough).await,
+        };
+        if let Ok(reply) = &result {
+            self.stock.answered(&wanted, reply);
         }
-        if self.dry {
-            let mut missed = self.missed.lock().unwrap_or_else(PoisonError::into_inner);
-            if !missed.insert(key) {
-                row.cached.add(1);
-            }
-            return Err(NoReply::Missing);
-        }
+        result
+    }
+
+    /// Notes that a stage loses a record because a call is missing: why, in one line.
+    pub fn lose(&self, stage: &str, record: &str) -> String {
+        self.stock.lose(stage, record)
+    }
+
+    /// The reply of the model.
+    async fn asked(
+        &self,
+        key: Hash,
+        request: &Request,
+        row: &Row,
+        enough: &Halt,
+    ) -> Result<Reply, NoReply> {
         let flight = self.flight(key);
         let mut mine = false;
         let result = flight

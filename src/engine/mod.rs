@@ -12,6 +12,8 @@ pub mod history;
 pub mod keep;
 pub mod pipe;
 pub mod run;
+pub mod stock;
 pub mod survey;
+pub mod taps;
 pub mod worker;
 pub mod working;

@@ -20,6 +20,7 @@ mod longhealth;
 mod messages;
 mod models;
 mod prompts;
+mod replay;
 mod schema;
 mod servers;
 mod stats;
