@@ -22,6 +22,7 @@ mod session;
 mod show;
 mod summary;
 pub mod supervise;
+mod test;
 mod umls;
 
 use std::ffi::OsString;
@@ -48,6 +49,8 @@ enum Command {
     Record(record::Args),
     /// Run a pipeline with the answers of a cassette, and ask nobody
     Replay(replay::Args),
+    /// Test pipelines on a few records, with answers that are given: no server, no cache
+    Test(test::Args),
     /// Fetch data sets, or list those that can be fetched
     Fetch(fetch::Args),
     /// Show what a run would do, and why, without doing it
@@ -64,7 +67,7 @@ enum Command {
     #[command(subcommand)]
     Models(models::Command),
     /// Print the JSON Schema of pipeline files, for editors
-    Schema,
+    Schema(schema::Args),
     /// Look after the cache
     #[command(subcommand)]
     Cache(cache::Command),
@@ -88,6 +91,7 @@ pub fn main() -> ExitCode {
         Command::Bench(args) => bench::bench(args),
         Command::Record(args) => record::record(&args),
         Command::Replay(args) => replay::replay(args),
+        Command::Test(args) => test::test(&args),
         Command::Fetch(args) => fetch::fetch(&args),
         Command::Plan(args) => plan::plan(&args),
         Command::Why(args) => plan::why(&args),
@@ -95,7 +99,7 @@ pub fn main() -> ExitCode {
         Command::Show(args) => show::show(&args),
         Command::Graph(args) => graph::graph(&args),
         Command::Models(command) => models::models(&command),
-        Command::Schema => schema::schema(),
+        Command::Schema(args) => schema::schema(&args),
         Command::Cache(command) => cache::cache(&command),
         Command::Umls(command) => umls::umls(&command),
         Command::Supervise { argv } => supervise::run(&argv),

@@ -29,3 +29,4 @@ mod suite;
 mod support;
 mod tasks;
 mod templates;
+mod tests_of_pipelines;
