@@ -11,14 +11,18 @@ mod display;
 mod ends;
 mod fetch;
 mod graph;
+mod missing;
 mod models;
 mod plan;
+mod record;
+mod replay;
 mod run;
 mod schema;
 mod session;
 mod show;
 mod summary;
 pub mod supervise;
+mod test;
 mod umls;
 
 use std::ffi::OsString;
@@ -41,6 +45,12 @@ enum Command {
     Run(run::Args),
     /// Run the tasks of a benchmark for one or more models: `run` for those in a hurry
     Bench(bench::Args),
+    /// Run a pipeline, and write every call with its answer to a cassette
+    Record(record::Args),
+    /// Run a pipeline with the answers of a cassette, and ask nobody
+    Replay(replay::Args),
+    /// Test pipelines on a few records, with answers that are given: no server, no cache
+    Test(test::Args),
     /// Fetch data sets, or list those that can be fetched
     Fetch(fetch::Args),
     /// Show what a run would do, and why, without doing it
@@ -57,7 +67,7 @@ enum Command {
     #[command(subcommand)]
     Models(models::Command),
     /// Print the JSON Schema of pipeline files, for editors
-    Schema,
+    Schema(schema::Args),
     /// Look after the cache
     #[command(subcommand)]
     Cache(cache::Command),
@@ -79,6 +89,9 @@ pub fn main() -> ExitCode {
     match cli.command {
         Command::Run(args) => run::run(&args),
         Command::Bench(args) => bench::bench(args),
+        Command::Record(args) => record::record(&args),
+        Command::Replay(args) => replay::replay(args),
+        Command::Test(args) => test::test(&args),
         Command::Fetch(args) => fetch::fetch(&args),
         Command::Plan(args) => plan::plan(&args),
         Command::Why(args) => plan::why(&args),
@@ -86,7 +99,7 @@ pub fn main() -> ExitCode {
         Command::Show(args) => show::show(&args),
         Command::Graph(args) => graph::graph(&args),
         Command::Models(command) => models::models(&command),
-        Command::Schema => schema::schema(),
+        Command::Schema(args) => schema::schema(&args),
         Command::Cache(command) => cache::cache(&command),
         Command::Umls(command) => umls::umls(&command),
         Command::Supervise { argv } => supervise::run(&argv),

@@ -8,6 +8,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
 
 use super::display::{Form, show};
+use super::missing::Missing;
 use super::session::{BAD_INPUT, Common, bad, color};
 use super::show::stage;
 use super::summary::Summary;
@@ -21,12 +22,15 @@ use crate::engine::history::remember;
 use crate::engine::keep::{Failures, write_failures};
 use crate::engine::pipe::Pipe;
 use crate::engine::run::{Outcome, board, run as execute};
+use crate::engine::stock::{Source, Stock};
 use crate::engine::survey::{Survey, Wanted, survey};
+use crate::engine::taps::Taps;
 use crate::engine::turns::amount_of;
 use crate::engine::worker::Shop;
 use crate::model::consent;
 use crate::model::serve::Place;
 use crate::plan::graph::Action;
+use crate::replay::ledger::{Depth, Ledger};
 use crate::store::Store;
 
 /// Some records or stages failed.
@@ -55,10 +59,13 @@ pub struct How {
     yes: bool,
     /// Run only what this stage needs; may be given several times
     #[arg(long, value_name = "STAGE")]
-    until: Vec<String>,
+    pub until: Vec<String>,
     /// Run this stage again even though its output is known (calls stay cached)
     #[arg(long, value_name = "STAGE")]
     force: Vec<String>,
+    /// Ask nobody: answer from the cache alone, and list what is missing
+    #[arg(long)]
+    pub offline: bool,
     /// Make no more calls than this; then stop, to go on another time
     #[arg(long, value_name = "N")]
     max_calls: Option<u64>,
@@ -74,10 +81,46 @@ pub struct How {
     resources: Vec<(String, f64)>,
     /// Tell progress and result as JSON lines on standard output
     #[arg(long)]
-    json: bool,
+    pub json: bool,
     /// Tell warnings and the result only
     #[arg(short, long)]
     quiet: bool,
+}
+
+/// Where a run's answers come from, and what is noted of its calls.
+#[derive(Default)]
+pub struct Way {
+    /// What answers calls that are not in the cache.
+    pub source: Source,
+    /// What is noted.
+    pub ledger: Arc<Ledger>,
+    /// True to make every call again, to be answered from the cache, even if what came of them
+    /// is known.
+    pub again: bool,
+}
+
+impl Way {
+    /// As the flags say.
+    pub fn of(how: &How) -> Way {
+        if !how.offline {
+            return Way::default();
+        }
+        Way {
+            source: Source::Nowhere,
+            ledger: Arc::new(Ledger::new(Depth::Missing)),
+            again: false,
+        }
+    }
+}
+
+/// A run that is over.
+pub struct Ran {
+    /// How the program ends.
+    pub code: ExitCode,
+    /// It went to its end: it was neither refused nor stopped.
+    pub ended: bool,
+    /// Records that failed.
+    pub failed: u64,
 }
 
 fn cost(text: &str) -> Result<f64, String> {
@@ -116,38 +159,52 @@ pub fn run(args: &Args) -> ExitCode {
         Ok(pipe) => Arc::new(pipe),
         Err(code) => return code,
     };
-    match prepared(args, &pipe) {
-        Ok(code) => code,
+    match prepared(args, &pipe, &Way::of(&args.how)) {
+        Ok(ran) => ran.code,
         Err(fault) => bad(&[*fault], &pipe.pipeline.sources),
     }
 }
 
-fn prepared(args: &Args, pipe: &Arc<Pipe>) -> Result<ExitCode, Box<Diagnostic>> {
+/// Runs a pipeline in some way.
+///
+/// # Errors
+/// What keeps it from beginning.
+pub fn prepared(args: &Args, pipe: &Arc<Pipe>, way: &Way) -> Result<Ran, Box<Diagnostic>> {
     let store = Store::open(&args.common.settings.store)?;
-    let wanted = Wanted {
+    let mut wanted = Wanted {
         until: stages(pipe, &args.how.until)?,
         force: stages(pipe, &args.how.force)?,
     };
+    if way.again {
+        let known = survey(pipe, &store, &wanted)?;
+        let asking = known.asking();
+        wanted.until = [known.targets, asking.clone()].concat();
+        wanted.force.extend(asking);
+    }
     let survey = sound(pipe, &store, &wanted)?;
     // The stat cache only saves reading inputs again: not worth a fault.
     let _ = store.save_stats();
     fits(pipe, &args.how.means())?;
-    let needs = needs(pipe, &survey);
+    let needs = needs(pipe, &survey, way.source.asks());
     if !needs.is_empty() && !args.how.yes {
         err(&format!(
             "this run needs your consent, because it would\n{}say so with `--yes`\n",
             needs
         ));
-        return Ok(ExitCode::from(REFUSED));
+        return Ok(Ran {
+            code: ExitCode::from(REFUSED),
+            ended: false,
+            failed: 0,
+        });
     }
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
         .map_err(|error| Diagnostic::error(format!("cannot start: {error}")))?;
-    let code = runtime.block_on(go(args, pipe, &store, &survey));
+    let ran = runtime.block_on(go(args, pipe, &store, &survey, way));
     // A blocking read that never returns must not keep the program from ending.
     runtime.shutdown_background();
-    code.map_err(Box::new)
+    ran.map_err(Box::new)
 }
 
 fn stages(pipe: &Pipe, names: &[String]) -> Result<Vec<usize>, Diagnostic> {
@@ -190,8 +247,8 @@ fn fits(pipe: &Pipe, means: &Means) -> Result<(), Box<Diagnostic>> {
     Ok(())
 }
 
-/// What the user must allow, of the stages that run.
-fn needs(pipe: &Pipe, survey: &Survey) -> String {
+/// What the user must allow, of the stages that run, if models are asked or not.
+pub fn needs(pipe: &Pipe, survey: &Survey, asks: bool) -> String {
     let runs = |at: &usize| survey.planned[*at].action == Action::Run;
     let running: Vec<usize> = (0..pipe.stages.len()).filter(runs).collect();
     let mut models = Vec::new();
@@ -199,7 +256,8 @@ fn needs(pipe: &Pipe, survey: &Survey) -> String {
     for at in running {
         let build = pipe.build(at, Vec::new());
         let verb = &pipe.stages[at].verb;
-        for name in verb.traces(&build).models {
+        let asked = verb.traces(&build).models;
+        for name in asked.into_iter().filter(|_| asks) {
             models.extend(build.models.get(&name).map(|model| &**model));
         }
         let settings = verb.settings();
@@ -223,7 +281,8 @@ async fn go(
     pipe: &Arc<Pipe>,
     store: &Store,
     survey: &Survey,
-) -> Result<ExitCode, Diagnostic> {
+    way: &Way,
+) -> Result<Ran, Diagnostic> {
     let start = Instant::now();
     let (events, told) = mpsc::unbounded_channel();
     let board = Arc::new(board(pipe, survey));
@@ -240,7 +299,8 @@ async fn go(
         Place::new(dir, &root, &root.join("logs")).ok()
     };
     let means = args.how.means();
-    let calls = Calls::new(&pipe.models, place, store, &halt, &events, means, false);
+    let stock = Stock::new(store, way.source.clone(), way.ledger.clone());
+    let calls = Calls::new(&pipe.models, place, store, &halt, &events, means, stock);
     let calls = Arc::new(calls);
     let shop = Shop {
         pipe: pipe.clone(),
@@ -250,6 +310,7 @@ async fn go(
         events: events.clone(),
         halt,
         failures: Arc::new(Failures::default()),
+        taps: Arc::new(Taps::default()),
         dry: false,
     };
     let outcome = execute(&shop, survey).await;
@@ -262,7 +323,8 @@ async fn go(
     drop((shop, calls, events));
     let kept = remember(store, pipe, survey, &outcome, &id());
     let errors = pipe.folders.out.join("errors.jsonl");
-    let listed = write_failures(&errors, &outcome.failures);
+    let missing = Missing::of(way, survey, &board);
+    let listed = write_failures(&errors, &outcome.failures).and_then(|()| missing.write(pipe));
     let _ = tokio::time::timeout(std::time::Duration::from_secs(1), display).await;
     let summary = Summary {
         pipe,
@@ -270,6 +332,7 @@ async fn go(
         outcome: &outcome,
         took: start.elapsed(),
         cost,
+        missing: &missing,
     };
     if args.how.json {
         out(&format!("{}\n", summary.json()));
@@ -282,16 +345,28 @@ async fn go(
     if !outcome.failures.is_empty() && listed.is_ok() {
         err(&format!("why each record failed: {}\n", errors.display()));
     }
-    let code = conclude(pipe, &outcome, &board);
+    if !missing.is_empty() && listed.is_ok() {
+        err(&missing.place(pipe));
+    }
+    let code = conclude(pipe, &outcome, &board, !missing.is_empty());
     if !matches!(outcome.stopped, Some(Reason::Store(_))) {
         kept?;
         listed?;
     }
-    Ok(code)
+    Ok(Ran {
+        code,
+        ended: outcome.stopped.is_none() && outcome.faults.is_empty(),
+        failed: outcome.failures.len() as u64,
+    })
 }
 
 /// Tells what broke, and chooses the exit code.
-fn conclude(pipe: &Pipe, outcome: &Outcome, board: &crate::engine::board::Board) -> ExitCode {
+fn conclude(
+    pipe: &Pipe,
+    outcome: &Outcome,
+    board: &crate::engine::board::Board,
+    lacks: bool,
+) -> ExitCode {
     for fault in &outcome.faults {
         err(&format!(
             "{}\n\n",
@@ -319,7 +394,7 @@ fn conclude(pipe: &Pipe, outcome: &Outcome, board: &crate::engine::board::Board)
     }
     if outcome.bad_input {
         ExitCode::from(BAD_INPUT)
-    } else if outcome.is_good(pipe, board) {
+    } else if outcome.is_good(pipe, board) && !lacks {
         ExitCode::SUCCESS
     } else {
         ExitCode::from(FAILED)
@@ -374,7 +449,8 @@ pub fn rehearse(
     let halt = Halt::default();
     let nowhere = |_: &str| None::<Place>;
     let means = Means::default();
-    let calls = Calls::new(&pipe.models, nowhere, store, &halt, &events, means, true);
+    let stock = Stock::new(store, Source::Nowhere, Arc::default());
+    let calls = Calls::new(&pipe.models, nowhere, store, &halt, &events, means, stock);
     let shop = Shop {
         pipe: pipe.clone(),
         store: store.clone(),
@@ -383,6 +459,7 @@ pub fn rehearse(
         events,
         halt,
         failures: Arc::new(Failures::default()),
+        taps: Arc::new(Taps::default()),
         dry: true,
     };
     let outcome = runtime.block_on(execute(&shop, survey));

@@ -107,6 +107,7 @@ impl Settings {
         Overrides {
             params: self.params.clone(),
             params_files: self.params_files.clone(),
+            sections: Vec::new(),
             env,
         }
     }

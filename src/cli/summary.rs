@@ -7,6 +7,7 @@ use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use super::missing::Missing;
 use crate::engine::board::{Board, Row, State};
 use crate::engine::pipe::Pipe;
 use crate::engine::run::Outcome;
@@ -32,6 +33,8 @@ pub struct Summary<'a> {
     pub took: Duration,
     /// What its calls cost, if that is known.
     pub cost: Option<f64>,
+    /// Calls that a run without models could not answer.
+    pub missing: &'a Missing,
 }
 
 /// Files of instances in one folder.
@@ -111,6 +114,7 @@ impl Summary<'_> {
         }
         let lines = self.board.stages.iter().filter_map(unread);
         lines.for_each(|line| text.push_str(&line));
+        text.push_str(&self.missing.text());
         text
     }
 
@@ -181,6 +185,7 @@ impl Summary<'_> {
             "outputs": outputs.collect::<Vec<_>>(),
             "failed": self.outcome.failures.len(),
             "cost": self.cost,
+            "missing": self.missing.json(),
         })
     }
 

@@ -2,11 +2,13 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures::future::{BoxFuture, join_all};
 use futures::stream::FuturesOrdered;
 use futures::{FutureExt, StreamExt};
 
+use super::board::Kind;
 use super::calls::NoReply;
 use super::halt::{Halt, Reason};
 use super::worker::{Broken, Shop, Worker};
@@ -17,6 +19,10 @@ use crate::stages::contract::{Ask, Fault};
 /// Records under way beyond what one model takes at once, so that a slow answer at the head
 /// of the line does not idle the model.
 const SLACK: usize = 64;
+
+/// How often, and for how long each time, readers are waited for that may have enough.
+const MOMENTS: u32 = 25;
+const MOMENT: Duration = Duration::from_millis(2);
 
 /// What became of one record.
 enum Asked {
@@ -84,6 +90,10 @@ async fn feed(
             biased;
             Some(done) = next(&mut ready, under_way), if !(ready.is_empty() && under_way.is_empty()) => {
                 let (record, asked) = done;
+                if matches!(asked, Asked::Missing(_)) && enough_without(worker).await {
+                    worker.cut = true;
+                    return Ok(());
+                }
                 settle(worker, &**ask, record, asked, &mut out)?;
                 let pass_on = async {
                     worker.emit(&mut out).await?;
@@ -106,6 +116,22 @@ async fn feed(
         return Err(Broken::Elsewhere);
     }
     worker.inputs_ended()
+}
+
+/// True when the readers turn out to need no more: what is asked ahead of them may lack an
+/// answer without anybody missing it. They get a moment to say so before the first is lost.
+async fn enough_without(worker: &Worker) -> bool {
+    let moments = match worker.row().failed.get() {
+        0 if !worker.shop.dry => MOMENTS,
+        _ => 0,
+    };
+    for _ in 0..moments {
+        if worker.deserted() {
+            return true;
+        }
+        tokio::time::sleep(MOMENT).await;
+    }
+    worker.deserted()
 }
 
 /// The next record that is done, in order.
@@ -162,14 +188,14 @@ async fn rounds(
     record: &Record,
 ) -> Result<Asked, Asked> {
     let requests = ask.requests(record).map_err(Asked::Lost)?;
-    let mut answered = round(shop, at, enough, requests).await?;
+    let mut answered = round(shop, at, enough, &record.key, requests).await?;
     let requests = ask.again(record, &answered).map_err(Asked::Lost)?;
     let again = !requests.is_empty();
     if again {
         if !shop.dry {
             shop.board.stages[at].repairs.add(1);
         }
-        answered.extend(round(shop, at, enough, requests).await?);
+        answered.extend(round(shop, at, enough, &record.key, requests).await?);
     }
     Ok(Asked::Replies(answered, again))
 }
@@ -178,12 +204,13 @@ async fn round(
     shop: &Shop,
     at: usize,
     enough: &Halt,
+    key: &str,
     requests: Vec<Request>,
 ) -> Result<Vec<(Request, Reply)>, Asked> {
     let row = &shop.board.stages[at];
     let replies = requests
         .iter()
-        .map(|request| shop.calls.reply(request, row, enough));
+        .map(|request| shop.calls.reply(request, row, key, enough));
     // One that fails says nothing of the others: they are paid for, and count too.
     let replies: Result<Vec<Reply>, NoReply> = join_all(replies).await.into_iter().collect();
     match replies {
@@ -214,6 +241,11 @@ fn settle(
         Asked::Lost(fault) => worker.fault(&key, fault),
         Asked::NoModel(fault) => Err(Broken::Fault(fault)),
         Asked::Stopped => Ok(()),
+        Asked::Missing(_) if !worker.shop.dry => {
+            let why = worker.shop.calls.lose(worker.name(), &key);
+            worker.lose(&key, Kind::Call, why);
+            Ok(())
+        }
         Asked::Missing(tokens) => {
             worker.unanswered = true;
             worker.row().prompt_tokens.add(tokens.prompt);

@@ -2,7 +2,7 @@
 //! requests, and stored before they are used. Owns the models' servers and how many calls are
 //! under way; knows nothing of records.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::OnceCell;
@@ -12,6 +12,7 @@ use super::budget::{Budget, Limits};
 use super::gate::Gate;
 use super::halt::{Halt, Reason};
 use super::lane::Lane;
+use super::stock::Stock;
 use super::turns::{Amounts, StageUse};
 use crate::diag::Diagnostic;
 use crate::hash::{Hash, canonical_json};
@@ -20,6 +21,7 @@ use crate::model::chat::{Reply, Request};
 use crate::model::error::CallError;
 use crate::model::serve::Place;
 use crate::model::spec::{ModelSpec, Sampling};
+use crate::replay::ledger::Wanted;
 use crate::store::Store;
 
 /// Why there is no reply.
@@ -48,11 +50,9 @@ pub struct Calls {
     gate: Arc<Gate>,
     /// Calls under way, so that equal ones wait for each other.
     flights: Mutex<HashMap<Hash, Flight>>,
-    /// True to look into the cache only.
-    dry: bool,
+    /// What is answered without a model.
+    stock: Stock,
     budget: Budget,
-    /// Calls that a dry run misses: one that is missed again would be answered by then.
-    missed: Mutex<HashSet<Hash>>,
 }
 
 /// What a run has for its calls.
@@ -73,7 +73,7 @@ impl Calls {
         halt: &Halt,
         events: &Events,
         means: Means,
-        dry: bool,
+        stock: Stock,
     ) -> Calls {
         // Instances of a pipeline have models of their own; what is the same server to all is
         // one lane, so that its limits hold and it is started once.
@@ -104,13 +104,13 @@ impl Calls {
             lanes,
             gate: Gate::new(all, means.has),
             flights: Mutex::default(),
-            dry,
+            stock,
             budget: Budget::new(means.limits),
-            missed: Mutex::default(),
         }
     }
 
-    /// The reply to a request, counted on `row`. After `enough` no call is begun.
+    /// The reply to a request about the record with the key `about`, counted on `row`. After
+    /// `enough` no call is begun.
     ///
     /// # Errors
     /// Why there is none.
@@ -118,21 +118,40 @@ impl Calls {
         &self,
         request: &Request,
         row: &Row,
+        about: &str,
         enough: &Halt,
     ) -> Result<Reply, NoReply> {
         row.calls.add(1);
-        let key = call_key(request);
-        if let Some(reply) = self.store.get_call::<Reply>(key) {
-            row.cached.add(1);
-            return Ok(reply);
+        let wanted = Wanted {
+            stage: &row.name,
+            record: about,
+            call: call_key(request),
+            request,
+            turn: self.stock.turn(),
+        };
+        let result = match self.stock.find(&wanted, row) {
+            Some(found) => found,
+            None => self.asked(wanted.call, request, row, enough).await,
+        };
+        if let Ok(reply) = &result {
+            self.stock.answered(&wanted, reply);
         }
-        if self.dry {
-            let mut missed = self.missed.lock().unwrap_or_else(PoisonError::into_inner);
-            if !missed.insert(key) {
-                row.cached.add(1);
-            }
-            return Err(NoReply::Missing);
-        }
+        result
+    }
+
+    /// Notes that a stage loses a record because a call is missing: why, in one line.
+    pub fn lose(&self, stage: &str, record: &str) -> String {
+        self.stock.lose(stage, record)
+    }
+
+    /// The reply of the model.
+    async fn asked(
+        &self,
+        key: Hash,
+        request: &Request,
+        row: &Row,
+        enough: &Halt,
+    ) -> Result<Reply, NoReply> {
         let flight = self.flight(key);
         let mut mine = false;
         let result = flight

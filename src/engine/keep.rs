@@ -223,16 +223,24 @@ impl Failures {
     }
 }
 
+/// Removes a file of an earlier run, if there is one.
+///
+/// # Errors
+/// It cannot be removed.
+pub fn remove(path: &Path) -> Result<(), Diagnostic> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(unwritable(path, &error)),
+        _ => Ok(()),
+    }
+}
+
 /// Writes the errors file, or removes that of an earlier run if there are no failures.
 ///
 /// # Errors
 /// It cannot be written.
 pub fn write_failures(path: &Path, failures: &[Failure]) -> Result<(), Diagnostic> {
     if failures.is_empty() {
-        return match fs::remove_file(path) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(unwritable(path, &error)),
-            _ => Ok(()),
-        };
+        return remove(path);
     }
     let mut file = OutFile::create(path)?;
     for failure in failures {
