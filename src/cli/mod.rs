@@ -7,6 +7,7 @@ mod ask;
 mod bench;
 mod cache;
 mod check;
+mod consent;
 mod display;
 mod ends;
 mod fetch;
@@ -19,6 +20,7 @@ mod session;
 mod show;
 mod summary;
 pub mod supervise;
+mod trust;
 mod umls;
 
 use std::ffi::OsString;
@@ -56,6 +58,8 @@ enum Command {
     /// Find out whether models can be asked
     #[command(subcommand)]
     Models(models::Command),
+    /// Show what a pipeline would run and where it would send what, and allow it
+    Trust(trust::Args),
     /// Print the JSON Schema of pipeline files, for editors
     Schema,
     /// Look after the cache
@@ -86,6 +90,7 @@ pub fn main() -> ExitCode {
         Command::Show(args) => show::show(&args),
         Command::Graph(args) => graph::graph(&args),
         Command::Models(command) => models::models(&command),
+        Command::Trust(args) => trust::trust(args),
         Command::Schema => schema::schema(),
         Command::Cache(command) => cache::cache(&command),
         Command::Umls(command) => umls::umls(&command),

@@ -7,6 +7,7 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
 
+use super::consent::{allowed, config, guarded};
 use super::display::{Form, show};
 use super::session::{BAD_INPUT, Common, bad, color};
 use super::show::stage;
@@ -23,10 +24,10 @@ use crate::engine::pipe::Pipe;
 use crate::engine::run::{Outcome, board, run as execute};
 use crate::engine::survey::{Survey, Wanted, survey};
 use crate::engine::worker::Shop;
-use crate::model::consent;
 use crate::model::serve::Place;
 use crate::plan::graph::Action;
 use crate::store::Store;
+use crate::trust::gather::of_stages;
 
 /// Some records or stages failed.
 pub const FAILED: u8 = 1;
@@ -104,13 +105,8 @@ fn prepared(args: &Args, pipe: &Arc<Pipe>) -> Result<ExitCode, Box<Diagnostic>> 
     let survey = sound(pipe, &store, &wanted)?;
     // The stat cache only saves reading inputs again: not worth a fault.
     let _ = store.save_stats();
-    let needs = needs(pipe, &survey);
-    if !needs.is_empty() && !args.how.yes {
-        err(&format!(
-            "this run needs your consent, because it would\n{}say so with `--yes`\n",
-            needs
-        ));
-        return Ok(ExitCode::from(REFUSED));
+    if let Err(code) = consented(args, pipe, &survey) {
+        return Ok(code);
     }
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
@@ -142,32 +138,13 @@ fn sound(pipe: &Pipe, store: &Store, wanted: &Wanted) -> Result<Survey, Diagnost
     }
 }
 
-/// What the user must allow, of the stages that run.
-fn needs(pipe: &Pipe, survey: &Survey) -> String {
+/// Whether the user allows what the stages do that run.
+fn consented(args: &Args, pipe: &Pipe, survey: &Survey) -> Result<(), ExitCode> {
     let runs = |at: &usize| survey.planned[*at].action == Action::Run;
     let running: Vec<usize> = (0..pipe.stages.len()).filter(runs).collect();
-    let mut models = Vec::new();
-    let mut programs = Vec::new();
-    for at in running {
-        let build = pipe.build(at, Vec::new());
-        let verb = &pipe.stages[at].verb;
-        for name in verb.traces(&build).models {
-            models.extend(build.models.get(&name).map(|model| &**model));
-        }
-        let settings = verb.settings();
-        if let Some(words) = settings["command"]
-            .as_array()
-            .filter(|_| verb.name() == "exec")
-        {
-            let words = words.iter().filter_map(|word| word.as_str());
-            let words: Vec<String> = words.map(str::to_owned).collect();
-            programs.push((pipe.stages[at].spec.name.value.as_str(), words));
-        }
-    }
-    let programs = programs
-        .iter()
-        .map(|(name, words)| (*name, words.as_slice()));
-    consent::render(&consent::needs(models, programs))
+    guarded(pipe, running.iter().copied(), &config()?)?;
+    let needs = of_stages(pipe, running);
+    allowed(&args.common, needs, args.how.yes, "run")
 }
 
 async fn go(

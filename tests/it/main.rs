@@ -21,6 +21,7 @@ mod messages;
 mod models;
 mod prompts;
 mod schema;
+mod sensitive;
 mod servers;
 mod stats;
 mod streams;
