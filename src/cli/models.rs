@@ -8,16 +8,17 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
-use super::run::{FAILED, REFUSED};
+use super::consent::allowed;
+use super::run::FAILED;
 use super::session::{Common, bad};
 use super::{err, out};
 use crate::diag::Diagnostic;
 use crate::engine::pipe::Pipe;
-use crate::model::consent;
 use crate::model::probe::{Finding, State, probe};
 use crate::model::serve::{Place, Server};
 use crate::model::spec::{ApiKind, ModelSpec};
 use crate::store::Store;
+use crate::trust::gather::of_models;
 
 /// The commands.
 #[derive(clap::Subcommand)]
@@ -69,12 +70,8 @@ pub fn models(command: &Command) -> ExitCode {
 fn checked(args: &Args, pipe: &Pipe) -> Result<ExitCode, Box<Diagnostic>> {
     let wanted = wanted(pipe, &args.models)?;
     let models = wanted.iter().map(|(_, model, _)| &**model);
-    let needs = consent::render(&consent::needs(models, []));
-    if !needs.is_empty() && !args.yes {
-        err(&format!(
-            "this check needs your consent, because it would\n{needs}say so with `--yes`\n"
-        ));
-        return Ok(ExitCode::from(REFUSED));
+    if let Err(code) = allowed(&args.common, of_models(pipe, models), args.yes, "check") {
+        return Ok(code);
     }
     // Set-ups of servers live in the cache; whoever starts none needs none.
     let serves = wanted.iter().any(|(_, model, _)| model.serve.is_some());

@@ -7,6 +7,7 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
 
+use super::consent::{allowed, config, guarded};
 use super::display::{Form, show};
 use super::missing::Missing;
 use super::session::{BAD_INPUT, Common, bad, color};
@@ -27,11 +28,11 @@ use crate::engine::survey::{Survey, Wanted, survey};
 use crate::engine::taps::Taps;
 use crate::engine::turns::amount_of;
 use crate::engine::worker::Shop;
-use crate::model::consent;
 use crate::model::serve::Place;
 use crate::plan::graph::Action;
 use crate::replay::ledger::{Depth, Ledger};
 use crate::store::Store;
+use crate::trust::gather::{of_programs, of_stages};
 
 /// Some records or stages failed.
 pub const FAILED: u8 = 1;
@@ -185,14 +186,9 @@ pub fn prepared(args: &Args, pipe: &Arc<Pipe>, way: &Way) -> Result<Ran, Box<Dia
     // The stat cache only saves reading inputs again: not worth a fault.
     let _ = store.save_stats();
     fits(pipe, &args.how.means())?;
-    let needs = needs(pipe, &survey, way.source.asks());
-    if !needs.is_empty() && !args.how.yes {
-        err(&format!(
-            "this run needs your consent, because it would\n{}say so with `--yes`\n",
-            needs
-        ));
+    if let Err(code) = consented(args, pipe, &survey, way.source.asks()) {
         return Ok(Ran {
-            code: ExitCode::from(REFUSED),
+            code,
             ended: false,
             failed: 0,
         });
@@ -247,33 +243,17 @@ fn fits(pipe: &Pipe, means: &Means) -> Result<(), Box<Diagnostic>> {
     Ok(())
 }
 
-/// What the user must allow, of the stages that run, if models are asked or not.
-pub fn needs(pipe: &Pipe, survey: &Survey, asks: bool) -> String {
+/// Whether the user allows what the stages do that run, which ask models or not.
+fn consented(args: &Args, pipe: &Pipe, survey: &Survey, asks: bool) -> Result<(), ExitCode> {
     let runs = |at: &usize| survey.planned[*at].action == Action::Run;
     let running: Vec<usize> = (0..pipe.stages.len()).filter(runs).collect();
-    let mut models = Vec::new();
-    let mut programs = Vec::new();
-    for at in running {
-        let build = pipe.build(at, Vec::new());
-        let verb = &pipe.stages[at].verb;
-        let asked = verb.traces(&build).models;
-        for name in asked.into_iter().filter(|_| asks) {
-            models.extend(build.models.get(&name).map(|model| &**model));
-        }
-        let settings = verb.settings();
-        if let Some(words) = settings["command"]
-            .as_array()
-            .filter(|_| verb.name() == "exec")
-        {
-            let words = words.iter().filter_map(|word| word.as_str());
-            let words: Vec<String> = words.map(str::to_owned).collect();
-            programs.push((pipe.stages[at].spec.name.value.as_str(), words));
-        }
-    }
-    let programs = programs
-        .iter()
-        .map(|(name, words)| (*name, words.as_slice()));
-    consent::render(&consent::needs(models, programs))
+    let needs = if asks {
+        guarded(pipe, running.iter().copied(), &config()?)?;
+        of_stages(pipe, running)
+    } else {
+        of_programs(pipe, running)
+    };
+    allowed(&args.common, needs, args.how.yes, "run")
 }
 
 async fn go(

@@ -169,10 +169,8 @@ fn in_turns(shop: &Shop, survey: &Survey) -> Vec<bool> {
 
 /// The models that a stage asks, by their names in the whole pipeline.
 fn models(pipe: &Pipe, at: usize) -> Vec<String> {
-    let build = pipe.build(at, Vec::new());
-    let names = pipe.stages[at].verb.traces(&build).models;
-    let names = names.iter().filter_map(|name| build.models.get(name));
-    names.map(|model| model.name.clone()).collect()
+    let models = pipe.asked(at);
+    models.iter().map(|model| model.name.clone()).collect()
 }
 
 /// What a worker has to know beside its shop.

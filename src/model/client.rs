@@ -40,8 +40,7 @@ pub struct Client {
 }
 
 struct Inner {
-    http: reqwest::Client,
-    urls: Vec<Url>,
+    servers: Vec<Server>,
     timeout: Duration,
     retries: u32,
     deadline: Option<Duration>,
@@ -50,6 +49,12 @@ struct Inner {
     /// computed may round differently then, so one at a time means in their own order.
     groups: bool,
     backoff: Backoff,
+}
+
+/// One server.
+struct Server {
+    url: Url,
+    http: reqwest::Client,
 }
 
 /// Hears what is worth telling while calls are made, in words.
@@ -106,9 +111,21 @@ impl Client {
         let urls = urls.filter(|urls| !urls.is_empty());
         let urls =
             urls.ok_or_else(|| Diagnostic::error(format!("model `{name}` has no valid `url`")))?;
-        let http = http_client(&urls, headers(spec)?).map_err(|why| {
-            Diagnostic::error(format!("cannot make connections for model `{name}`: {why}"))
-        })?;
+        let headers = headers(spec)?;
+        // Each has a client of its own: a proxy may be for one of them only.
+        let server = |url: &Url| match http_client(url, headers.clone()) {
+            Ok(http) => Ok(Server {
+                url: url.clone(),
+                http,
+            }),
+            Err(why) => Err(Diagnostic::error(format!(
+                "cannot make connections for model `{name}`: {why}"
+            ))),
+        };
+        let servers = urls
+            .iter()
+            .map(server)
+            .collect::<Result<Vec<Server>, _>>()?;
         let limits = urls.iter().map(|_| spec.concurrency.limit()).collect();
         let (requests, tokens) = (spec.requests_per_minute, spec.tokens_per_minute);
         let patience = Duration::try_from_secs_f64(spec.patience).unwrap_or_default();
@@ -140,8 +157,7 @@ impl Client {
                 Box::new(notice),
             ),
             inner: Arc::new(Inner {
-                http,
-                urls,
+                servers,
                 timeout: spec.timeout(),
                 retries: spec.retries,
                 deadline: spec
@@ -171,7 +187,7 @@ impl Client {
     /// There is no whole answer.
     pub async fn get(&self, path: &str, beside_v1: bool) -> Result<(u16, Vec<u8>), CallError> {
         let inner = &*self.inner;
-        let sent = inner
+        let sent = inner.servers[0]
             .http
             .get(inner.address(0, path, beside_v1))
             .timeout(inner.timeout.min(LOOK_WITHIN))
@@ -365,18 +381,18 @@ fn host(url: &Url) -> String {
 impl Inner {
     /// Host and port of a server.
     fn host(&self, at: usize) -> String {
-        self.urls.get(at).map(host).unwrap_or_default()
+        host(&self.servers[at].url)
     }
 
     /// Those of all servers.
     fn hosts(&self) -> String {
-        let hosts: Vec<String> = self.urls.iter().map(host).collect();
+        let hosts: Vec<String> = (0..self.servers.len()).map(|at| self.host(at)).collect();
         hosts.join("`, `")
     }
 
     /// The address of a path, below a server's own or beside its `/v1`.
     fn address(&self, at: usize, path: &str, beside_v1: bool) -> Url {
-        let mut url = self.urls[at].clone();
+        let mut url = self.servers[at].url.clone();
         if beside_v1 {
             tokenize::beside_v1(&mut url, path);
         } else if let Ok(mut parts) = url.path_segments_mut() {
@@ -409,7 +425,7 @@ impl Inner {
                 tokenize::body(&model.id, text),
             ),
         };
-        let sent = self
+        let sent = self.servers[at]
             .http
             .post(url)
             .timeout(self.timeout)

@@ -190,7 +190,7 @@ impl Server {
             .and_then(|url| url.join(&spec.health))
             .ok()
             .and_then(|url| {
-                http_client(std::slice::from_ref(&url), HeaderMap::new())
+                http_client(&url, HeaderMap::new())
                     .ok()
                     .map(|http| (url, http))
             })

@@ -22,6 +22,7 @@ mod models;
 mod prompts;
 mod replay;
 mod schema;
+mod sensitive;
 mod servers;
 mod stats;
 mod streams;

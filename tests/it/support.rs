@@ -56,7 +56,13 @@ impl Project {
             .env("NO_COLOR", "1")
             .env_remove("CLUE_STORE")
             .env_remove("CLUE_LOG")
+            .env_remove("CLUE_CONFIG")
+            .env("XDG_CONFIG_HOME", self.path(".home/config"))
+            .env("XDG_STATE_HOME", self.path(".home/state"))
             .stdin(Stdio::null());
+        for proxy in ["http_proxy", "https_proxy", "all_proxy", "no_proxy"] {
+            command.env_remove(proxy).env_remove(proxy.to_uppercase());
+        }
         command
     }
 

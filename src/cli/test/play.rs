@@ -14,7 +14,6 @@ use super::file::TestFile;
 use super::inputs::{prune, read, stand_in};
 use super::update;
 use crate::cli::replay;
-use crate::cli::run::needs;
 use crate::cli::session::shapes;
 use crate::diag::{Diagnostic, Sources};
 use crate::engine::calls::Calls;
@@ -27,11 +26,14 @@ use crate::engine::survey::{Survey, Wanted, out_file, survey};
 use crate::engine::taps::Taps;
 use crate::engine::worker::Shop;
 use crate::model::serve::Place;
+use crate::plan::graph::Action;
 use crate::replay::rules::Rules;
 use crate::report::words::count;
 use crate::spec::load;
 use crate::spec::pipeline::{Overrides, Pipeline};
 use crate::store::Store;
+use crate::trust::gather::of_programs;
+use crate::trust::need::render;
 
 /// What a test may do.
 pub struct May {
@@ -92,9 +94,10 @@ pub fn play(case: &Case, may: &May, runtime: &Runtime) -> Result<Played, Unplaye
         let sources = &pipe.pipeline.sources;
         Unplayed::Bad(rendered(&[fault], sources))
     })?;
-    let needs = needs(&pipe, &survey, false);
+    let runs = |at: &usize| survey.planned[*at].action == Action::Run;
+    let needs = of_programs(&pipe, (0..pipe.stages.len()).filter(runs));
     if !needs.is_empty() && !may.run {
-        return Err(Unplayed::Refused(needs));
+        return Err(Unplayed::Refused(render(&needs)));
     }
     let stages = case.file.expect.records.iter();
     let stages = stages.filter_map(|(name, _)| pipe.find(name));
