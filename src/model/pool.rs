@@ -44,10 +44,19 @@ pub enum End {
     Busy,
     /// There is no server.
     Absent,
+    /// There is one, which is not ready yet.
+    Loading,
     /// The server fails.
     Failed,
     /// Nobody knows.
     Unknown,
+}
+
+impl End {
+    /// True if the server will have to be waited for.
+    pub fn is_away(self) -> bool {
+        matches!(self, End::Absent | End::Loading)
+    }
 }
 
 /// How long servers are waited for.
@@ -349,7 +358,7 @@ impl Pool {
                 server.health.answered();
             }
             End::Busy => server.health.answered(),
-            End::Absent => server.health.absent(now, &self.waits.backoff),
+            End::Absent | End::Loading => server.health.absent(now, &self.waits.backoff),
             End::Failed if !alone => server.health.failed(now, &self.waits.backoff),
             End::Failed | End::Unknown => server.health.unknown(),
         }
@@ -357,7 +366,7 @@ impl Pool {
         if let End::Answered(Some(tokens)) = end {
             state.pace.correct(permit.tokens, tokens);
         }
-        // A server that fails is there.
+        // A server that fails, or loads, is there.
         state.met |= !matches!(end, End::Absent | End::Unknown);
         state.give_up(&self.waits, now);
         if was_away != is_away && state.met && !state.held && !state.lost {
