@@ -49,7 +49,9 @@ impl SchemaSetting {
             return Ok(schema.clone());
         }
         let source = match self.file(cx) {
-            None => Source::yaml(&self.node)?,
+            None if matches!(self.node.value, NodeValue::Map(_)) => Source::yaml(&self.node)?,
+            // Told as a wrong shape.
+            None => return Err(Vec::new()),
             Some(path) => {
                 let text = std::fs::read_to_string(&path).map_err(|error| {
                     let what = format!("cannot read `{}`: {error}", path.display());
