@@ -405,7 +405,7 @@ pub fn rehearse(
     let halt = Halt::default();
     let nowhere = |_: &str| None::<Place>;
     let limits = Limits::default();
-    let stock = Stock::new(store, Source::Nowhere, Arc::default());
+    let stock = Stock::new(store, Source::Later, Arc::default());
     let calls = Calls::new(&pipe.models, nowhere, store, &halt, &events, limits, stock);
     let shop = Shop {
         pipe: pipe.clone(),

@@ -131,8 +131,9 @@ fn tested(args: &Args) -> Result<ExitCode, Diagnostic> {
 fn told(path: &Path, word: &str, lines: &[String], took: &str) {
     let mut text = format!("{word:<8} {} ({took})\n", path.display());
     for line in lines.iter().flat_map(|told| told.lines()) {
-        text.push_str(&format!("    {line}").trim_end().to_owned());
-        text.push('\n');
+        // White space at the end may be the difference.
+        let indent = if line.is_empty() { "" } else { "    " };
+        text.push_str(&format!("{indent}{line}\n"));
     }
     out(&text);
 }

@@ -103,7 +103,10 @@ pub fn play(case: &Case, may: &May, runtime: &Runtime) -> Result<Played, Unplaye
     let mut played = Played::default();
     for fault in &outcome.faults {
         let told = rendered(std::slice::from_ref(fault), &pipe.pipeline.sources);
-        played.wrong.push(told);
+        // Where the test's records were kept tells nobody anything.
+        played
+            .wrong
+            .push(told.replace(&format!("{}/", folder.display()), ""));
     }
     let fails = compare::failures(&case.file.expect.fails, &outcome.failures);
     played.wrong.extend(fails);
