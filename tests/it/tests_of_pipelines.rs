@@ -232,9 +232,7 @@ fn a_cassette_gives_the_answers_and_data_marked_sensitive_is_not_shown() {
 
 #[test]
 fn programs_run_only_with_consent() {
-    let test = TEST
-        .replace("asked:\n", "asked:\n")
-        .replace("A fever and", "Fever, fever and");
+    let test = TEST.replace("A fever and", "Fever, fever and");
     let project = project(&test);
     project.write(
         "p.yaml",
@@ -285,4 +283,20 @@ fn the_repositorys_own_pipelines_pass_their_tests() {
     let root = root().display();
     let done = project.ok(&format!("test {root}/pipelines {root}/examples"));
     assert!(done.stdout.contains("5 tests: 5 passed"), "{}", done.stdout);
+}
+
+/// The data of the stages before it need not be there: they are left out.
+#[test]
+fn records_stand_in_for_a_stage_in_the_middle() {
+    let project = project(
+        "clue_test: 1\npipeline: p.yaml\ninputs: {found: [{id: x, text: t}, {id: y, text: u}]}\n\
+         answers: [{record: 1, answer: a, stage: asked, model: m}, {record: 2, answer: b}]\n\
+         expect: {outputs: {all.jsonl: all.jsonl}, records: {asked: {2: {id: y}}}}\n",
+    );
+    assert!(!project.path("none.csv").exists());
+    project.write(
+        "all.jsonl",
+        "{\"id\": \"x\", \"answer\": \"A\"}\n{\"id\": \"y\", \"answer\": \"B\"}\n",
+    );
+    project.ok("test");
 }
