@@ -30,8 +30,10 @@ pub mod tokens;
 pub mod stages;
 // Layer 7: running a plan.
 pub mod engine;
-// Layer 8: what is made of finished runs, and where data comes from.
+// Layer 8: what a pipeline may do, by the user's word.
+pub mod trust;
+// Layer 9: what is made of finished runs, and where data comes from.
 pub mod fetch;
 pub mod report;
-// Layer 9: the command line.
+// Layer 10: the command line.
 pub mod cli;

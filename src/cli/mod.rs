@@ -7,6 +7,7 @@ mod ask;
 mod bench;
 mod cache;
 mod check;
+mod consent;
 mod display;
 mod ends;
 mod fetch;
@@ -23,6 +24,7 @@ mod show;
 mod summary;
 pub mod supervise;
 mod test;
+mod trust;
 mod umls;
 
 use std::ffi::OsString;
@@ -66,6 +68,8 @@ enum Command {
     /// Find out whether models can be asked
     #[command(subcommand)]
     Models(models::Command),
+    /// Show what a pipeline would run and where it would send what, and allow it
+    Trust(trust::Args),
     /// Print the JSON Schema of pipeline files, for editors
     Schema(schema::Args),
     /// Look after the cache
@@ -99,6 +103,7 @@ pub fn main() -> ExitCode {
         Command::Show(args) => show::show(&args),
         Command::Graph(args) => graph::graph(&args),
         Command::Models(command) => models::models(&command),
+        Command::Trust(args) => trust::trust(args),
         Command::Schema(args) => schema::schema(&args),
         Command::Cache(command) => cache::cache(&command),
         Command::Umls(command) => umls::umls(&command),

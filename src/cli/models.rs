@@ -8,16 +8,17 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
-use super::run::{FAILED, REFUSED};
+use super::consent::allowed;
+use super::run::FAILED;
 use super::session::{Common, bad};
 use super::{err, out};
 use crate::diag::Diagnostic;
 use crate::engine::pipe::Pipe;
-use crate::model::consent;
 use crate::model::probe::{Finding, State, probe};
 use crate::model::serve::{Place, Server};
 use crate::model::spec::{ApiKind, ModelSpec};
 use crate::store::Store;
+use crate::trust::gather::of_models;
 
 /// The commands.
 #[derive(clap::Subcommand)]
@@ -48,8 +49,7 @@ struct Row<'a> {
     /// Its names in the pipeline; instances of a pipeline may name the same model.
     models: Vec<&'a str>,
     api: ApiKind,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    host: Option<String>,
+    hosts: Vec<String>,
     ready: bool,
     checks: Vec<Finding>,
 }
@@ -70,12 +70,8 @@ pub fn models(command: &Command) -> ExitCode {
 fn checked(args: &Args, pipe: &Pipe) -> Result<ExitCode, Box<Diagnostic>> {
     let wanted = wanted(pipe, &args.models)?;
     let models = wanted.iter().map(|(_, model, _)| &**model);
-    let needs = consent::render(&consent::needs(models, []));
-    if !needs.is_empty() && !args.yes {
-        err(&format!(
-            "this check needs your consent, because it would\n{needs}say so with `--yes`\n"
-        ));
-        return Ok(ExitCode::from(REFUSED));
+    if let Err(code) = allowed(&args.common, of_models(pipe, models), args.yes, "check") {
+        return Ok(code);
     }
     // Set-ups of servers live in the cache; whoever starts none needs none.
     let serves = wanted.iter().any(|(_, model, _)| model.serve.is_some());
@@ -91,7 +87,7 @@ fn checked(args: &Args, pipe: &Pipe) -> Result<ExitCode, Box<Diagnostic>> {
         let row = Row {
             models: names,
             api: model.api(),
-            host: model.host(),
+            hosts: model.hosts(),
             ready: checks.iter().all(|found| found.state != State::Wrong),
             checks,
         };
@@ -149,7 +145,11 @@ fn wanted<'a>(pipe: &'a Pipe, names: &[String]) -> Result<Vec<Wanted<'a>>, Diagn
 /// Looks at one model, with its server started if it has one.
 async fn look(model: &ModelSpec, dir: &Path, store: Option<&Store>) -> Vec<Finding> {
     let Some(store) = store.filter(|_| model.serve.is_some()) else {
-        return probe(model).await;
+        let mut found = Vec::new();
+        for url in model.urls() {
+            found.extend(probe(&model.with_url(url)).await);
+        }
+        return found;
     };
     let say = |line: String| err(&format!("{line}\n"));
     let started = match Place::new(dir, store.root(), &store.root().join("logs")) {

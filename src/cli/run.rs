@@ -7,6 +7,7 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
 
+use super::consent::{allowed, config, guarded};
 use super::display::{Form, show};
 use super::missing::Missing;
 use super::session::{BAD_INPUT, Common, bad, color};
@@ -16,7 +17,7 @@ use super::{err, out};
 use crate::diag::Diagnostic;
 use crate::engine::board::{Event, Events};
 use crate::engine::budget::Limits;
-use crate::engine::calls::Calls;
+use crate::engine::calls::{Calls, Means};
 use crate::engine::halt::{Halt, Reason};
 use crate::engine::history::remember;
 use crate::engine::keep::{Failures, write_failures};
@@ -25,12 +26,13 @@ use crate::engine::run::{Outcome, board, run as execute};
 use crate::engine::stock::{Source, Stock};
 use crate::engine::survey::{Survey, Wanted, survey};
 use crate::engine::taps::Taps;
+use crate::engine::turns::amount_of;
 use crate::engine::worker::Shop;
-use crate::model::consent;
 use crate::model::serve::Place;
 use crate::plan::graph::Action;
 use crate::replay::ledger::{Depth, Ledger};
 use crate::store::Store;
+use crate::trust::gather::{of_programs, of_stages};
 
 /// Some records or stages failed.
 pub const FAILED: u8 = 1;
@@ -74,6 +76,10 @@ pub struct How {
     /// Begin no call once calls have cost so much, by the models' `price`
     #[arg(long, value_name = "COST", value_parser = cost)]
     max_cost: Option<f64>,
+    /// How much the machine has of what servers need: of anything that is not named, one
+    #[arg(long, value_name = "NAME=AMOUNT", env = "CLUE_RESOURCES", value_delimiter = ',',
+          value_parser = amount)]
+    resources: Vec<(String, f64)>,
     /// Tell progress and result as JSON lines on standard output
     #[arg(long)]
     pub json: bool,
@@ -126,6 +132,28 @@ fn cost(text: &str) -> Result<f64, String> {
     cost.ok_or_else(|| "expected a number that is not negative".to_owned())
 }
 
+fn amount(text: &str) -> Result<(String, f64), String> {
+    let parsed = text.split_once('=').and_then(|(name, amount)| {
+        let amount: f64 = amount.trim().parse().ok()?;
+        let fine = amount.is_finite() && amount >= 0.0 && !name.trim().is_empty();
+        fine.then(|| (name.trim().to_owned(), amount))
+    });
+    parsed.ok_or_else(|| "expected NAME=AMOUNT, such as `gpu=2`".to_owned())
+}
+
+impl How {
+    fn means(&self) -> Means {
+        Means {
+            limits: Limits {
+                calls: self.max_calls,
+                tokens: self.max_tokens,
+                cost: self.max_cost,
+            },
+            has: self.resources.iter().cloned().collect(),
+        }
+    }
+}
+
 /// Runs a pipeline.
 pub fn run(args: &Args) -> ExitCode {
     let pipe = match args.common.pipe() {
@@ -157,14 +185,12 @@ pub fn prepared(args: &Args, pipe: &Arc<Pipe>, way: &Way) -> Result<Ran, Box<Dia
     let survey = sound(pipe, &store, &wanted)?;
     // The stat cache only saves reading inputs again: not worth a fault.
     let _ = store.save_stats();
-    let needs = needs(pipe, &survey, way.source.asks());
-    if !needs.is_empty() && !args.how.yes {
-        err(&format!(
-            "this run needs your consent, because it would\n{}say so with `--yes`\n",
-            needs
-        ));
+    if way.source.asks() {
+        fits(pipe, &args.how.means())?;
+    }
+    if let Err(code) = consented(args, pipe, &survey, way.source.asks()) {
         return Ok(Ran {
-            code: ExitCode::from(REFUSED),
+            code,
             ended: false,
             failed: 0,
         });
@@ -199,33 +225,37 @@ fn sound(pipe: &Pipe, store: &Store, wanted: &Wanted) -> Result<Survey, Diagnost
     }
 }
 
-/// What the user must allow, of the stages that run, if models are asked or not.
-pub fn needs(pipe: &Pipe, survey: &Survey, asks: bool) -> String {
-    let runs = |at: &usize| survey.planned[*at].action == Action::Run;
-    let running: Vec<usize> = (0..pipe.stages.len()).filter(runs).collect();
-    let mut models = Vec::new();
-    let mut programs = Vec::new();
-    for at in running {
-        let build = pipe.build(at, Vec::new());
-        let verb = &pipe.stages[at].verb;
-        let asked = verb.traces(&build).models;
-        for name in asked.into_iter().filter(|_| asks) {
-            models.extend(build.models.get(&name).map(|model| &**model));
-        }
-        let settings = verb.settings();
-        if let Some(words) = settings["command"]
-            .as_array()
-            .filter(|_| verb.name() == "exec")
-        {
-            let words = words.iter().filter_map(|word| word.as_str());
-            let words: Vec<String> = words.map(str::to_owned).collect();
-            programs.push((pipe.stages[at].spec.name.value.as_str(), words));
+/// Checks that every server fits on the machine by itself.
+fn fits(pipe: &Pipe, means: &Means) -> Result<(), Box<Diagnostic>> {
+    for model in pipe.models.values() {
+        let serve = model.serve.as_ref();
+        for (what, amount) in serve.iter().flat_map(|serve| &serve.resources) {
+            let has = amount_of(&means.has, what);
+            if *amount > has {
+                let name = &model.name;
+                return Err(Box::new(
+                    Diagnostic::error(format!(
+                        "the server of model `{name}` needs {amount} of `{what}`, and there is {has}"
+                    ))
+                    .help(format!("say how much the machine has: `--resources {what}={amount}`")),
+                ));
+            }
         }
     }
-    let programs = programs
-        .iter()
-        .map(|(name, words)| (*name, words.as_slice()));
-    consent::render(&consent::needs(models, programs))
+    Ok(())
+}
+
+/// Whether the user allows what the stages do that run, which ask models or not.
+fn consented(args: &Args, pipe: &Pipe, survey: &Survey, asks: bool) -> Result<(), ExitCode> {
+    let runs = |at: &usize| survey.planned[*at].action == Action::Run;
+    let running: Vec<usize> = (0..pipe.stages.len()).filter(runs).collect();
+    let needs = if asks {
+        guarded(pipe, running.iter().copied(), &config()?)?;
+        of_stages(pipe, running)
+    } else {
+        of_programs(pipe, running)
+    };
+    allowed(&args.common, needs, args.how.yes, "run")
 }
 
 async fn go(
@@ -250,13 +280,9 @@ async fn go(
         let dir = pipe.model_dir(name);
         Place::new(dir, &root, &root.join("logs")).ok()
     };
-    let limits = Limits {
-        calls: args.how.max_calls,
-        tokens: args.how.max_tokens,
-        cost: args.how.max_cost,
-    };
+    let means = args.how.means();
     let stock = Stock::new(store, way.source.clone(), way.ledger.clone());
-    let calls = Calls::new(&pipe.models, place, store, &halt, &events, limits, stock);
+    let calls = Calls::new(&pipe.models, place, store, &halt, &events, means, stock);
     let calls = Arc::new(calls);
     let shop = Shop {
         pipe: pipe.clone(),
@@ -404,9 +430,9 @@ pub fn rehearse(
     let board = Arc::new(board(pipe, survey));
     let halt = Halt::default();
     let nowhere = |_: &str| None::<Place>;
-    let limits = Limits::default();
+    let means = Means::default();
     let stock = Stock::new(store, Source::Later, Arc::default());
-    let calls = Calls::new(&pipe.models, nowhere, store, &halt, &events, limits, stock);
+    let calls = Calls::new(&pipe.models, nowhere, store, &halt, &events, means, stock);
     let shop = Shop {
         pipe: pipe.clone(),
         store: store.clone(),

@@ -5,6 +5,7 @@ use std::io::{self, IsTerminal};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use super::consent::config;
 use super::err;
 use crate::diag::{Diagnostic, Sources};
 use crate::engine::pipe::{Folders, Pipe, understand};
@@ -12,6 +13,7 @@ use crate::model::spec::ModelSpec;
 use crate::spec::pipeline::Overrides;
 use crate::spec::{Shapes, load};
 use crate::stages::VERBS;
+use crate::trust::sensitive::mark;
 
 /// Bad input or usage.
 pub const BAD_INPUT: u8 = 2;
@@ -70,6 +72,7 @@ impl Common {
     /// The exit code.
     pub fn pipe(&self) -> Result<Pipe, ExitCode> {
         let settings = &self.settings;
+        let config = config()?;
         let loaded = load(&self.file, &settings.overrides(), &shapes());
         let Some(pipeline) = loaded.pipeline else {
             return Err(bad(&loaded.faults, &loaded.sources));
@@ -82,8 +85,10 @@ impl Common {
             temp: settings.temp(),
             prompts: settings.prompts.clone(),
         };
-        understand(pipeline, folders, loaded.faults)
-            .map_err(|(faults, sources)| bad(&faults, &sources))
+        let mut pipe = understand(pipeline, folders, loaded.faults)
+            .map_err(|(faults, sources)| bad(&faults, &sources))?;
+        mark(&mut pipe, &config);
+        Ok(pipe)
     }
 }
 

@@ -8,6 +8,7 @@ use futures::future::{BoxFuture, join_all};
 use futures::stream::FuturesOrdered;
 use futures::{FutureExt, StreamExt};
 
+use super::board::Kind;
 use super::calls::NoReply;
 use super::halt::{Halt, Reason};
 use super::worker::{Broken, Shop, Worker};
@@ -25,7 +26,8 @@ const MOMENT: Duration = Duration::from_millis(2);
 
 /// What became of one record.
 enum Asked {
-    Replies(Vec<(Request, Reply)>),
+    /// The replies, and whether something was asked once more.
+    Replies(Vec<(Request, Reply)>, bool),
     Lost(Fault),
     NoModel(Box<crate::diag::Diagnostic>),
     Stopped,
@@ -163,10 +165,7 @@ async fn meanwhile(
 /// The concurrency of the widest model of the pipeline.
 fn widest(worker: &Worker) -> usize {
     let models = worker.shop.pipe.models.values();
-    models
-        .map(|model| model.concurrency as usize)
-        .max()
-        .unwrap_or(1)
+    models.map(|model| model.width()).max().unwrap_or(1)
 }
 
 async fn one(
@@ -176,24 +175,51 @@ async fn one(
     enough: Halt,
     record: Record,
 ) -> (Record, Asked) {
-    let requests = match ask.requests(&record) {
-        Ok(requests) => requests,
-        Err(fault) => return (record, Asked::Lost(fault)),
-    };
+    let asked = rounds(&shop, at, &*ask, &enough, &record).await;
+    (record, asked.unwrap_or_else(|ended| ended))
+}
+
+/// Asks about one record, and once more if the stage wants to. What ends it early is the error.
+async fn rounds(
+    shop: &Shop,
+    at: usize,
+    ask: &dyn Ask,
+    enough: &Halt,
+    record: &Record,
+) -> Result<Asked, Asked> {
+    let requests = ask.requests(record).map_err(Asked::Lost)?;
+    let mut answered = round(shop, at, enough, &record.key, requests).await?;
+    let requests = ask.again(record, &answered).map_err(Asked::Lost)?;
+    let again = !requests.is_empty();
+    if again {
+        if !shop.dry {
+            shop.board.stages[at].repairs.add(1);
+        }
+        answered.extend(round(shop, at, enough, &record.key, requests).await?);
+    }
+    Ok(Asked::Replies(answered, again))
+}
+
+async fn round(
+    shop: &Shop,
+    at: usize,
+    enough: &Halt,
+    key: &str,
+    requests: Vec<Request>,
+) -> Result<Vec<(Request, Reply)>, Asked> {
     let row = &shop.board.stages[at];
     let replies = requests
         .iter()
-        .map(|request| shop.calls.reply(request, row, &record.key, &enough));
+        .map(|request| shop.calls.reply(request, row, key, enough));
     // One that fails says nothing of the others: they are paid for, and count too.
     let replies: Result<Vec<Reply>, NoReply> = join_all(replies).await.into_iter().collect();
-    let asked = match replies {
-        Ok(replies) => Asked::Replies(requests.into_iter().zip(replies).collect()),
-        Err(NoReply::Failed(why)) => Asked::Lost(Fault::Record(why)),
-        Err(NoReply::NoModel(fault)) => Asked::NoModel(fault),
-        Err(NoReply::Stopped) => Asked::Stopped,
-        Err(NoReply::Missing) => Asked::Missing(estimate(&requests)),
-    };
-    (record, asked)
+    match replies {
+        Ok(replies) => Ok(requests.into_iter().zip(replies).collect()),
+        Err(NoReply::Failed(why)) => Err(Asked::Lost(Fault::Call(why))),
+        Err(NoReply::NoModel(fault)) => Err(Asked::NoModel(fault)),
+        Err(NoReply::Stopped) => Err(Asked::Stopped),
+        Err(NoReply::Missing) => Err(Asked::Missing(estimate(&requests))),
+    }
 }
 
 fn settle(
@@ -205,8 +231,11 @@ fn settle(
 ) -> Result<(), Broken> {
     let key = record.key.clone();
     match asked {
-        Asked::Replies(answered) => match ask.absorb(record, answered, out) {
-            Ok(()) => Ok(()),
+        Asked::Replies(answered, again) => match ask.absorb(record, answered, out) {
+            Ok(()) => {
+                worker.row().repaired.add(u64::from(again));
+                Ok(())
+            }
             Err(fault) => worker.fault(&key, fault),
         },
         Asked::Lost(fault) => worker.fault(&key, fault),
@@ -214,7 +243,7 @@ fn settle(
         Asked::Stopped => Ok(()),
         Asked::Missing(_) if !worker.shop.dry => {
             let why = worker.shop.calls.lose(worker.name(), &key);
-            worker.lose(&key, why);
+            worker.lose(&key, Kind::Call, why);
             Ok(())
         }
         Asked::Missing(tokens) => {

@@ -8,6 +8,7 @@ use std::sync::{Mutex, PoisonError};
 
 use serde::{Deserialize, Serialize};
 
+use super::board::Kind;
 use crate::diag::Diagnostic;
 use crate::hash::Hash;
 use crate::record::{Fields, Record};
@@ -196,6 +197,9 @@ pub struct Failure {
     pub stage: String,
     /// The record's key.
     pub key: String,
+    /// What failed.
+    #[serde(default)]
+    pub kind: Kind,
     /// Why, in one line.
     pub why: String,
 }

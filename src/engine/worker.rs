@@ -4,7 +4,7 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use super::board::{Board, Event, Events, Row, State};
+use super::board::{Board, Event, Events, Kind, Row, State};
 use super::calls::Calls;
 use super::edge::{Inlet, Outlet};
 use super::halt::{Halt, Reason};
@@ -148,11 +148,13 @@ impl Worker {
     /// # Errors
     /// The stage, or the run, must stop.
     pub fn fault(&self, key: &str, fault: Fault) -> Result<(), Broken> {
-        let why = match fault {
-            Fault::Record(why) => why,
+        let (kind, why) = match fault {
+            Fault::Record(why) => (Kind::Record, why),
+            Fault::Call(why) => (Kind::Call, why),
+            Fault::Answer(why) => (Kind::Answer, why),
             Fault::Stage(diagnostic) => return Err(Broken::Fault(diagnostic)),
         };
-        self.lose(key, why);
+        self.lose(key, kind, why);
         if !self.shop.dry && self.shop.pipe.stages[self.at].spec.on_error == OnError::Stop {
             self.shop.halt.raise(Reason::Failure);
             return Err(Broken::Elsewhere);
@@ -161,19 +163,22 @@ impl Worker {
     }
 
     /// Counts and tells a lost record, whatever `on_error` says.
-    pub fn lose(&self, key: &str, why: String) {
+    pub fn lose(&self, key: &str, kind: Kind, why: String) {
         self.row().failed.add(1);
+        self.row().unread.add(u64::from(kind == Kind::Answer));
         if self.shop.dry {
             return;
         }
         self.shop.failures.add(Failure {
             stage: self.name().to_owned(),
             key: key.to_owned(),
+            kind,
             why: why.clone(),
         });
         let _ = self.shop.events.send(Event::Failed {
             stage: self.at,
             key: key.to_owned(),
+            kind,
             why,
         });
     }

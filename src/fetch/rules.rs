@@ -7,7 +7,7 @@ use reqwest::Url;
 
 use super::shelf;
 use crate::diag::{Diagnostic, Span};
-use crate::model::consent::is_loopback;
+use crate::model::reach::is_loopback;
 use crate::spec::decode::Src;
 
 /// An address that data may come from: encrypted, or on this computer; without a login in it.

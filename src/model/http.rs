@@ -6,6 +6,7 @@ use std::time::Duration;
 use reqwest::Url;
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 
+use super::reach::proxy;
 use super::spec::ModelSpec;
 use crate::diag::Diagnostic;
 
@@ -35,8 +36,9 @@ pub(super) fn headers(spec: &ModelSpec) -> Result<HeaderMap, Diagnostic> {
     Ok(headers)
 }
 
-/// A plain HTTP client: no redirects and no proxies, so that data goes where the pipeline
-/// says and nowhere else.
+/// A plain HTTP client: no redirects, so that data goes where the pipeline says and nowhere
+/// else; through the proxy that the environment wants for this address, which the user was
+/// shown beside it.
 pub(super) fn http_client(
     url: &Url,
     headers: HeaderMap,
@@ -49,7 +51,25 @@ pub(super) fn http_client(
         .redirect(reqwest::redirect::Policy::none())
         .no_proxy()
         .connect_timeout(Duration::from_secs(10));
-    if url.scheme() == "http" {
+    let proxy = proxy(url);
+    let mut plain = url.scheme() == "http";
+    if let Some(proxy) = &proxy {
+        let mut address = proxy.uri().to_string();
+        plain &= proxy.uri().scheme_str() != Some("https");
+        if let (Some((user, password)), Ok(mut with_login)) =
+            (proxy.raw_auth(), Url::parse(&address))
+        {
+            let _ = with_login.set_username(user);
+            let _ = with_login.set_password(Some(password));
+            address = with_login.into();
+        }
+        let mut through = reqwest::Proxy::all(address)?;
+        if let Some(login) = proxy.basic_auth() {
+            through = through.custom_http_auth(login.clone());
+        }
+        builder = builder.proxy(through);
+    }
+    if plain {
         // The system's certificates need not be there, nor be read.
         builder = builder.tls_certs_only(std::iter::empty());
     }

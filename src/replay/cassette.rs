@@ -180,6 +180,7 @@ mod tests {
                 }],
                 prefill: String::new(),
                 text: None,
+                schema: None,
             }),
         };
         let wanted = Wanted {

@@ -130,6 +130,7 @@ mod tests {
                 }],
                 prefill: "- ".to_owned(),
                 text: None,
+                schema: None,
             }),
         };
         let answer = Rules(rules).answer(stage, record, &request)?;

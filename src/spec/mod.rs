@@ -4,7 +4,7 @@
 mod cycles;
 pub mod decode;
 pub mod document;
-mod file;
+pub mod file;
 mod files;
 mod instances;
 mod load;

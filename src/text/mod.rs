@@ -5,6 +5,7 @@
 mod icd;
 pub mod pattern;
 mod space;
+pub mod visible;
 
 pub use icd::icd_codes;
 pub use space::{is_space, strip};

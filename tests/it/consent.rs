@@ -1,4 +1,5 @@
-//! Programs named by a pipeline run only if the user agrees.
+//! Programs named by a pipeline run, and hosts are sent to, only if the user agrees; what was
+//! agreed to is remembered until it changes.
 
 use crate::support::Project;
 
@@ -22,9 +23,117 @@ fn a_program_runs_only_with_consent() {
     assert_eq!(refused.code, 3);
     assert_eq!(
         refused.stderr,
-        "this run needs your consent, because it would\n  run   cat   (stage `b`)\nsay so with `--yes`\n"
+        "this run needs your consent, because it would\n  run   cat   (stage `b`)\nallow it with `clue trust p.yaml`, or for this run with `--yes`\n"
     );
     assert!(!project.path("out/o.jsonl").exists());
     project.ok("run p.yaml --out out --yes");
     assert!(project.path("out/o.jsonl").exists());
+}
+
+const SCRIPT: &str = "\
+clue: 1
+name: p
+models:
+  far: {url: \"https://api.invalid/v1\", id: m}
+stages:
+  a:
+    load: {path: n.jsonl}
+  b:
+    from: a
+    exec: {command: [python3, tool/run.py]}
+  c:
+    from: b
+    generate: {model: far, prompt: ask.j2}
+outputs:
+  b.jsonl: {from: b}
+  c.jsonl: {from: c}
+";
+
+const RUN: &str = "\
+import sys, helper
+for line in sys.stdin:
+    print(helper.same(line), end='')
+";
+
+fn project() -> Project {
+    Project::new(&[
+        ("p.yaml", SCRIPT),
+        ("n.jsonl", "{\"x\":1}\n"),
+        ("ask.j2", "{{ x }}"),
+        ("tool/run.py", RUN),
+        ("tool/helper.py", "def same(line): return line\n"),
+    ])
+}
+
+#[test]
+fn what_is_trusted_is_not_asked_for_again_until_it_changes() {
+    let project = project();
+    let first = project.clue("run p.yaml --until b");
+    assert_eq!(first.code, 3);
+    insta::assert_snapshot!(first.stderr, @"
+    this run needs your consent, because it would
+      run   python3 tool/run.py   (stage `b`)
+              file tool/helper.py, 0feeaa26ae90
+              file tool/run.py, 35b5918395c5
+    allow it with `clue trust p.yaml`, or for this run with `--yes`
+    ");
+    let told = project.ok("trust p.yaml --yes");
+    insta::assert_snapshot!(told.stdout, @"
+    `p.yaml` would
+      send  prompts to `api.invalid`   (model `far`)
+      run   python3 tool/run.py   (stage `b`)
+              file tool/helper.py, 0feeaa26ae90
+              file tool/run.py, 35b5918395c5
+    allowed, until it changes
+    ");
+    project.ok("run p.yaml --until b");
+    // From elsewhere, and with another prompt, it is the same.
+    project.write("ask.j2", "{{ x }}!");
+    let again = project.ok("trust ./p.yaml");
+    assert!(again.stdout.ends_with("you have allowed all of it\n"));
+    // Another helper is another program.
+    project.write("tool/helper.py", "def same(line): return '{}'\n");
+    let changed = project.clue("run p.yaml --until b --force b");
+    assert_eq!(changed.code, 3);
+    insta::assert_snapshot!(changed.stderr, @"
+    this run needs your consent, because it would
+      run   python3 tool/run.py   (stage `b`)
+              file tool/helper.py, 24b8d4630b70
+              file tool/run.py, 35b5918395c5
+    allow it with `clue trust p.yaml`, or for this run with `--yes`
+    ");
+    // Without a terminal nobody can agree.
+    let asked = project.clue("trust p.yaml");
+    assert_eq!(asked.code, 3);
+    insta::assert_snapshot!(asked.stderr, @"there is no terminal to ask at; say so with `--yes`");
+    project.ok("trust p.yaml --yes");
+    project.ok("run p.yaml --until b --force b");
+}
+
+#[test]
+fn another_pipeline_of_the_same_content_is_another_pipeline() {
+    let project = project();
+    project.ok("trust p.yaml --yes");
+    project.write("q.yaml", SCRIPT);
+    assert_eq!(project.clue("run q.yaml --until b").code, 3);
+    let listed = project.ok("trust --list").stdout;
+    assert_eq!(listed.matches(".yaml").count(), 1, "{listed}");
+    project.ok("trust p.yaml --forget");
+    assert_eq!(project.clue("run p.yaml --until b").code, 3);
+    let listed = project.ok("trust --list").stdout;
+    assert_eq!(listed, "no pipeline is allowed anything\n");
+}
+
+#[test]
+fn a_pipeline_without_needs_needs_no_trust() {
+    let project = Project::new(&[(
+        "p.yaml",
+        "clue: 1\nstages:\n  a: {load: {path: n.jsonl}}\noutputs:\n  o.jsonl: {from: a}\n",
+    )]);
+    project.write("n.jsonl", "{}\n");
+    let told = project.ok("trust p.yaml");
+    assert_eq!(
+        told.stdout,
+        "`p.yaml` runs no program and sends nothing to another machine\n"
+    );
 }

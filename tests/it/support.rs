@@ -56,7 +56,13 @@ impl Project {
             .env("NO_COLOR", "1")
             .env_remove("CLUE_STORE")
             .env_remove("CLUE_LOG")
+            .env_remove("CLUE_CONFIG")
+            .env("XDG_CONFIG_HOME", self.path(".home/config"))
+            .env("XDG_STATE_HOME", self.path(".home/state"))
             .stdin(Stdio::null());
+        for proxy in ["http_proxy", "https_proxy", "all_proxy", "no_proxy"] {
+            command.env_remove(proxy).env_remove(proxy.to_uppercase());
+        }
         command
     }
 
@@ -97,6 +103,11 @@ impl Server {
         Server::start("bad_server.py", words)
     }
 
+    /// The server with a limit.
+    pub fn busy(words: &str) -> Server {
+        Server::start("busy_server.py", words)
+    }
+
     /// The server of files that misbehaves.
     pub fn data(folder: &Path) -> Server {
         Server::start("data_server.py", &format!("--dir {}", folder.display()))
@@ -106,6 +117,7 @@ impl Server {
         let mut child = Command::new("python3")
             .arg("-u")
             .arg(root().join("tests/stub").join(script))
+            // The later one counts.
             .args(["--port", "0"])
             .args(words.split_whitespace())
             .stdout(Stdio::piped())

@@ -234,10 +234,11 @@ fn a_cassette_gives_the_answers_and_data_marked_sensitive_is_not_shown() {
 fn programs_run_only_with_consent() {
     let test = TEST.replace("A fever and", "Fever, fever and");
     let project = project(&test);
-    project.write(
-        "p.yaml",
-        PIPELINE.replace("where: \"params.word in text\"", "exec: {command: [cat]}"),
-    );
+    let text = PIPELINE
+        .replace("where: \"params.word in text\"", "exec: {command: [cat]}")
+        .replace(", sensitive: true", "")
+        .replace("https://example.org/v1", "http://127.0.0.1:9/v1");
+    project.write("p.yaml", text);
     let done = project.clue("test");
     assert_eq!(done.code, 3, "{}{}", done.stdout, done.stderr);
     assert_eq!(
@@ -246,7 +247,12 @@ fn programs_run_only_with_consent() {
          1 test: 0 passed, 1 refused\n\
          tests that start programs need your consent: say so with `--yes`"
     );
-    let done = project.clue("test --yes");
+    let yes = project.clue("test --yes");
+    // Who trusts the pipeline trusts its tests.
+    project.write("notes.csv", "id,text\n");
+    project.ok("trust p.yaml -p notes=notes.csv --yes");
+    let done = project.clue("test");
+    assert_eq!(told(&done), told(&yes));
     assert!(
         done.stdout.contains("`asked`: expected 2 records, found 3"),
         "{}",
@@ -299,4 +305,33 @@ fn records_stand_in_for_a_stage_in_the_middle() {
         "{\"id\": \"x\", \"answer\": \"A\"}\n{\"id\": \"y\", \"answer\": \"B\"}\n",
     );
     project.ok("test");
+}
+
+/// The user's own configuration says what is sensitive where the pipeline does not.
+#[test]
+fn files_that_the_user_calls_sensitive_are_not_shown() {
+    let project = project(
+        "clue_test: 1\npipeline: p.yaml\nparams: {notes: notes.csv}\nanswers: [{answer: a}]\n\
+         expect: {records: {asked: {1: {text: other}}}}\n",
+    );
+    project.write("p.yaml", PIPELINE.replace(", sensitive: true", ""));
+    project.write("notes.csv", "id,text\n1,hush: fever\n");
+    let done = project.clue("test");
+    assert_eq!(done.code, 1);
+    assert!(done.stdout.contains("hush"), "{}", done.stdout);
+    project.write(
+        ".home/config/clue/config.yaml",
+        format!(
+            "sensitive: {{paths: ['{}']}}\n",
+            project.path("notes.csv").display()
+        ),
+    );
+    let done = project.clue("test");
+    assert_eq!(done.code, 1);
+    assert!(
+        done.stdout.contains("`text` is another (not shown"),
+        "{}",
+        done.stdout
+    );
+    assert!(!done.stdout.contains("hush"), "{}", done.stdout);
 }

@@ -4,7 +4,7 @@ use std::fmt::Write;
 use std::path::Path;
 
 use crate::fetch::consent::Need;
-use crate::model::consent::plain;
+use crate::text::visible::plain;
 
 /// The question: what would be done, one thing a line, and how to say yes. `file` is the
 /// catalogue.

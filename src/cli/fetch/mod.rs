@@ -21,7 +21,7 @@ use crate::fetch::catalogue::{Account, Catalogue, Dataset};
 use crate::fetch::consent::needs;
 use crate::fetch::login::Login;
 use crate::fetch::run::{How, Want, fetch as fetch_all};
-use crate::model::consent::plain;
+use crate::text::visible::plain;
 
 /// Where the catalogue is, in this folder or one around it.
 const CATALOGUE: &str = "pipelines/datasets.yaml";

@@ -11,8 +11,8 @@ use crate::fetch::download::Got;
 use crate::fetch::error::Why;
 use crate::fetch::run::{Done, How, Want};
 use crate::fetch::shelf::State;
-use crate::model::consent::plain;
 use crate::report::words::{count, size};
+use crate::text::visible::plain;
 
 /// What became of each file, as far as it is known.
 pub type Results = [Option<Result<Done, Why>>];

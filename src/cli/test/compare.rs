@@ -172,7 +172,9 @@ pub fn text(name: &str, wanted: &[u8], found: &[u8], hidden: bool) -> Option<Str
 pub fn failures(wanted: &Named<Fails>, found: &[Failure]) -> Vec<String> {
     let mut told = Vec::new();
     for failure in found {
-        let Failure { stage, key, why } = failure;
+        let Failure {
+            stage, key, why, ..
+        } = failure;
         let fails = wanted.iter().find(|(name, _)| name == stage);
         let listed = fails.map_or(Vec::new(), |(_, fails)| fails.list());
         match listed.iter().find(|(wanted, _)| wanted == key) {
@@ -196,6 +198,7 @@ pub fn failures(wanted: &Named<Fails>, found: &[Failure]) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::engine::board::Kind;
 
     fn record(key: &str, json: &str) -> Record {
         Record {
@@ -276,6 +279,7 @@ mod tests {
         let failed = |key: &str, why: &str| Failure {
             stage: "s".to_owned(),
             key: key.to_owned(),
+            kind: Kind::Call,
             why: why.to_owned(),
         };
         let found = [failed("1", "status 500"), failed("2", "empty")];

@@ -14,7 +14,6 @@ use super::file::TestFile;
 use super::inputs::{prune, read, stand_in};
 use super::update;
 use crate::cli::replay;
-use crate::cli::run::needs;
 use crate::cli::session::shapes;
 use crate::diag::{Diagnostic, Sources};
 use crate::engine::calls::Calls;
@@ -27,11 +26,17 @@ use crate::engine::survey::{Survey, Wanted, out_file, survey};
 use crate::engine::taps::Taps;
 use crate::engine::worker::Shop;
 use crate::model::serve::Place;
+use crate::plan::graph::Action;
 use crate::replay::rules::Rules;
 use crate::report::words::count;
 use crate::spec::load;
 use crate::spec::pipeline::{Overrides, Pipeline};
 use crate::store::Store;
+use crate::trust::config::Config;
+use crate::trust::gather::of_programs;
+use crate::trust::memory::Memory;
+use crate::trust::need::render;
+use crate::trust::sensitive::mark;
 
 /// What a test may do.
 pub struct May {
@@ -39,6 +44,8 @@ pub struct May {
     pub run: bool,
     /// Take what comes as what is expected.
     pub update: bool,
+    /// What the user allows, and calls sensitive.
+    pub config: Config,
 }
 
 /// What came of a test that could be played.
@@ -79,7 +86,9 @@ pub fn play(case: &Case, may: &May, runtime: &Runtime) -> Result<Played, Unplaye
     let folder = tempfile::tempdir()
         .map_err(|error| Diagnostic::error(format!("no folder for the test: {error}")))?;
     let folder = folder.path();
-    let pipe = Arc::new(pipe(case, folder)?);
+    let mut pipe = pipe(case, folder)?;
+    mark(&mut pipe, &may.config);
+    let pipe = Arc::new(pipe);
     let wanted = known(case, &pipe)?;
     let root = folder.join("store");
     if let Some(cassette) = &case.file.cassette {
@@ -92,9 +101,11 @@ pub fn play(case: &Case, may: &May, runtime: &Runtime) -> Result<Played, Unplaye
         let sources = &pipe.pipeline.sources;
         Unplayed::Bad(rendered(&[fault], sources))
     })?;
-    let needs = needs(&pipe, &survey, false);
+    let runs = |at: &usize| survey.planned[*at].action == Action::Run;
+    let needs = of_programs(&pipe, (0..pipe.stages.len()).filter(runs));
+    let needs = Memory::of_user().of(&pipe.pipeline.file).open(needs);
     if !needs.is_empty() && !may.run {
-        return Err(Unplayed::Refused(needs));
+        return Err(Unplayed::Refused(render(&needs)));
     }
     let stages = case.file.expect.records.iter();
     let stages = stages.filter_map(|(name, _)| pipe.find(name));

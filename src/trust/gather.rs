@@ -1,0 +1,128 @@
+//! What the user must allow before stages or models of a pipeline are used. Reads the files that
+//! commands name, and the environment's proxies; runs nothing.
+
+use std::collections::{BTreeMap, HashSet};
+use std::path::Path;
+
+use super::need::{Act, Need, Program, add};
+use super::scripts::files;
+use crate::engine::pipe::Pipe;
+use crate::model::reach::{is_loopback, ways};
+use crate::model::spec::ModelSpec;
+
+/// What these stages need, in the order of the pipeline.
+pub fn of_stages(pipe: &Pipe, stages: impl IntoIterator<Item = usize>) -> Vec<Need> {
+    let stages: Vec<usize> = stages.into_iter().collect();
+    let mut seen = HashSet::new();
+    let asked = stages.iter().flat_map(|at| pipe.asked(*at));
+    let asked: Vec<_> = asked
+        .filter(|model| seen.insert(model.name.clone()))
+        .collect();
+    let mut needs = of_models(pipe, asked.iter().map(|model| &**model));
+    for at in stages {
+        add_program(pipe, at, &mut needs);
+    }
+    needs
+}
+
+/// What these stages need if they ask no model.
+pub fn of_programs(pipe: &Pipe, stages: impl IntoIterator<Item = usize>) -> Vec<Need> {
+    let mut needs = Vec::new();
+    for at in stages {
+        add_program(pipe, at, &mut needs);
+    }
+    needs
+}
+
+/// What everything in the pipeline needs.
+pub fn of_all(pipe: &Pipe) -> Vec<Need> {
+    let names = pipe.pipeline.models.iter().map(|entry| &entry.name.value);
+    let models = names.filter_map(|name| pipe.models.get(name));
+    let mut needs = of_models(pipe, models.map(|model| &**model));
+    for need in of_stages(pipe, 0..pipe.stages.len()) {
+        for purpose in need.purposes {
+            add(&mut needs, need.act.clone(), purpose);
+        }
+    }
+    needs
+}
+
+/// What it takes to ask these models.
+pub fn of_models<'a>(pipe: &Pipe, models: impl IntoIterator<Item = &'a ModelSpec>) -> Vec<Need> {
+    let mut needs = Vec::new();
+    for model in models {
+        let name = &model.name;
+        if let Some(serve) = &model.serve {
+            let dir = pipe.model_dir(name);
+            let run = |argv: &[String], more: &[String]| {
+                let words: Vec<&str> = argv.iter().chain(more).map(String::as_str).collect();
+                Act::Run(program(argv, &words, dir, serve.env.clone(), false))
+            };
+            if !serve.setup.is_empty() {
+                let purpose = format!("set-up of model `{name}`");
+                add(&mut needs, run(&serve.setup, &serve.files), purpose);
+            }
+            let purpose = format!("server of model `{name}`");
+            add(&mut needs, run(&serve.command, &[]), purpose);
+        }
+        for way in ways(model)
+            .into_iter()
+            .filter(|way| !is_loopback(&way.host))
+        {
+            let act = Act::Send {
+                host: way.host,
+                proxy: way.proxy,
+            };
+            add(&mut needs, act, format!("model `{name}`"));
+        }
+    }
+    needs
+}
+
+/// The program that a stage runs.
+fn add_program(pipe: &Pipe, at: usize, needs: &mut Vec<Need>) {
+    let stage = &pipe.stages[at];
+    if stage.verb.name() != "exec" {
+        return;
+    }
+    let build = pipe.build(at, Vec::new());
+    let settings = stage.verb.settings();
+    let argv = settings["command"].as_array().into_iter().flatten();
+    let argv: Vec<String> = argv
+        .filter_map(|word| word.as_str().map(str::to_owned))
+        .collect();
+    let named = stage.verb.files(&build);
+    let named: Vec<String> = named
+        .iter()
+        .map(|path| path.strip_prefix(build.dir).unwrap_or(path))
+        .map(|path| path.to_string_lossy().into_owned())
+        .collect();
+    let words: Vec<&str> = argv.iter().chain(&named).map(String::as_str).collect();
+    // An input comes from data that is marked; what the program makes of it is sensitive too.
+    let gets = stage.sources().any(|from| pipe.stages[from].sensitive);
+    let program = program(&argv, &words, build.dir, BTreeMap::new(), gets);
+    let name = &stage.spec.name.value;
+    add(needs, Act::Run(program), format!("stage `{name}`"));
+}
+
+fn program(
+    argv: &[String],
+    words: &[&str],
+    dir: &Path,
+    env: BTreeMap<String, String>,
+    sensitive: bool,
+) -> Program {
+    let dir = if dir.as_os_str().is_empty() {
+        Path::new(".")
+    } else {
+        dir
+    };
+    let real = dir.canonicalize().unwrap_or_else(|_| dir.to_owned());
+    Program {
+        argv: argv.to_vec(),
+        files: files(words, &real),
+        dir: real.to_string_lossy().into_owned(),
+        env,
+        sensitive,
+    }
+}

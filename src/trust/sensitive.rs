@@ -1,0 +1,131 @@
+//! Where sensitive records would go. They are what a stage marked `sensitive` makes, what the
+//! files make that the user's configuration calls so, and all that is made of either. Only the
+//! user's configuration lets them leave this machine for a model.
+
+use std::path::Path;
+
+use super::config::Config;
+use crate::diag::Diagnostic;
+use crate::engine::pipe::Pipe;
+use crate::model::reach::{Way, ways};
+use crate::text::visible::plain;
+
+/// A stage that asks a model about sensitive records.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Asks {
+    /// The stage.
+    pub stage: usize,
+    /// Where they would go.
+    pub way: Way,
+    /// The machine on the way that the configuration does not allow.
+    pub refused: Option<String>,
+}
+
+/// Marks the stages that read a file which the user's configuration calls sensitive, and all
+/// that depend on them.
+pub fn mark(pipe: &mut Pipe, config: &Config) {
+    if config.sensitive.is_empty() {
+        return;
+    }
+    let real = |path: &Path| path.canonicalize().unwrap_or_else(|_| path.to_owned());
+    let marked: Vec<_> = config.sensitive.iter().map(|path| real(path)).collect();
+    for at in pipe.order.clone() {
+        let stage = &pipe.stages[at];
+        let build = pipe.build(at, Vec::new());
+        let files = stage.verb.files(&build);
+        let own = files
+            .iter()
+            .any(|file| marked.iter().any(|path| real(file).starts_with(path)));
+        let inherited = stage.sources().any(|from| pipe.stages[from].sensitive);
+        pipe.stages[at].sensitive |= own || inherited;
+    }
+}
+
+/// All ways that sensitive records of these stages would take.
+pub fn asked(pipe: &Pipe, stages: impl IntoIterator<Item = usize>, config: &Config) -> Vec<Asks> {
+    let mut found: Vec<Asks> = Vec::new();
+    for stage in stages {
+        if !pipe.stages[stage].sensitive {
+            continue;
+        }
+        for way in pipe.asked(stage).iter().flat_map(|model| ways(model)) {
+            let mut machines = std::iter::once(&way.host).chain(&way.proxy);
+            let refused = machines.find(|host| !config.allows(host)).cloned();
+            let asks = Asks {
+                stage,
+                way,
+                refused,
+            };
+            if !found.contains(&asks) {
+                found.push(asks);
+            }
+        }
+    }
+    found
+}
+
+/// A fault for each way that the configuration does not allow.
+pub fn refused(pipe: &Pipe, asked: &[Asks], config: &Config) -> Vec<Diagnostic> {
+    asked
+        .iter()
+        .filter_map(|asks| Some(fault(pipe, asks, asks.refused.as_deref()?, config)))
+        .collect()
+}
+
+fn fault(pipe: &Pipe, asks: &Asks, host: &str, config: &Config) -> Diagnostic {
+    let stage = &pipe.stages[asks.stage];
+    let name = plain(&stage.spec.name.value);
+    let host = plain(host);
+    let through = if asks.way.host == host {
+        format!("to `{host}`")
+    } else {
+        format!("to `{}` through the proxy `{host}`", plain(&asks.way.host))
+    };
+    let fault = Diagnostic::error(format!(
+        "stage `{name}` would send sensitive records of {} {through}, which your own \
+         configuration does not allow",
+        origins(pipe, asks.stage)
+    ))
+    .at(stage.spec.verb.span, "");
+    match &config.file {
+        Some(file) => fault.help(format!(
+            "only if they may go there: add `{host}` to `sensitive: {{hosts: […]}}` in `{}`",
+            plain(&file.display().to_string())
+        )),
+        None => fault.help("name a file with your configuration with `CLUE_CONFIG`"),
+    }
+}
+
+/// Where the sensitive records of a stage come from: stages, with the files they read.
+fn origins(pipe: &Pipe, stage: usize) -> String {
+    let mut seen = vec![false; pipe.stages.len()];
+    let mut open = vec![stage];
+    while let Some(at) = open.pop() {
+        if pipe.stages[at].sensitive && !std::mem::replace(&mut seen[at], true) {
+            open.extend(pipe.stages[at].sources());
+        }
+    }
+    let first = |at: &usize| {
+        let mut sources = pipe.stages[*at].sources();
+        seen[*at] && !sources.any(|from| pipe.stages[from].sensitive)
+    };
+    let told: Vec<String> = (0..pipe.stages.len())
+        .filter(first)
+        .map(|at| {
+            let stage = &pipe.stages[at];
+            let files = stage.verb.files(&pipe.build(at, Vec::new()));
+            let files: Vec<String> = files
+                .iter()
+                .filter_map(|file| file.file_name())
+                .map(|name| plain(&name.to_string_lossy()))
+                .collect();
+            let name = plain(&stage.spec.name.value);
+            if files.is_empty() {
+                format!("`{name}`")
+            } else {
+                format!("`{name}` ({})", files.join(", "))
+            }
+        })
+        .collect();
+    told.join(", ")
+}

@@ -1,0 +1,179 @@
+//! Sensitive records go only where the user's own configuration allows it, whatever a pipeline
+//! says and whatever was agreed to.
+
+use crate::support::{Project, Server};
+
+const NOTES: &str = "{\"id\":\"1\",\"text\":\"SECRET\"}\n";
+
+/// Records that are marked, through this stage, to a model elsewhere.
+fn through(middle: &str) -> Project {
+    let pipeline = format!(
+        "clue: 1
+name: p
+models:
+  far: {{url: \"https://api.invalid/v1\", id: m, retries: 0}}
+stages:
+  notes:
+    load: {{path: notes.jsonl, key: id, sensitive: true}}
+  open:
+    load: {{path: open.jsonl, key: id}}
+{middle}
+  asked:
+    from: middle
+    generate: {{model: far, prompt: ask.j2}}
+outputs:
+  o.jsonl: {{from: asked}}
+"
+    );
+    Project::new(&[
+        ("p.yaml", &pipeline),
+        ("notes.jsonl", NOTES),
+        ("open.jsonl", NOTES),
+        ("ask.j2", "{{ text }}"),
+    ])
+}
+
+#[test]
+fn sensitive_records_do_not_leave_for_a_foreign_host() {
+    let project = through("  middle: {from: notes, where: \"id == '1'\"}");
+    let file = project.path(".home/config/clue/config.yaml");
+    for words in ["run p.yaml", "run p.yaml --yes", "trust p.yaml --yes"] {
+        let refused = project.clue(words);
+        assert_eq!(refused.code, 3, "{words}");
+        let told = refused
+            .stderr
+            .replace(&file.display().to_string(), "CONFIG");
+        insta::allow_duplicates! {
+            insta::assert_snapshot!(told, @"
+            error: stage `asked` would send sensitive records of `notes` (notes.jsonl) to `api.invalid`, which your own configuration does not allow
+              --> p.yaml:13:5
+               |
+            13 |     generate: {model: far, prompt: ask.j2}
+               |     ^^^^^^^^
+               |
+               = help: only if they may go there: add `api.invalid` to `sensitive: {hosts: […]}` in `CONFIG`
+
+            refused; nothing was sent
+            ");
+        }
+    }
+    // The pipeline's own words are no configuration.
+    project.write("config.yaml", "sensitive: {hosts: [api.invalid]}\n");
+    assert_eq!(project.clue("run p.yaml --yes").code, 3);
+    // Allowed by the user: refused for want of consent, then sent (in vain).
+    project.write(
+        ".home/config/clue/config.yaml",
+        "sensitive: {hosts: [\"*.invalid\"]}\n",
+    );
+    let asked = project.clue("run p.yaml");
+    assert_eq!(asked.code, 3);
+    assert!(
+        asked.stderr.contains("needs your consent"),
+        "{}",
+        asked.stderr
+    );
+    assert_eq!(project.clue("run p.yaml --yes").code, 1);
+}
+
+#[test]
+fn the_mark_follows_records_through_every_kind_of_stage() {
+    for middle in [
+        "  middle: {from: notes, set: {text: \"'x'\"}}",
+        "  middle: {from: notes, exec: {command: [cat]}}",
+        "  middle: {from: [open, notes], join: {on: id, into: them}}",
+        "  middle: {from: [open, notes], concat: {}}",
+        "  middle: {from: open, with: {them: notes}, set: {text: them | length}}",
+        "  far: {from: notes, set: {x: '1'}}\n  middle: {from: far, dedupe: {by: id}}",
+    ] {
+        let project = through(middle);
+        let refused = project.clue("run p.yaml --yes");
+        assert_eq!(refused.code, 3, "{middle}\n{}", refused.stderr);
+        assert!(
+            refused
+                .stderr
+                .contains("sensitive records of `notes` (notes.jsonl) to `api.invalid`"),
+            "{middle}\n{}",
+            refused.stderr
+        );
+    }
+    let open = through("  middle: {from: open, take: 1}");
+    assert_eq!(open.clue("run p.yaml --yes").code, 1);
+}
+
+#[test]
+fn files_that_the_user_calls_sensitive_are_so_without_a_mark() {
+    let project = through("  middle: {from: open, take: 1}");
+    project.write(
+        ".home/config/clue/config.yaml",
+        format!(
+            "sensitive: {{paths: [{}]}}\n",
+            project.path("open.jsonl").display()
+        ),
+    );
+    let refused = project.clue("run p.yaml --yes");
+    assert_eq!(refused.code, 3);
+    assert!(
+        refused
+            .stderr
+            .contains("sensitive records of `open` (open.jsonl)"),
+        "{}",
+        refused.stderr
+    );
+}
+
+#[test]
+fn this_machine_is_asked_about_sensitive_records_without_a_proxy() {
+    let server = Server::stub("");
+    let project = through("  middle: {from: notes, take: 1}");
+    let pipeline = String::from_utf8(project.read("p.yaml")).expect("UTF-8");
+    project.write(
+        "p.yaml",
+        pipeline.replace("https://api.invalid/v1", &server.url()),
+    );
+    let mut command = project.command("run p.yaml");
+    command.env("HTTP_PROXY", "http://user:hidden@proxy.invalid:1");
+    let done = crate::support::done(command.output().expect("runs"));
+    assert_eq!(done.code, 0, "{}", done.stderr);
+    assert_eq!(server.count("/__stats", "requests"), 1);
+}
+
+#[test]
+fn a_proxy_is_a_host_that_records_go_to() {
+    let project = through("  middle: {from: notes, take: 1}");
+    project.write(
+        ".home/config/clue/config.yaml",
+        "sensitive: {hosts: [api.invalid]}\n",
+    );
+    let file = project.path(".home/config/clue/config.yaml");
+    let told = |words: &str| {
+        let mut command = project.command(words);
+        command.env("HTTPS_PROXY", "http://user:hidden@proxy.invalid:3128");
+        let done = crate::support::done(command.output().expect("runs"));
+        assert_eq!(done.code, 3);
+        let all = format!("{}{}", done.stdout, done.stderr);
+        all.replace(&file.display().to_string(), "CONFIG")
+    };
+    insta::assert_snapshot!(told("run p.yaml --yes"), @"
+    error: stage `asked` would send sensitive records of `notes` (notes.jsonl) to `api.invalid` through the proxy `proxy.invalid`, which your own configuration does not allow
+      --> p.yaml:13:5
+       |
+    13 |     generate: {model: far, prompt: ask.j2}
+       |     ^^^^^^^^
+       |
+       = help: only if they may go there: add `proxy.invalid` to `sensitive: {hosts: […]}` in `CONFIG`
+
+    refused; nothing was sent
+    ");
+    project.write(
+        ".home/config/clue/config.yaml",
+        "sensitive: {hosts: [\"*.invalid\"]}\n",
+    );
+    insta::assert_snapshot!(told("trust p.yaml"), @"
+    `p.yaml` would
+      send  prompts to `api.invalid`   (model `far`)
+              through the proxy `proxy.invalid`
+    sensitive records would go to
+      `api.invalid` through the proxy `proxy.invalid`   (stage `asked`)
+    there is no terminal to ask at; say so with `--yes`
+    ");
+}
