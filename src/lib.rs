@@ -24,6 +24,7 @@ pub mod store;
 pub mod metrics;
 pub mod model;
 pub mod prompt;
+pub mod replay;
 pub mod tokens;
 // Layer 6: the verbs.
 pub mod stages;

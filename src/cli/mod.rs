@@ -12,14 +12,18 @@ mod display;
 mod ends;
 mod fetch;
 mod graph;
+mod missing;
 mod models;
 mod plan;
+mod record;
+mod replay;
 mod run;
 mod schema;
 mod session;
 mod show;
 mod summary;
 pub mod supervise;
+mod test;
 mod trust;
 mod umls;
 
@@ -43,6 +47,12 @@ enum Command {
     Run(run::Args),
     /// Run the tasks of a benchmark for one or more models: `run` for those in a hurry
     Bench(bench::Args),
+    /// Run a pipeline, and write every call with its answer to a cassette
+    Record(record::Args),
+    /// Run a pipeline with the answers of a cassette, and ask nobody
+    Replay(replay::Args),
+    /// Test pipelines on a few records, with answers that are given: no server, no cache
+    Test(test::Args),
     /// Fetch data sets, or list those that can be fetched
     Fetch(fetch::Args),
     /// Show what a run would do, and why, without doing it
@@ -61,7 +71,7 @@ enum Command {
     /// Show what a pipeline would run and where it would send what, and allow it
     Trust(trust::Args),
     /// Print the JSON Schema of pipeline files, for editors
-    Schema,
+    Schema(schema::Args),
     /// Look after the cache
     #[command(subcommand)]
     Cache(cache::Command),
@@ -83,6 +93,9 @@ pub fn main() -> ExitCode {
     match cli.command {
         Command::Run(args) => run::run(&args),
         Command::Bench(args) => bench::bench(args),
+        Command::Record(args) => record::record(&args),
+        Command::Replay(args) => replay::replay(args),
+        Command::Test(args) => test::test(&args),
         Command::Fetch(args) => fetch::fetch(&args),
         Command::Plan(args) => plan::plan(&args),
         Command::Why(args) => plan::why(&args),
@@ -91,7 +104,7 @@ pub fn main() -> ExitCode {
         Command::Graph(args) => graph::graph(&args),
         Command::Models(command) => models::models(&command),
         Command::Trust(args) => trust::trust(args),
-        Command::Schema => schema::schema(),
+        Command::Schema(args) => schema::schema(&args),
         Command::Cache(command) => cache::cache(&command),
         Command::Umls(command) => umls::umls(&command),
         Command::Supervise { argv } => supervise::run(&argv),

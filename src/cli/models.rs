@@ -49,8 +49,7 @@ struct Row<'a> {
     /// Its names in the pipeline; instances of a pipeline may name the same model.
     models: Vec<&'a str>,
     api: ApiKind,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    host: Option<String>,
+    hosts: Vec<String>,
     ready: bool,
     checks: Vec<Finding>,
 }
@@ -88,7 +87,7 @@ fn checked(args: &Args, pipe: &Pipe) -> Result<ExitCode, Box<Diagnostic>> {
         let row = Row {
             models: names,
             api: model.api(),
-            host: model.host(),
+            hosts: model.hosts(),
             ready: checks.iter().all(|found| found.state != State::Wrong),
             checks,
         };
@@ -146,7 +145,11 @@ fn wanted<'a>(pipe: &'a Pipe, names: &[String]) -> Result<Vec<Wanted<'a>>, Diagn
 /// Looks at one model, with its server started if it has one.
 async fn look(model: &ModelSpec, dir: &Path, store: Option<&Store>) -> Vec<Finding> {
     let Some(store) = store.filter(|_| model.serve.is_some()) else {
-        return probe(model).await;
+        let mut found = Vec::new();
+        for url in model.urls() {
+            found.extend(probe(&model.with_url(url)).await);
+        }
+        return found;
     };
     let say = |line: String| err(&format!("{line}\n"));
     let started = match Place::new(dir, store.root(), &store.root().join("logs")) {

@@ -9,6 +9,7 @@ use tokio::sync::mpsc;
 
 use super::consent::{allowed, config, guarded};
 use super::display::{Form, show};
+use super::missing::Missing;
 use super::session::{BAD_INPUT, Common, bad, color};
 use super::show::stage;
 use super::summary::Summary;
@@ -16,18 +17,22 @@ use super::{err, out};
 use crate::diag::Diagnostic;
 use crate::engine::board::{Event, Events};
 use crate::engine::budget::Limits;
-use crate::engine::calls::Calls;
+use crate::engine::calls::{Calls, Means};
 use crate::engine::halt::{Halt, Reason};
 use crate::engine::history::remember;
 use crate::engine::keep::{Failures, write_failures};
 use crate::engine::pipe::Pipe;
 use crate::engine::run::{Outcome, board, run as execute};
+use crate::engine::stock::{Source, Stock};
 use crate::engine::survey::{Survey, Wanted, survey};
+use crate::engine::taps::Taps;
+use crate::engine::turns::amount_of;
 use crate::engine::worker::Shop;
 use crate::model::serve::Place;
 use crate::plan::graph::Action;
+use crate::replay::ledger::{Depth, Ledger};
 use crate::store::Store;
-use crate::trust::gather::of_stages;
+use crate::trust::gather::{of_programs, of_stages};
 
 /// Some records or stages failed.
 pub const FAILED: u8 = 1;
@@ -55,10 +60,13 @@ pub struct How {
     yes: bool,
     /// Run only what this stage needs; may be given several times
     #[arg(long, value_name = "STAGE")]
-    until: Vec<String>,
+    pub until: Vec<String>,
     /// Run this stage again even though its output is known (calls stay cached)
     #[arg(long, value_name = "STAGE")]
     force: Vec<String>,
+    /// Ask nobody: answer from the cache alone, and list what is missing
+    #[arg(long)]
+    pub offline: bool,
     /// Make no more calls than this; then stop, to go on another time
     #[arg(long, value_name = "N")]
     max_calls: Option<u64>,
@@ -68,12 +76,52 @@ pub struct How {
     /// Begin no call once calls have cost so much, by the models' `price`
     #[arg(long, value_name = "COST", value_parser = cost)]
     max_cost: Option<f64>,
+    /// How much the machine has of what servers need: of anything that is not named, one
+    #[arg(long, value_name = "NAME=AMOUNT", env = "CLUE_RESOURCES", value_delimiter = ',',
+          value_parser = amount)]
+    resources: Vec<(String, f64)>,
     /// Tell progress and result as JSON lines on standard output
     #[arg(long)]
-    json: bool,
+    pub json: bool,
     /// Tell warnings and the result only
     #[arg(short, long)]
     quiet: bool,
+}
+
+/// Where a run's answers come from, and what is noted of its calls.
+#[derive(Default)]
+pub struct Way {
+    /// What answers calls that are not in the cache.
+    pub source: Source,
+    /// What is noted.
+    pub ledger: Arc<Ledger>,
+    /// True to make every call again, to be answered from the cache, even if what came of them
+    /// is known.
+    pub again: bool,
+}
+
+impl Way {
+    /// As the flags say.
+    pub fn of(how: &How) -> Way {
+        if !how.offline {
+            return Way::default();
+        }
+        Way {
+            source: Source::Nowhere,
+            ledger: Arc::new(Ledger::new(Depth::Missing)),
+            again: false,
+        }
+    }
+}
+
+/// A run that is over.
+pub struct Ran {
+    /// How the program ends.
+    pub code: ExitCode,
+    /// It went to its end: it was neither refused nor stopped.
+    pub ended: bool,
+    /// Records that failed.
+    pub failed: u64,
 }
 
 fn cost(text: &str) -> Result<f64, String> {
@@ -84,38 +132,75 @@ fn cost(text: &str) -> Result<f64, String> {
     cost.ok_or_else(|| "expected a number that is not negative".to_owned())
 }
 
+fn amount(text: &str) -> Result<(String, f64), String> {
+    let parsed = text.split_once('=').and_then(|(name, amount)| {
+        let amount: f64 = amount.trim().parse().ok()?;
+        let fine = amount.is_finite() && amount >= 0.0 && !name.trim().is_empty();
+        fine.then(|| (name.trim().to_owned(), amount))
+    });
+    parsed.ok_or_else(|| "expected NAME=AMOUNT, such as `gpu=2`".to_owned())
+}
+
+impl How {
+    fn means(&self) -> Means {
+        Means {
+            limits: Limits {
+                calls: self.max_calls,
+                tokens: self.max_tokens,
+                cost: self.max_cost,
+            },
+            has: self.resources.iter().cloned().collect(),
+        }
+    }
+}
+
 /// Runs a pipeline.
 pub fn run(args: &Args) -> ExitCode {
     let pipe = match args.common.pipe() {
         Ok(pipe) => Arc::new(pipe),
         Err(code) => return code,
     };
-    match prepared(args, &pipe) {
-        Ok(code) => code,
+    match prepared(args, &pipe, &Way::of(&args.how)) {
+        Ok(ran) => ran.code,
         Err(fault) => bad(&[*fault], &pipe.pipeline.sources),
     }
 }
 
-fn prepared(args: &Args, pipe: &Arc<Pipe>) -> Result<ExitCode, Box<Diagnostic>> {
+/// Runs a pipeline in some way.
+///
+/// # Errors
+/// What keeps it from beginning.
+pub fn prepared(args: &Args, pipe: &Arc<Pipe>, way: &Way) -> Result<Ran, Box<Diagnostic>> {
     let store = Store::open(&args.common.settings.store)?;
-    let wanted = Wanted {
+    let mut wanted = Wanted {
         until: stages(pipe, &args.how.until)?,
         force: stages(pipe, &args.how.force)?,
     };
+    if way.again {
+        let known = survey(pipe, &store, &wanted)?;
+        let asking = known.asking();
+        wanted.until = [known.targets, asking.clone()].concat();
+        wanted.force.extend(asking);
+    }
     let survey = sound(pipe, &store, &wanted)?;
     // The stat cache only saves reading inputs again: not worth a fault.
     let _ = store.save_stats();
-    if let Err(code) = consented(args, pipe, &survey) {
-        return Ok(code);
+    fits(pipe, &args.how.means())?;
+    if let Err(code) = consented(args, pipe, &survey, way.source.asks()) {
+        return Ok(Ran {
+            code,
+            ended: false,
+            failed: 0,
+        });
     }
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
         .map_err(|error| Diagnostic::error(format!("cannot start: {error}")))?;
-    let code = runtime.block_on(go(args, pipe, &store, &survey));
+    let ran = runtime.block_on(go(args, pipe, &store, &survey, way));
     // A blocking read that never returns must not keep the program from ending.
     runtime.shutdown_background();
-    code.map_err(Box::new)
+    ran.map_err(Box::new)
 }
 
 fn stages(pipe: &Pipe, names: &[String]) -> Result<Vec<usize>, Diagnostic> {
@@ -138,12 +223,36 @@ fn sound(pipe: &Pipe, store: &Store, wanted: &Wanted) -> Result<Survey, Diagnost
     }
 }
 
-/// Whether the user allows what the stages do that run.
-fn consented(args: &Args, pipe: &Pipe, survey: &Survey) -> Result<(), ExitCode> {
+/// Checks that every server fits on the machine by itself.
+fn fits(pipe: &Pipe, means: &Means) -> Result<(), Box<Diagnostic>> {
+    for model in pipe.models.values() {
+        let serve = model.serve.as_ref();
+        for (what, amount) in serve.iter().flat_map(|serve| &serve.resources) {
+            let has = amount_of(&means.has, what);
+            if *amount > has {
+                let name = &model.name;
+                return Err(Box::new(
+                    Diagnostic::error(format!(
+                        "the server of model `{name}` needs {amount} of `{what}`, and there is {has}"
+                    ))
+                    .help(format!("say how much the machine has: `--resources {what}={amount}`")),
+                ));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Whether the user allows what the stages do that run, which ask models or not.
+fn consented(args: &Args, pipe: &Pipe, survey: &Survey, asks: bool) -> Result<(), ExitCode> {
     let runs = |at: &usize| survey.planned[*at].action == Action::Run;
     let running: Vec<usize> = (0..pipe.stages.len()).filter(runs).collect();
-    guarded(pipe, running.iter().copied(), &config()?)?;
-    let needs = of_stages(pipe, running);
+    let needs = if asks {
+        guarded(pipe, running.iter().copied(), &config()?)?;
+        of_stages(pipe, running)
+    } else {
+        of_programs(pipe, running)
+    };
     allowed(&args.common, needs, args.how.yes, "run")
 }
 
@@ -152,7 +261,8 @@ async fn go(
     pipe: &Arc<Pipe>,
     store: &Store,
     survey: &Survey,
-) -> Result<ExitCode, Diagnostic> {
+    way: &Way,
+) -> Result<Ran, Diagnostic> {
     let start = Instant::now();
     let (events, told) = mpsc::unbounded_channel();
     let board = Arc::new(board(pipe, survey));
@@ -168,12 +278,9 @@ async fn go(
         let dir = pipe.model_dir(name);
         Place::new(dir, &root, &root.join("logs")).ok()
     };
-    let limits = Limits {
-        calls: args.how.max_calls,
-        tokens: args.how.max_tokens,
-        cost: args.how.max_cost,
-    };
-    let calls = Calls::new(&pipe.models, place, store, &halt, &events, limits, false);
+    let means = args.how.means();
+    let stock = Stock::new(store, way.source.clone(), way.ledger.clone());
+    let calls = Calls::new(&pipe.models, place, store, &halt, &events, means, stock);
     let calls = Arc::new(calls);
     let shop = Shop {
         pipe: pipe.clone(),
@@ -183,6 +290,7 @@ async fn go(
         events: events.clone(),
         halt,
         failures: Arc::new(Failures::default()),
+        taps: Arc::new(Taps::default()),
         dry: false,
     };
     let outcome = execute(&shop, survey).await;
@@ -195,7 +303,8 @@ async fn go(
     drop((shop, calls, events));
     let kept = remember(store, pipe, survey, &outcome, &id());
     let errors = pipe.folders.out.join("errors.jsonl");
-    let listed = write_failures(&errors, &outcome.failures);
+    let missing = Missing::of(way, survey, &board);
+    let listed = write_failures(&errors, &outcome.failures).and_then(|()| missing.write(pipe));
     let _ = tokio::time::timeout(std::time::Duration::from_secs(1), display).await;
     let summary = Summary {
         pipe,
@@ -203,6 +312,7 @@ async fn go(
         outcome: &outcome,
         took: start.elapsed(),
         cost,
+        missing: &missing,
     };
     if args.how.json {
         out(&format!("{}\n", summary.json()));
@@ -215,16 +325,28 @@ async fn go(
     if !outcome.failures.is_empty() && listed.is_ok() {
         err(&format!("why each record failed: {}\n", errors.display()));
     }
-    let code = conclude(pipe, &outcome, &board);
+    if !missing.is_empty() && listed.is_ok() {
+        err(&missing.place(pipe));
+    }
+    let code = conclude(pipe, &outcome, &board, !missing.is_empty());
     if !matches!(outcome.stopped, Some(Reason::Store(_))) {
         kept?;
         listed?;
     }
-    Ok(code)
+    Ok(Ran {
+        code,
+        ended: outcome.stopped.is_none() && outcome.faults.is_empty(),
+        failed: outcome.failures.len() as u64,
+    })
 }
 
 /// Tells what broke, and chooses the exit code.
-fn conclude(pipe: &Pipe, outcome: &Outcome, board: &crate::engine::board::Board) -> ExitCode {
+fn conclude(
+    pipe: &Pipe,
+    outcome: &Outcome,
+    board: &crate::engine::board::Board,
+    lacks: bool,
+) -> ExitCode {
     for fault in &outcome.faults {
         err(&format!(
             "{}\n\n",
@@ -252,7 +374,7 @@ fn conclude(pipe: &Pipe, outcome: &Outcome, board: &crate::engine::board::Board)
     }
     if outcome.bad_input {
         ExitCode::from(BAD_INPUT)
-    } else if outcome.is_good(pipe, board) {
+    } else if outcome.is_good(pipe, board) && !lacks {
         ExitCode::SUCCESS
     } else {
         ExitCode::from(FAILED)
@@ -306,8 +428,9 @@ pub fn rehearse(
     let board = Arc::new(board(pipe, survey));
     let halt = Halt::default();
     let nowhere = |_: &str| None::<Place>;
-    let limits = Limits::default();
-    let calls = Calls::new(&pipe.models, nowhere, store, &halt, &events, limits, true);
+    let means = Means::default();
+    let stock = Stock::new(store, Source::Nowhere, Arc::default());
+    let calls = Calls::new(&pipe.models, nowhere, store, &halt, &events, means, stock);
     let shop = Shop {
         pipe: pipe.clone(),
         store: store.clone(),
@@ -316,6 +439,7 @@ pub fn rehearse(
         events,
         halt,
         failures: Arc::new(Failures::default()),
+        taps: Arc::new(Taps::default()),
         dry: true,
     };
     let outcome = runtime.block_on(execute(&shop, survey));

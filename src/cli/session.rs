@@ -112,6 +112,7 @@ impl Settings {
         Overrides {
             params: self.params.clone(),
             params_files: self.params_files.clone(),
+            sections: Vec::new(),
             env,
         }
     }

@@ -7,7 +7,8 @@ use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use crate::engine::board::{Board, State};
+use super::missing::Missing;
+use crate::engine::board::{Board, Row, State};
 use crate::engine::pipe::Pipe;
 use crate::engine::run::Outcome;
 use crate::engine::survey::out_file;
@@ -32,6 +33,8 @@ pub struct Summary<'a> {
     pub took: Duration,
     /// What its calls cost, if that is known.
     pub cost: Option<f64>,
+    /// Calls that a run without models could not answer.
+    pub missing: &'a Missing,
 }
 
 /// Files of instances in one folder.
@@ -109,6 +112,9 @@ impl Summary<'_> {
         for (name, failed) in self.failed() {
             let _ = writeln!(text, "failed: {} in `{name}`", count(failed, "record"));
         }
+        let lines = self.board.stages.iter().filter_map(unread);
+        lines.for_each(|line| text.push_str(&line));
+        text.push_str(&self.missing.text());
         text
     }
 
@@ -155,6 +161,9 @@ impl Summary<'_> {
                 "read": row.read.get(),
                 "emitted": row.emitted.get(),
                 "failed": row.failed.get(),
+                "unread": row.unread.get(),
+                "repairs": row.repairs.get(),
+                "repaired": row.repaired.get(),
                 "cached": row.cached.get(),
                 "asked": row.asked.get(),
                 "prompt_tokens": row.prompt_tokens.get(),
@@ -176,6 +185,7 @@ impl Summary<'_> {
             "outputs": outputs.collect::<Vec<_>>(),
             "failed": self.outcome.failures.len(),
             "cost": self.cost,
+            "missing": self.missing.json(),
         })
     }
 
@@ -201,6 +211,29 @@ impl Summary<'_> {
         rows.map(|row| (row.name.as_str(), row.failed.get()))
             .filter(|(_, failed)| *failed > 0)
     }
+}
+
+/// What is said of a stage's answers that could not be read, and of those that a second round
+/// put right.
+fn unread(row: &Row) -> Option<String> {
+    let (unread, repairs, repaired) = (row.unread.get(), row.repairs.get(), row.repaired.get());
+    let answers = count(unread + row.emitted.get(), "answer");
+    let name = &row.name;
+    let mut text = match (unread, repairs) {
+        (0, 0) => return None,
+        (0, _) => format!("answers: all of `{name}` could be read"),
+        (unread, _) => format!("unread: {} of {answers} in `{name}`", thousands(unread)),
+    };
+    if repairs > 0 {
+        let asked = thousands(repairs);
+        let _ = write!(
+            text,
+            ", {} of {asked} put right when asked again",
+            thousands(repaired)
+        );
+    }
+    text.push('\n');
+    Some(text)
 }
 
 /// The first records of a file of JSON lines, each value on a line and cut to fit.

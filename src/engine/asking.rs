@@ -2,11 +2,13 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures::future::{BoxFuture, join_all};
 use futures::stream::FuturesOrdered;
 use futures::{FutureExt, StreamExt};
 
+use super::board::Kind;
 use super::calls::NoReply;
 use super::halt::{Halt, Reason};
 use super::worker::{Broken, Shop, Worker};
@@ -18,9 +20,14 @@ use crate::stages::contract::{Ask, Fault};
 /// of the line does not idle the model.
 const SLACK: usize = 64;
 
+/// How often, and for how long each time, readers are waited for that may have enough.
+const MOMENTS: u32 = 25;
+const MOMENT: Duration = Duration::from_millis(2);
+
 /// What became of one record.
 enum Asked {
-    Replies(Vec<(Request, Reply)>),
+    /// The replies, and whether something was asked once more.
+    Replies(Vec<(Request, Reply)>, bool),
     Lost(Fault),
     NoModel(Box<crate::diag::Diagnostic>),
     Stopped,
@@ -83,6 +90,10 @@ async fn feed(
             biased;
             Some(done) = next(&mut ready, under_way), if !(ready.is_empty() && under_way.is_empty()) => {
                 let (record, asked) = done;
+                if matches!(asked, Asked::Missing(_)) && enough_without(worker).await {
+                    worker.cut = true;
+                    return Ok(());
+                }
                 settle(worker, &**ask, record, asked, &mut out)?;
                 let pass_on = async {
                     worker.emit(&mut out).await?;
@@ -105,6 +116,22 @@ async fn feed(
         return Err(Broken::Elsewhere);
     }
     worker.inputs_ended()
+}
+
+/// True when the readers turn out to need no more: what is asked ahead of them may lack an
+/// answer without anybody missing it. They get a moment to say so before the first is lost.
+async fn enough_without(worker: &Worker) -> bool {
+    let moments = match worker.row().failed.get() {
+        0 if !worker.shop.dry => MOMENTS,
+        _ => 0,
+    };
+    for _ in 0..moments {
+        if worker.deserted() {
+            return true;
+        }
+        tokio::time::sleep(MOMENT).await;
+    }
+    worker.deserted()
 }
 
 /// The next record that is done, in order.
@@ -138,10 +165,7 @@ async fn meanwhile(
 /// The concurrency of the widest model of the pipeline.
 fn widest(worker: &Worker) -> usize {
     let models = worker.shop.pipe.models.values();
-    models
-        .map(|model| model.concurrency as usize)
-        .max()
-        .unwrap_or(1)
+    models.map(|model| model.width()).max().unwrap_or(1)
 }
 
 async fn one(
@@ -151,24 +175,51 @@ async fn one(
     enough: Halt,
     record: Record,
 ) -> (Record, Asked) {
-    let requests = match ask.requests(&record) {
-        Ok(requests) => requests,
-        Err(fault) => return (record, Asked::Lost(fault)),
-    };
+    let asked = rounds(&shop, at, &*ask, &enough, &record).await;
+    (record, asked.unwrap_or_else(|ended| ended))
+}
+
+/// Asks about one record, and once more if the stage wants to. What ends it early is the error.
+async fn rounds(
+    shop: &Shop,
+    at: usize,
+    ask: &dyn Ask,
+    enough: &Halt,
+    record: &Record,
+) -> Result<Asked, Asked> {
+    let requests = ask.requests(record).map_err(Asked::Lost)?;
+    let mut answered = round(shop, at, enough, &record.key, requests).await?;
+    let requests = ask.again(record, &answered).map_err(Asked::Lost)?;
+    let again = !requests.is_empty();
+    if again {
+        if !shop.dry {
+            shop.board.stages[at].repairs.add(1);
+        }
+        answered.extend(round(shop, at, enough, &record.key, requests).await?);
+    }
+    Ok(Asked::Replies(answered, again))
+}
+
+async fn round(
+    shop: &Shop,
+    at: usize,
+    enough: &Halt,
+    key: &str,
+    requests: Vec<Request>,
+) -> Result<Vec<(Request, Reply)>, Asked> {
     let row = &shop.board.stages[at];
     let replies = requests
         .iter()
-        .map(|request| shop.calls.reply(request, row, &enough));
+        .map(|request| shop.calls.reply(request, row, key, enough));
     // One that fails says nothing of the others: they are paid for, and count too.
     let replies: Result<Vec<Reply>, NoReply> = join_all(replies).await.into_iter().collect();
-    let asked = match replies {
-        Ok(replies) => Asked::Replies(requests.into_iter().zip(replies).collect()),
-        Err(NoReply::Failed(why)) => Asked::Lost(Fault::Record(why)),
-        Err(NoReply::NoModel(fault)) => Asked::NoModel(fault),
-        Err(NoReply::Stopped) => Asked::Stopped,
-        Err(NoReply::Missing) => Asked::Missing(estimate(&requests)),
-    };
-    (record, asked)
+    match replies {
+        Ok(replies) => Ok(requests.into_iter().zip(replies).collect()),
+        Err(NoReply::Failed(why)) => Err(Asked::Lost(Fault::Call(why))),
+        Err(NoReply::NoModel(fault)) => Err(Asked::NoModel(fault)),
+        Err(NoReply::Stopped) => Err(Asked::Stopped),
+        Err(NoReply::Missing) => Err(Asked::Missing(estimate(&requests))),
+    }
 }
 
 fn settle(
@@ -180,13 +231,21 @@ fn settle(
 ) -> Result<(), Broken> {
     let key = record.key.clone();
     match asked {
-        Asked::Replies(answered) => match ask.absorb(record, answered, out) {
-            Ok(()) => Ok(()),
+        Asked::Replies(answered, again) => match ask.absorb(record, answered, out) {
+            Ok(()) => {
+                worker.row().repaired.add(u64::from(again));
+                Ok(())
+            }
             Err(fault) => worker.fault(&key, fault),
         },
         Asked::Lost(fault) => worker.fault(&key, fault),
         Asked::NoModel(fault) => Err(Broken::Fault(fault)),
         Asked::Stopped => Ok(()),
+        Asked::Missing(_) if !worker.shop.dry => {
+            let why = worker.shop.calls.lose(worker.name(), &key);
+            worker.lose(&key, Kind::Call, why);
+            Ok(())
+        }
         Asked::Missing(tokens) => {
             worker.unanswered = true;
             worker.row().prompt_tokens.add(tokens.prompt);

@@ -3,6 +3,7 @@
 
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 
+use serde::{Deserialize, Serialize};
 use tokio::sync::mpsc::UnboundedSender;
 
 /// Counters of every stage of a run, in the order of the plan.
@@ -27,6 +28,12 @@ pub struct Row {
     pub emitted: Count,
     /// Records that failed.
     pub failed: Count,
+    /// Those of them whose answers could not be read.
+    pub unread: Count,
+    /// Records that were asked about once more, because the first answer could not be read.
+    pub repairs: Count,
+    /// Those of them that went on with the second answer.
+    pub repaired: Count,
     /// Calls known so far (cached, asked, or waiting).
     pub calls: Count,
     /// Calls answered from the cache.
@@ -110,6 +117,30 @@ impl Row {
     }
 }
 
+/// What failed about a record.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Kind {
+    /// The stage's work on it.
+    #[default]
+    Record,
+    /// A call to a model.
+    Call,
+    /// The reading of a model's answer.
+    Answer,
+}
+
+impl Kind {
+    /// Its name in files and events.
+    pub fn name(self) -> &'static str {
+        match self {
+            Kind::Record => "record",
+            Kind::Call => "call",
+            Kind::Answer => "answer",
+        }
+    }
+}
+
 /// Things worth a line of their own.
 #[derive(Clone, Debug)]
 pub enum Event {
@@ -121,6 +152,8 @@ pub enum Event {
         stage: usize,
         /// Key of the record.
         key: String,
+        /// What failed: the record itself, a call, or the reading of an answer.
+        kind: Kind,
         /// Why, in one line.
         why: String,
     },

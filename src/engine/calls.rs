@@ -2,22 +2,26 @@
 //! requests, and stored before they are used. Owns the models' servers and how many calls are
 //! under way; knows nothing of records.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use tokio::sync::{OnceCell, Semaphore};
+use tokio::sync::OnceCell;
 
-use super::board::{Event, Events, Row};
+use super::board::{Events, Row};
 use super::budget::{Budget, Limits};
+use super::gate::Gate;
 use super::halt::{Halt, Reason};
+use super::lane::Lane;
+use super::stock::Stock;
+use super::turns::{Amounts, StageUse};
 use crate::diag::Diagnostic;
 use crate::hash::{Hash, canonical_json};
 use crate::model::api::call_key;
 use crate::model::chat::{Reply, Request};
-use crate::model::client::Client;
 use crate::model::error::CallError;
-use crate::model::serve::{Place, Server};
+use crate::model::serve::Place;
 use crate::model::spec::{ModelSpec, Sampling};
+use crate::replay::ledger::Wanted;
 use crate::store::Store;
 
 /// Why there is no reply.
@@ -41,23 +45,23 @@ pub struct Calls {
     store: Store,
     halt: Halt,
     events: Events,
-    lanes: BTreeMap<String, Arc<Lane>>,
+    /// The models, and each one's number at the gate.
+    lanes: BTreeMap<String, (Arc<Lane>, usize)>,
+    gate: Arc<Gate>,
     /// Calls under way, so that equal ones wait for each other.
     flights: Mutex<HashMap<Hash, Flight>>,
-    /// True to look into the cache only.
-    dry: bool,
+    /// What is answered without a model.
+    stock: Stock,
     budget: Budget,
-    /// Calls that a dry run misses: one that is missed again would be answered by then.
-    missed: Mutex<HashSet<Hash>>,
 }
 
-/// What calls to one model share.
-struct Lane {
-    model: Arc<ModelSpec>,
-    place: Option<Place>,
-    slots: Semaphore,
-    open: OnceCell<Result<Client, Box<Diagnostic>>>,
-    server: tokio::sync::Mutex<Option<Server>>,
+/// What a run has for its calls.
+#[derive(Clone, Debug, Default)]
+pub struct Means {
+    /// What it may spend.
+    pub limits: Limits,
+    /// What the machine has for servers.
+    pub has: Amounts,
 }
 
 impl Calls {
@@ -68,46 +72,45 @@ impl Calls {
         store: &Store,
         halt: &Halt,
         events: &Events,
-        limits: Limits,
-        dry: bool,
+        means: Means,
+        stock: Stock,
     ) -> Calls {
         // Instances of a pipeline have models of their own; what is the same server to all is
         // one lane, so that its limits hold and it is started once.
-        let mut same: HashMap<Vec<u8>, Arc<Lane>> = HashMap::new();
+        let mut same: HashMap<Vec<u8>, usize> = HashMap::new();
+        let mut all: Vec<Arc<Lane>> = Vec::new();
         let lane = |(name, model): (&String, &Arc<ModelSpec>)| {
             let plain = ModelSpec {
                 sampling: Sampling::default(),
                 chat_template: None,
+                json_schema: None,
                 ..(**model).clone()
             };
             let place = place(name);
             let dir = place.as_ref().map(|place| &place.dir);
-            let lane = same
+            let number = *same
                 .entry(canonical_json(&(plain, dir)))
                 .or_insert_with(|| {
-                    Arc::new(Lane {
-                        model: model.clone(),
-                        place,
-                        slots: Semaphore::new(model.concurrency.max(1) as usize),
-                        open: OnceCell::new(),
-                        server: tokio::sync::Mutex::new(None),
-                    })
+                    all.push(Arc::new(Lane::new(model, place)));
+                    all.len() - 1
                 });
-            (name.clone(), lane.clone())
+            (name.clone(), (all[number].clone(), number))
         };
+        let lanes = models.iter().map(lane).collect();
         Calls {
             store: store.clone(),
             halt: halt.clone(),
             events: events.clone(),
-            lanes: models.iter().map(lane).collect(),
+            lanes,
+            gate: Gate::new(all, means.has),
             flights: Mutex::default(),
-            dry,
-            budget: Budget::new(limits),
-            missed: Mutex::default(),
+            stock,
+            budget: Budget::new(means.limits),
         }
     }
 
-    /// The reply to a request, counted on `row`. After `enough` no call is begun.
+    /// The reply to a request about the record with the key `about`, counted on `row`. After
+    /// `enough` no call is begun.
     ///
     /// # Errors
     /// Why there is none.
@@ -115,21 +118,40 @@ impl Calls {
         &self,
         request: &Request,
         row: &Row,
+        about: &str,
         enough: &Halt,
     ) -> Result<Reply, NoReply> {
         row.calls.add(1);
-        let key = call_key(request);
-        if let Some(reply) = self.store.get_call::<Reply>(key) {
-            row.cached.add(1);
-            return Ok(reply);
+        let wanted = Wanted {
+            stage: &row.name,
+            record: about,
+            call: call_key(request),
+            request,
+            turn: self.stock.turn(),
+        };
+        let result = match self.stock.find(&wanted, row) {
+            Some(found) => found,
+            None => self.asked(wanted.call, request, row, enough).await,
+        };
+        if let Ok(reply) = &result {
+            self.stock.answered(&wanted, reply);
         }
-        if self.dry {
-            let mut missed = self.missed.lock().unwrap_or_else(PoisonError::into_inner);
-            if !missed.insert(key) {
-                row.cached.add(1);
-            }
-            return Err(NoReply::Missing);
-        }
+        result
+    }
+
+    /// Notes that a stage loses a record because a call is missing: why, in one line.
+    pub fn lose(&self, stage: &str, record: &str) -> String {
+        self.stock.lose(stage, record)
+    }
+
+    /// The reply of the model.
+    async fn asked(
+        &self,
+        key: Hash,
+        request: &Request,
+        row: &Row,
+        enough: &Halt,
+    ) -> Result<Reply, NoReply> {
         let flight = self.flight(key);
         let mut mine = false;
         let result = flight
@@ -164,30 +186,37 @@ impl Calls {
         enough: &Halt,
     ) -> Result<Reply, NoReply> {
         let name = &request.model.name;
-        let Some(lane) = self.lanes.get(name) else {
+        let Some((lane, number)) = self.lanes.get(name) else {
             let fault = Diagnostic::error(format!("no model `{name}`"));
             return Err(NoReply::NoModel(Box::new(fault)));
         };
-        // Whoever waits for a slot when the run stops has not begun; whoever has one goes on.
-        let slot = tokio::select! {
-            biased;
-            () = self.halt.raised() => return Err(NoReply::Stopped),
-            () = enough.raised() => return Err(NoReply::Stopped),
-            slot = lane.slots.acquire() => slot,
+        // Whoever waits when the run stops has not begun; whoever has begun goes on.
+        let stop = async {
+            tokio::select! {
+                () = self.halt.raised() => {}
+                () = enough.raised() => {}
+            }
         };
-        // Another run on the same cache or an equal request may have answered meanwhile.
-        let _slot = slot.map_err(|_| NoReply::Stopped)?;
-        let client = tokio::select! {
+        let mut stop = std::pin::pin!(stop);
+        let begin = async {
+            let pass = self.gate.enter(*number).await;
+            let client = lane.client(&self.events).await.map_err(NoReply::NoModel)?;
+            let permit = client.admit(request).await;
+            let permit = permit.map_err(|why| NoReply::Failed(why.to_string()))?;
+            Ok((pass, client, permit))
+        };
+        let (_pass, client, permit) = tokio::select! {
             biased;
-            () = self.halt.raised() => return Err(NoReply::Stopped),
-            () = enough.raised() => return Err(NoReply::Stopped),
-            client = lane.client(&self.events) => client.map_err(NoReply::NoModel)?,
+            () = &mut stop => return Err(NoReply::Stopped),
+            begun = begin => begun?,
         };
         if let Err(limit) = self.budget.begin() {
             self.halt.raise(Reason::Budget(limit));
             return Err(NoReply::Stopped);
         }
-        let reply = client.ask(request).await.map_err(|why| match why {
+        let reply = client.ask(request, permit, stop).await;
+        let reply = reply.map_err(|why| match why {
+            CallError::Stopped => NoReply::Stopped,
             // No other text will fare better there.
             CallError::NoTokenizer { .. } => {
                 let name = &request.model.name;
@@ -212,41 +241,34 @@ impl Calls {
         self.budget.cost()
     }
 
+    /// The stages of the run, by what they do with models: their names, and the stages that they
+    /// depend on.
+    pub fn stages(&self, stages: impl IntoIterator<Item = (Vec<String>, BTreeSet<usize>)>) {
+        let number = |name: &String| self.lanes.get(name).map(|(_, number)| *number);
+        let used = |(models, ancestors): (Vec<String>, BTreeSet<usize>)| StageUse {
+            lanes: models.iter().filter_map(number).collect(),
+            ancestors,
+            ended: false,
+        };
+        self.gate.stages(stages.into_iter().map(used).collect());
+    }
+
+    /// The servers among these models that share the machine with others.
+    pub fn bound(&self, models: &[String]) -> BTreeSet<usize> {
+        let lanes = models.iter().filter_map(|name| self.lanes.get(name));
+        let bound = lanes.filter(|(lane, _)| !lane.needs().is_empty());
+        bound.map(|(_, number)| *number).collect()
+    }
+
+    /// A stage asks no more.
+    pub fn ended(&self, stage: usize) {
+        self.gate.ended(stage);
+    }
+
     /// Ends the servers that were started.
     pub async fn close(&self) {
-        for (name, lane) in &self.lanes {
-            if let Some(server) = lane.server.lock().await.take() {
-                server.stop().await;
-                let _ = self
-                    .events
-                    .send(Event::Say(format!("stopped the server of model `{name}`")));
-            }
-        }
-    }
-}
-
-impl Lane {
-    async fn client(&self, events: &Events) -> Result<Client, Box<Diagnostic>> {
-        self.open
-            .get_or_init(|| async { self.connect(events).await.map_err(Box::new) })
-            .await
-            .clone()
-    }
-
-    async fn connect(&self, events: &Events) -> Result<Client, Diagnostic> {
-        let Some(place) = self.place.as_ref().filter(|_| self.model.serve.is_some()) else {
-            return Client::new(&self.model);
-        };
-        let say = |line: String| {
-            let _ = events.send(Event::Say(line));
-        };
-        match Server::start(&self.model, place, &say).await? {
-            Some(server) => {
-                let client = Client::new(&self.model.with_url(&server.url));
-                *self.server.lock().await = Some(server);
-                client
-            }
-            None => Client::new(&self.model),
+        for (lane, _) in self.lanes.values() {
+            lane.close().await;
         }
     }
 }

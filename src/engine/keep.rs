@@ -8,6 +8,7 @@ use std::sync::{Mutex, PoisonError};
 
 use serde::{Deserialize, Serialize};
 
+use super::board::Kind;
 use crate::diag::Diagnostic;
 use crate::hash::Hash;
 use crate::record::{Fields, Record};
@@ -196,6 +197,9 @@ pub struct Failure {
     pub stage: String,
     /// The record's key.
     pub key: String,
+    /// What failed.
+    #[serde(default)]
+    pub kind: Kind,
     /// Why, in one line.
     pub why: String,
 }
@@ -219,16 +223,24 @@ impl Failures {
     }
 }
 
+/// Removes a file of an earlier run, if there is one.
+///
+/// # Errors
+/// It cannot be removed.
+pub fn remove(path: &Path) -> Result<(), Diagnostic> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(unwritable(path, &error)),
+        _ => Ok(()),
+    }
+}
+
 /// Writes the errors file, or removes that of an earlier run if there are no failures.
 ///
 /// # Errors
 /// It cannot be written.
 pub fn write_failures(path: &Path, failures: &[Failure]) -> Result<(), Diagnostic> {
     if failures.is_empty() {
-        return match fs::remove_file(path) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(unwritable(path, &error)),
-            _ => Ok(()),
-        };
+        return remove(path);
     }
     let mut file = OutFile::create(path)?;
     for failure in failures {

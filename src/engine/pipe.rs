@@ -278,6 +278,14 @@ fn wrong_inputs(stage: &Stage, least: usize, most: usize) -> Diagnostic {
 }
 
 impl Pipe {
+    /// The models that a stage asks.
+    pub fn asked(&self, at: usize) -> Vec<Arc<ModelSpec>> {
+        let build = self.build(at, Vec::new());
+        let names = self.stages[at].verb.traces(&build).models;
+        let models = names.iter().filter_map(|name| build.models.get(name));
+        models.cloned().collect()
+    }
+
     /// What a stage's verb is checked and built with.
     pub fn build(&self, at: usize, with: Vec<(String, Value)>) -> Build<'_> {
         let names = &self.scopes[self.stages[at].spec.scope];

@@ -98,6 +98,11 @@ pub async fn run(shop: &Shop, survey: &Survey) -> Outcome {
     let mut faults = Vec::new();
     let mut bad_input = false;
     let mut tasks = JoinSet::new();
+    shop.calls.stages((0..survey.nodes.len()).map(|at| {
+        let runs = survey.planned[at].action == Action::Run;
+        let models = runs.then(|| models(&shop.pipe, at)).unwrap_or_default();
+        (models, ancestors(survey, at))
+    }));
     for (worker, with) in wire(shop, survey) {
         let job = Job {
             action: survey.planned[worker.at].action,
@@ -110,6 +115,9 @@ pub async fn run(shop: &Shop, survey: &Survey) -> Outcome {
         tasks.spawn(work(worker, with, job));
     }
     while let Some(done) = tasks.join_next().await {
+        if let Ok((at, _)) = &done {
+            shop.calls.ended(*at);
+        }
         match done {
             Ok((at, Ok(done))) => stages[at] = done,
             Ok((at, Err(broken))) => {
@@ -140,6 +148,31 @@ pub async fn run(shop: &Shop, survey: &Survey) -> Outcome {
     }
 }
 
+/// The stages that may have to wait for their server until others have ended. What they read and
+/// write must hold nobody up meanwhile.
+fn in_turns(shop: &Shop, survey: &Survey) -> Vec<bool> {
+    let count = survey.nodes.len();
+    let runs = |at: &usize| survey.planned[*at].action == Action::Run && !shop.dry;
+    let asked = (0..count)
+        .filter(runs)
+        .map(|at| (at, models(&shop.pipe, at)));
+    let bound: Vec<(usize, BTreeSet<usize>)> = asked
+        .map(|(at, models)| (at, shop.calls.bound(&models)))
+        .collect();
+    let all: BTreeSet<usize> = bound.iter().flat_map(|(_, lanes)| lanes.clone()).collect();
+    let mut turns = vec![false; count];
+    for (at, lanes) in bound {
+        turns[at] = all.len() > 1 && !lanes.is_empty();
+    }
+    turns
+}
+
+/// The models that a stage asks, by their names in the whole pipeline.
+fn models(pipe: &Pipe, at: usize) -> Vec<String> {
+    let models = pipe.asked(at);
+    models.iter().map(|model| model.name.clone()).collect()
+}
+
 /// What a worker has to know beside its shop.
 struct Job {
     action: Action,
@@ -158,12 +191,13 @@ fn wire(shop: &Shop, survey: &Survey) -> Vec<(Worker, Vec<Named>)> {
     let runs = |at: usize| survey.planned[at].action == Action::Run;
     let active = |at: usize| survey.planned[at].action != Action::Skip;
     let count = survey.nodes.len();
+    let turns = in_turns(shop, survey);
     let mut outlets: Vec<Outlet> = (0..count).map(|_| Outlet::default()).collect();
     let mut inlets: Vec<(Vec<Inlet>, Vec<Named>)> = Vec::with_capacity(count);
-    for at in 0..count {
-        let node = &survey.nodes[at];
+    for reader in 0..count {
+        let node = &survey.nodes[reader];
         let mut mine = (Vec::new(), Vec::new());
-        if runs(at) && !(shop.dry && node.sink) {
+        if runs(reader) && !(shop.dry && node.sink) {
             // Named inputs are read before the others, the first of them at once.
             let named = node.with.iter().map(|(_, from)| *from);
             let origins: Vec<BTreeSet<usize>> = named
@@ -183,11 +217,12 @@ fn wire(shop: &Shop, survey: &Survey) -> Vec<(Worker, Vec<Named>)> {
             };
             let count = node.with.len();
             for (at, from) in node.inputs.iter().enumerate() {
-                mine.0.push(outlets[*from].connect(free(count + at)));
+                let free = free(count + at) || turns[reader] || turns[*from];
+                mine.0.push(outlets[*from].connect(free));
             }
             for (at, (name, from)) in node.with.iter().enumerate() {
-                mine.1
-                    .push((name.clone(), outlets[*from].connect(free(at))));
+                let free = free(at) || turns[reader] || turns[*from];
+                mine.1.push((name.clone(), outlets[*from].connect(free)));
             }
         }
         inlets.push(mine);

@@ -20,6 +20,21 @@ pub struct Survey {
     pub targets: Vec<usize>,
 }
 
+impl Survey {
+    /// The stages that ask a model and that the targets are made of, known or not.
+    pub fn asking(&self) -> Vec<usize> {
+        let mut needed = vec![false; self.nodes.len()];
+        let mut open = self.targets.clone();
+        while let Some(at) = open.pop() {
+            if !std::mem::replace(&mut needed[at], true) {
+                open.extend(self.nodes[at].sources());
+            }
+        }
+        let asks = |at: &usize| needed[*at] && self.nodes[*at].asks;
+        (0..self.nodes.len()).filter(asks).collect()
+    }
+}
+
 /// Which part of a pipeline is wanted.
 #[derive(Clone, Debug, Default)]
 pub struct Wanted {

@@ -4,12 +4,13 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use super::board::{Board, Event, Events, Row, State};
+use super::board::{Board, Event, Events, Kind, Row, State};
 use super::calls::Calls;
 use super::edge::{Inlet, Outlet};
 use super::halt::{Halt, Reason};
 use super::keep::{Artifact, Failure, Failures};
 use super::pipe::Pipe;
+use super::taps::Taps;
 use crate::diag::Diagnostic;
 use crate::hash::Hash;
 use crate::record::Record;
@@ -34,6 +35,8 @@ pub struct Shop {
     pub halt: Halt,
     /// Failed records.
     pub failures: Arc<Failures>,
+    /// Where records are taken down.
+    pub taps: Arc<Taps>,
     /// True to look only: no call is made, nothing is written.
     pub dry: bool,
 }
@@ -132,6 +135,7 @@ impl Worker {
             return Ok(());
         }
         self.row().emitted.add(records.len() as u64);
+        self.shop.taps.note(self.at, records);
         if let Some(artifact) = &mut self.artifact {
             artifact.add(records)?;
         }
@@ -144,28 +148,39 @@ impl Worker {
     /// # Errors
     /// The stage, or the run, must stop.
     pub fn fault(&self, key: &str, fault: Fault) -> Result<(), Broken> {
-        let why = match fault {
-            Fault::Record(why) => why,
+        let (kind, why) = match fault {
+            Fault::Record(why) => (Kind::Record, why),
+            Fault::Call(why) => (Kind::Call, why),
+            Fault::Answer(why) => (Kind::Answer, why),
             Fault::Stage(diagnostic) => return Err(Broken::Fault(diagnostic)),
         };
-        self.row().failed.add(1);
-        if !self.shop.dry {
-            self.shop.failures.add(Failure {
-                stage: self.name().to_owned(),
-                key: key.to_owned(),
-                why: why.clone(),
-            });
-            let _ = self.shop.events.send(Event::Failed {
-                stage: self.at,
-                key: key.to_owned(),
-                why,
-            });
-            if self.shop.pipe.stages[self.at].spec.on_error == OnError::Stop {
-                self.shop.halt.raise(Reason::Failure);
-                return Err(Broken::Elsewhere);
-            }
+        self.lose(key, kind, why);
+        if !self.shop.dry && self.shop.pipe.stages[self.at].spec.on_error == OnError::Stop {
+            self.shop.halt.raise(Reason::Failure);
+            return Err(Broken::Elsewhere);
         }
         Ok(())
+    }
+
+    /// Counts and tells a lost record, whatever `on_error` says.
+    pub fn lose(&self, key: &str, kind: Kind, why: String) {
+        self.row().failed.add(1);
+        self.row().unread.add(u64::from(kind == Kind::Answer));
+        if self.shop.dry {
+            return;
+        }
+        self.shop.failures.add(Failure {
+            stage: self.name().to_owned(),
+            key: key.to_owned(),
+            kind,
+            why: why.clone(),
+        });
+        let _ = self.shop.events.send(Event::Failed {
+            stage: self.at,
+            key: key.to_owned(),
+            kind,
+            why,
+        });
     }
 
     /// Checks that every input has ended well, unless it was not read to its end on purpose.

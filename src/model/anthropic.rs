@@ -11,6 +11,7 @@ use super::api::Api;
 use super::chat::{Chat, Reply, Role};
 use super::error::CallError;
 use super::spec::ModelSpec;
+use super::structured;
 
 /// The version of the API that is spoken.
 const VERSION: &str = "2023-06-01";
@@ -62,6 +63,7 @@ impl Api for Anthropic {
         for (name, value) in &sampling.extra {
             body.insert(name.clone(), value.clone());
         }
+        structured::put(model, chat, &mut body);
         Value::Object(body)
     }
 
@@ -172,6 +174,7 @@ mod tests {
             turns: vec![turn(Role::System, "Be brief."), turn(Role::User, "Why?")],
             prefill: prefill.to_owned(),
             text: None,
+            schema: None,
         }
     }
 

@@ -10,6 +10,7 @@ use super::completions::Completions;
 use super::error::CallError;
 use super::openai::OpenAi;
 use super::spec::{ApiKind, ModelSpec};
+use super::structured;
 use super::tgi::Tgi;
 use crate::hash::Hash;
 
@@ -61,13 +62,16 @@ impl ApiKind {
 ///
 /// v1: the kind of API, the model's name and revision, and the body that would be sent. Not
 /// the address, the token or the concurrency: the same question is the same call wherever
-/// it is asked.
+/// it is asked. With a schema, its text as it is sent too: servers write an answer's properties in
+/// its order, which the body does not tell, because maps are sorted in keys.
 #[derive(Serialize)]
 struct CallKey<'a> {
     api: ApiKind,
     id: &'a str,
     revision: Option<&'a str>,
     body: &'a Value,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    schema: Option<String>,
 }
 
 /// What the key of a text's tokens is made of.
@@ -93,6 +97,7 @@ pub fn call_key(request: &Request) -> Hash {
                 id,
                 revision,
                 body: &model.api().api().body(model, chat),
+                schema: structured::told(model, chat).map(|(_, schema)| schema.to_string()),
             },
         ),
         Question::Tokens(text) => Hash::of("clue tokens v1", &TokensKey { id, revision, text }),
@@ -118,6 +123,7 @@ mod tests {
                 }],
                 prefill: String::new(),
                 text: None,
+                schema: None,
             }),
         }
     }
@@ -188,7 +194,7 @@ mod tests {
             ];
             let mut model = ModelSpec::new("a", "m");
             model.sampling.stop = Some(vec!["stop".to_owned(), String::new(), put.clone()]);
-            let chat = Chat { turns: Vec::new(), prefill: format!("so {put} \n"), text: None };
+            let chat = Chat { turns: Vec::new(), prefill: format!("so {put} \n"), text: None, schema: None };
             for api in [ApiKind::Openai, ApiKind::Completions, ApiKind::Tgi, ApiKind::Anthropic] {
                 prop_assert!(api.api().body(&model, &chat).is_object());
                 for answer in ANSWERS {

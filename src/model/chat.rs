@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use super::spec::{ModelSpec, SystemPrompt};
 
@@ -38,6 +39,10 @@ pub struct Chat {
     /// made of names the chat.
     #[serde(skip)]
     pub text: Option<String>,
+    /// The JSON Schema that the answer is to fit, for servers that can be told. It is no part of
+    /// the chat, but of the call.
+    #[serde(skip)]
+    pub schema: Option<Arc<Value>>,
 }
 
 /// A question to a model.
@@ -114,6 +119,12 @@ impl Chat {
         })?;
         self.text = Some(text);
         Ok(self)
+    }
+
+    /// Characters of all of it, without what a template adds.
+    pub fn length(&self) -> usize {
+        let turns = self.turns.iter().map(|turn| turn.text.chars().count());
+        turns.sum::<usize>() + self.prefill.chars().count()
     }
 
     /// The turns as a model gets them. With [`SystemPrompt::Merge`], system turns are put

@@ -1,19 +1,20 @@
-//! Sends requests to one model's server: so many at once, so often again, and with an end.
-//! Knows no API's format and no cache.
+//! Sends requests to a model's servers, so often again as may help, and with an end. Knows no
+//! API's format and no cache.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use reqwest::header::RETRY_AFTER;
 use reqwest::{StatusCode, Url};
-use tokio::sync::Semaphore;
 
 use super::chat::{Question, Reply, Request};
 use super::error::CallError;
 use super::http::{headers, http_client};
+use super::pace::Pace;
+use super::pool::{End, Lost, Notice, Permit, Pool, Waits, Want};
+use super::prefix::Sketch;
 use super::retry::{Backoff, retry_after};
-use super::spec::ModelSpec;
+use super::spec::{Concurrency, ModelSpec};
 use super::{thinking, tokenize};
 use crate::diag::Diagnostic;
 
@@ -23,29 +24,41 @@ const MOST_BYTES: usize = 32 << 20;
 const LOOK_WITHIN: Duration = Duration::from_secs(10);
 /// How often a server that was never reached is tried: a wrong address should fail soon.
 const FIRST_TRIES: u32 = 3;
-/// After so many calls in a row that found nobody, the others are not tried any more.
-const GIVE_UP_AFTER: u32 = 8;
+/// How often a call to a server that is busy, but answers others, is tried beyond `retries`.
+const BUSY_TRIES: u32 = 50;
+/// The longest pause between looks for a server that is away.
+const LOOK_EVERY: Duration = Duration::from_secs(5);
+/// Characters a token, for guesses: usual for English text.
+const CHARACTERS_A_TOKEN: usize = 4;
 
-/// A client for one model. Stages that sample it differently share it, and so its limit of
-/// concurrency. Cheap to clone.
+/// A client for one model. Stages that sample it differently share it, and so its limits. Cheap
+/// to clone.
 #[derive(Clone)]
 pub struct Client {
     inner: Arc<Inner>,
+    pool: Arc<Pool>,
 }
 
 struct Inner {
-    http: reqwest::Client,
-    url: Url,
-    host: String,
+    servers: Vec<Server>,
     timeout: Duration,
     retries: u32,
-    slots: Semaphore,
+    deadline: Option<Duration>,
+    hedge: Option<Duration>,
+    /// Prompts that begin alike are sent one after the other. Servers that keep what they have
+    /// computed may round differently then, so one at a time means in their own order.
+    groups: bool,
     backoff: Backoff,
-    /// Any answer was ever received.
-    met: AtomicBool,
-    /// Calls in a row that ended unreachable.
-    lost: AtomicU32,
 }
+
+/// One server.
+struct Server {
+    url: Url,
+    http: reqwest::Client,
+}
+
+/// Hears what is worth telling while calls are made, in words.
+pub type Tell = Box<dyn Fn(String) + Send + Sync>;
 
 /// An attempt that failed, and how long the server asks to wait.
 struct Failure {
@@ -59,126 +72,327 @@ impl From<CallError> for Failure {
     }
 }
 
+impl Failure {
+    /// What it says of the server.
+    fn end(&self) -> End {
+        match &self.error {
+            CallError::Unreachable { .. } => End::Absent,
+            error if error.is_overload() => End::Busy,
+            error if error.is_transient() => End::Failed,
+            _ => End::Answered(None),
+        }
+    }
+}
+
 impl Client {
     /// Makes a client for the model; connects to nothing yet.
     ///
     /// # Errors
     /// The model has no valid address, or its token is not in the environment.
     pub fn new(spec: &ModelSpec) -> Result<Client, Diagnostic> {
-        Client::with_backoff(spec, Backoff::default())
+        Client::told(spec, Box::new(|_| {}))
     }
 
-    fn with_backoff(spec: &ModelSpec, backoff: Backoff) -> Result<Client, Diagnostic> {
+    /// The same, with somebody who hears of servers that go and come.
+    ///
+    /// # Errors
+    /// As [`Client::new`].
+    pub fn told(spec: &ModelSpec, tell: Tell) -> Result<Client, Diagnostic> {
+        Client::with_backoff(spec, tell, Backoff::default())
+    }
+
+    fn with_backoff(spec: &ModelSpec, tell: Tell, backoff: Backoff) -> Result<Client, Diagnostic> {
         let name = &spec.name;
-        let url = spec
-            .url
-            .as_deref()
-            .and_then(|url| Url::parse(url).ok())
-            .filter(|url| !url.cannot_be_a_base())
-            .ok_or_else(|| Diagnostic::error(format!("model `{name}` has no valid `url`")))?;
-        let http = http_client(&url, headers(spec)?).map_err(|why| {
-            Diagnostic::error(format!("cannot make connections for model `{name}`: {why}"))
-        })?;
-        let host = url.host_str().unwrap_or_default();
-        let host = match url.port_or_known_default() {
-            Some(port) => format!("{host}:{port}"),
-            None => host.to_owned(),
+        let url = |text: &String| {
+            let url = Url::parse(text).ok();
+            url.filter(|url| !url.cannot_be_a_base())
+        };
+        let urls: Option<Vec<Url>> = spec.urls().iter().map(url).collect();
+        let urls = urls.filter(|urls| !urls.is_empty());
+        let urls =
+            urls.ok_or_else(|| Diagnostic::error(format!("model `{name}` has no valid `url`")))?;
+        let headers = headers(spec)?;
+        // Each has a client of its own: a proxy may be for one of them only.
+        let server = |url: &Url| match http_client(url, headers.clone()) {
+            Ok(http) => Ok(Server {
+                url: url.clone(),
+                http,
+            }),
+            Err(why) => Err(Diagnostic::error(format!(
+                "cannot make connections for model `{name}`: {why}"
+            ))),
+        };
+        let servers = urls
+            .iter()
+            .map(server)
+            .collect::<Result<Vec<Server>, _>>()?;
+        let limits = urls.iter().map(|_| spec.concurrency.limit()).collect();
+        let (requests, tokens) = (spec.requests_per_minute, spec.tokens_per_minute);
+        let patience = Duration::try_from_secs_f64(spec.patience).unwrap_or_default();
+        let waits = Waits {
+            backoff: Backoff {
+                cap: backoff.cap.min(LOOK_EVERY),
+                ..backoff
+            },
+            first_tries: FIRST_TRIES.min(1 + spec.retries),
+            patience,
+        };
+        let hosts: Vec<String> = urls.iter().map(host).collect();
+        let name = name.clone();
+        let notice = move |notice: Notice| {
+            tell(match notice {
+                Notice::Away(at) => format!(
+                    "model `{name}`: no connection to `{}` any more; waiting up to {} s for it",
+                    hosts[at],
+                    patience.as_secs()
+                ),
+                Notice::Back(at) => format!("model `{name}`: `{}` is there again", hosts[at]),
+            });
         };
         Ok(Client {
+            pool: Pool::new(
+                limits,
+                Pace::new(requests, tokens, Instant::now()),
+                waits,
+                Box::new(notice),
+            ),
             inner: Arc::new(Inner {
-                http,
-                url,
-                host,
+                servers,
                 timeout: spec.timeout(),
                 retries: spec.retries,
-                slots: Semaphore::new(spec.concurrency.max(1) as usize),
+                deadline: spec
+                    .deadline
+                    .and_then(|s| Duration::try_from_secs_f64(s).ok()),
+                hedge: spec.hedge.and_then(|s| Duration::try_from_secs_f64(s).ok()),
+                groups: spec.concurrency != Concurrency::Most(1),
                 backoff,
-                met: AtomicBool::new(false),
-                lost: AtomicU32::new(0),
             }),
         })
     }
 
-    /// Host and port of the address.
-    pub fn host(&self) -> &str {
-        &self.inner.host
+    /// Host and port of the first address.
+    pub fn host(&self) -> String {
+        self.inner.host(0)
     }
 
-    /// What the server says at a path, below the model's address or beside its `/v1`: status and
-    /// body. One attempt, and not for long.
+    /// The servers.
+    pub fn pool(&self) -> &Arc<Pool> {
+        &self.pool
+    }
+
+    /// What the first server says at a path, below the model's address or beside its `/v1`: status
+    /// and body. One attempt, and not for long.
     ///
     /// # Errors
     /// There is no whole answer.
     pub async fn get(&self, path: &str, beside_v1: bool) -> Result<(u16, Vec<u8>), CallError> {
         let inner = &*self.inner;
-        let sent = inner
+        let sent = inner.servers[0]
             .http
-            .get(inner.address(path, beside_v1))
+            .get(inner.address(0, path, beside_v1))
             .timeout(inner.timeout.min(LOOK_WITHIN))
             .send()
             .await;
-        let response = sent.map_err(|error| inner.fault(&error))?;
+        let response = sent.map_err(|error| inner.fault(0, &error))?;
         let status = response.status().as_u16();
         Ok((status, read(response).await?))
     }
 
-    /// Asks, and asks again where that may help. The address is the client's own; the rest
-    /// comes from the request's model.
+    /// Waits until the request may be sent. Dropping the wait gives it up.
+    ///
+    /// # Errors
+    /// There is no server any more.
+    pub async fn admit(&self, request: &Request) -> Result<Permit, CallError> {
+        let mut want = wants(request);
+        if self.inner.groups {
+            want.sketch = Sketch::of(&request.question);
+        }
+        self.acquire(want, false).await
+    }
+
+    /// Asks, and asks again where that may help, until `stop`. What is under way then is awaited.
     ///
     /// # Errors
     /// Why the last attempt failed.
-    pub async fn ask(&self, request: &Request) -> Result<Reply, CallError> {
+    pub async fn ask(
+        &self,
+        request: &Request,
+        permit: Permit,
+        stop: impl Future<Output = ()>,
+    ) -> Result<Reply, CallError> {
+        let asked = self.asked(request, permit, stop);
+        match self.inner.deadline {
+            None => asked.await,
+            Some(deadline) => tokio::time::timeout(deadline, asked)
+                .await
+                .unwrap_or(Err(CallError::Deadline)),
+        }
+    }
+
+    /// [`Client::admit`] and [`Client::ask`] in one.
+    ///
+    /// # Errors
+    /// As there.
+    pub async fn call(&self, request: &Request) -> Result<Reply, CallError> {
+        let permit = self.admit(request).await?;
+        self.ask(request, permit, std::future::pending()).await
+    }
+
+    async fn acquire(&self, want: Want, again: bool) -> Result<Permit, CallError> {
+        let permit = self.pool.acquire(want, again).await;
+        permit.map_err(|Lost| CallError::Unreachable {
+            host: self.inner.hosts(),
+        })
+    }
+
+    async fn asked(
+        &self,
+        request: &Request,
+        mut permit: Permit,
+        stop: impl Future<Output = ()>,
+    ) -> Result<Reply, CallError> {
         let inner = &*self.inner;
-        // The slot is kept while waiting: a busy server gets fewer requests, not more.
-        let Ok(_slot) = inner.slots.acquire().await else {
-            return Err(inner.unreachable());
-        };
-        let mut tried = 0;
+        let mut stop = std::pin::pin!(stop);
+        let mut want = wants(request);
+        let (mut tried, mut busy) = (0, 0);
         loop {
-            if inner.given_up() {
-                return Err(inner.unreachable());
-            }
-            let failure = match inner.attempt(request).await {
+            let at = permit.at();
+            let failure = match self.attempts(request, permit, &want).await {
                 Ok(reply) => return Ok(reply),
-                Err(failure) => failure,
-            };
-            tried += 1;
-            let out_of_reach = matches!(failure.error, CallError::Unreachable { .. });
-            let first_contact = out_of_reach && !inner.met.load(Ordering::Relaxed);
-            let tries = if first_contact {
-                FIRST_TRIES.min(1 + inner.retries)
-            } else {
-                1 + inner.retries
-            };
-            if !failure.error.is_transient() || tried >= tries {
-                if out_of_reach {
-                    inner.lost.fetch_add(1, Ordering::Relaxed);
+                Err((failure, permit)) => {
+                    let end = failure.end();
+                    let progress = permit.end(end);
+                    if end == End::Busy && progress && busy < BUSY_TRIES {
+                        // Others are served: its turn will come.
+                        busy += 1;
+                    } else if end != End::Absent {
+                        tried += 1;
+                    }
+                    failure
                 }
+            };
+            if !failure.error.is_transient() || tried > inner.retries {
                 return Err(failure.error);
             }
-            let wait = if first_contact {
-                // In full: a server that is being started gets its moment.
-                inner.backoff.wait(tried - 1, 1.0)
-            } else {
-                let told = failure.wait.unwrap_or_default();
-                told.max(inner.backoff.jittered(tried - 1))
+            let wait = match failure.end() {
+                // The pool knows when there is somebody.
+                End::Absent => Duration::ZERO,
+                _ => {
+                    let told = failure.wait.unwrap_or_default();
+                    told.max(inner.backoff.jittered((tried + busy).saturating_sub(1)))
+                }
             };
-            tracing::debug!(host = %inner.host, error = %failure.error, tried, ?wait, "asking again");
-            tokio::time::sleep(wait).await;
+            let host = inner.host(at);
+            tracing::debug!(host, error = %failure.error, tried, ?wait, "asking again");
+            want.avoid = Some(at);
+            let next = async {
+                tokio::time::sleep(wait).await;
+                self.acquire(want.clone(), true).await
+            };
+            permit = tokio::select! {
+                biased;
+                () = &mut stop => return Err(CallError::Stopped),
+                permit = next => permit?,
+            };
+        }
+    }
+
+    /// One attempt, or with `hedge` two at two servers.
+    async fn attempts(
+        &self,
+        request: &Request,
+        permit: Permit,
+        want: &Want,
+    ) -> Result<Reply, (Failure, Permit)> {
+        let Some(after) = self.inner.hedge else {
+            return self.attempt(request, permit).await;
+        };
+        let at = permit.at();
+        let mut first = std::pin::pin!(self.attempt(request, permit));
+        tokio::select! {
+            biased;
+            done = &mut first => return done,
+            () = tokio::time::sleep(after) => {}
+        }
+        let Some(permit) = self.pool.another(want, at) else {
+            return first.await;
+        };
+        let mut second = std::pin::pin!(self.attempt(request, permit));
+        // The first answer counts; a failure only if both fail.
+        tokio::select! {
+            biased;
+            done = &mut first => match done {
+                Ok(reply) => Ok(reply),
+                Err(failed) => second.await.map_err(|(failure, permit)| {
+                    permit.end(failure.end());
+                    failed
+                }),
+            },
+            done = &mut second => match done {
+                Ok(reply) => Ok(reply),
+                Err((failure, permit)) => {
+                    permit.end(failure.end());
+                    first.await
+                }
+            },
+        }
+    }
+
+    async fn attempt(&self, request: &Request, permit: Permit) -> Result<Reply, (Failure, Permit)> {
+        match self.inner.attempt(request, permit.at()).await {
+            Ok(reply) => {
+                let prompt = reply.prompt_tokens.unwrap_or(0);
+                let tokens = reply.answer_tokens.map(|answer| prompt + answer);
+                permit.end(End::Answered(tokens));
+                Ok(reply)
+            }
+            Err(failure) => Err((failure, permit)),
         }
     }
 }
 
+/// What a request needs to be placed.
+fn wants(request: &Request) -> Want {
+    let characters = match &request.question {
+        Question::Chat(chat) => chat.length(),
+        Question::Tokens(_) => 0,
+    };
+    let answer = request.model.sampling.max_tokens.unwrap_or(0);
+    let prompt = characters.div_ceil(CHARACTERS_A_TOKEN) as u64;
+    Want {
+        sketch: Sketch::default(),
+        tokens: match request.question {
+            Question::Chat(_) => prompt + u64::from(answer),
+            Question::Tokens(_) => 0,
+        },
+        avoid: None,
+    }
+}
+
+/// Host and port of an address.
+fn host(url: &Url) -> String {
+    let host = url.host_str().unwrap_or_default();
+    match url.port_or_known_default() {
+        Some(port) => format!("{host}:{port}"),
+        None => host.to_owned(),
+    }
+}
+
 impl Inner {
-    fn unreachable(&self) -> CallError {
-        CallError::Unreachable {
-            host: self.host.clone(),
-        }
+    /// Host and port of a server.
+    fn host(&self, at: usize) -> String {
+        host(&self.servers[at].url)
     }
 
-    /// The address of a path, below the model's own or beside its `/v1`.
-    fn address(&self, path: &str, beside_v1: bool) -> Url {
-        let mut url = self.url.clone();
+    /// Those of all servers.
+    fn hosts(&self) -> String {
+        let hosts: Vec<String> = (0..self.servers.len()).map(|at| self.host(at)).collect();
+        hosts.join("`, `")
+    }
+
+    /// The address of a path, below a server's own or beside its `/v1`.
+    fn address(&self, at: usize, path: &str, beside_v1: bool) -> Url {
+        let mut url = self.servers[at].url.clone();
         if beside_v1 {
             tokenize::beside_v1(&mut url, path);
         } else if let Ok(mut parts) = url.path_segments_mut() {
@@ -188,48 +402,37 @@ impl Inner {
     }
 
     /// Why no answer began.
-    fn fault(&self, error: &reqwest::Error) -> CallError {
+    fn fault(&self, at: usize, error: &reqwest::Error) -> CallError {
         if error.is_connect() {
-            self.unreachable()
+            CallError::Unreachable {
+                host: self.host(at),
+            }
         } else {
             broken(error)
         }
     }
 
-    /// True when waiting calls need not try: a server that was never there is given up
-    /// after one call, one that was there after several.
-    fn given_up(&self) -> bool {
-        let enough = if self.met.load(Ordering::Relaxed) {
-            GIVE_UP_AFTER
-        } else {
-            1
-        };
-        self.lost.load(Ordering::Relaxed) >= enough
-    }
-
-    async fn attempt(&self, request: &Request) -> Result<Reply, Failure> {
+    async fn attempt(&self, request: &Request, at: usize) -> Result<Reply, Failure> {
         let model = &request.model;
         let api = model.api().api();
         let (url, body) = match &request.question {
             Question::Chat(chat) => (
-                self.address(api.path(), api.is_beside_v1()),
+                self.address(at, api.path(), api.is_beside_v1()),
                 api.body(model, chat),
             ),
             Question::Tokens(text) => (
-                self.address("tokenize", true),
+                self.address(at, "tokenize", true),
                 tokenize::body(&model.id, text),
             ),
         };
-        let sent = self
+        let sent = self.servers[at]
             .http
             .post(url)
             .timeout(self.timeout)
             .json(&body)
             .send()
             .await;
-        let response = sent.map_err(|error| self.fault(&error))?;
-        self.met.store(true, Ordering::Relaxed);
-        self.lost.store(0, Ordering::Relaxed);
+        let response = sent.map_err(|error| self.fault(at, &error))?;
         let status = response.status();
         let wait = response
             .headers()

@@ -7,6 +7,7 @@ use tokio::net::{TcpListener, TcpStream};
 
 use super::*;
 use crate::model::chat::{Chat, Role, Turn};
+use crate::model::spec::{Addresses, Concurrency};
 
 const GOOD: &str = r#"{"choices":[{"message":{"content":"yes"},"finish_reason":"stop"}]}"#;
 
@@ -77,7 +78,7 @@ fn client(spec: &ModelSpec) -> Client {
         base: Duration::from_millis(2),
         cap: Duration::from_millis(5),
     };
-    Client::with_backoff(spec, quick).unwrap()
+    Client::with_backoff(spec, Box::new(|_| {}), quick).unwrap()
 }
 
 fn request(spec: &ModelSpec) -> Request {
@@ -90,6 +91,7 @@ fn request(spec: &ModelSpec) -> Request {
             }],
             prefill: String::new(),
             text: None,
+            schema: None,
         }),
     }
 }
@@ -101,7 +103,7 @@ async fn a_text_is_cut_into_tokens_beside_the_api() {
     let (spec, seen) = server(vec![busy, good]).await;
     let mut asked = request(&spec);
     asked.question = Question::Tokens("well?".into());
-    let reply = client(&spec).ask(&asked).await.unwrap();
+    let reply = client(&spec).call(&asked).await.unwrap();
     assert_eq!(reply.token_bytes, Some(vec![2, 3]));
     let seen = seen.lock().unwrap();
     assert_eq!(seen.len(), 2);
@@ -115,7 +117,7 @@ async fn a_server_without_a_tokenizer_is_told() {
     let (spec, seen) = server(vec![none]).await;
     let mut asked = request(&spec);
     asked.question = Question::Tokens("well?".into());
-    let error = client(&spec).ask(&asked).await.unwrap_err();
+    let error = client(&spec).call(&asked).await.unwrap_err();
     assert_eq!(error, CallError::NoTokenizer { code: 404 });
     assert_eq!(seen.lock().unwrap().len(), 1);
 }
@@ -125,7 +127,7 @@ async fn one(acts: Vec<Act>) -> (Result<String, CallError>, usize) {
     let (mut spec, seen) = server(acts).await;
     spec.retries = 3;
     spec.timeout = 0.2;
-    let got = client(&spec).ask(&request(&spec)).await;
+    let got = client(&spec).call(&request(&spec)).await;
     let count = seen.lock().unwrap().len();
     (got.map(|reply| reply.text), count)
 }
@@ -133,7 +135,7 @@ async fn one(acts: Vec<Act>) -> (Result<String, CallError>, usize) {
 #[tokio::test]
 async fn a_request_goes_out_and_its_answer_comes_back() {
     let (spec, seen) = server(vec![ok(GOOD)]).await;
-    let reply = client(&spec).ask(&request(&spec)).await.unwrap();
+    let reply = client(&spec).call(&request(&spec)).await.unwrap();
     assert_eq!(reply.text, "yes");
     let seen = seen.lock().unwrap();
     assert!(
@@ -212,26 +214,115 @@ async fn a_wrong_address_fails_soon_and_for_all() {
         listener.local_addr().unwrap().port()
     };
     let mut spec = ModelSpec::new("m", "llama").with_url(&format!("http://127.0.0.1:{port}/v1"));
-    spec.concurrency = 1;
+    spec.concurrency = Concurrency::Most(1);
     let client = client(&spec);
     let request = request(&spec);
-    let calls = (0..50).map(|_| client.ask(&request));
+    let calls = (0..50).map(|_| client.call(&request));
     for got in futures::future::join_all(calls).await {
         let host = format!("127.0.0.1:{port}");
         assert_eq!(got, Err(CallError::Unreachable { host }));
     }
-    assert_eq!(client.inner.lost.load(Ordering::Relaxed), 1);
+    assert_eq!(client.pool().sent(), [u64::from(FIRST_TRIES)]);
 }
 
 #[tokio::test]
 async fn no_more_requests_are_open_than_allowed() {
     let (mut spec, seen) = server(vec![Act::Hang]).await;
-    spec.concurrency = 3;
+    spec.concurrency = Concurrency::Most(3);
     let client = client(&spec);
     let request = request(&spec);
-    let calls = futures::future::join_all((0..9).map(|_| client.ask(&request)));
+    let calls = futures::future::join_all((0..9).map(|_| client.call(&request)));
     let _ = tokio::time::timeout(Duration::from_millis(300), calls).await;
     assert_eq!(seen.lock().unwrap().len(), 3);
+}
+
+/// A model with a list of servers.
+fn shared(urls: &[&ModelSpec]) -> ModelSpec {
+    let urls = urls.iter().flat_map(|spec| spec.urls().to_vec());
+    let mut spec = ModelSpec::new("m", "llama");
+    spec.url = Some(Addresses::Many(urls.collect()));
+    spec.timeout = 5.0;
+    spec
+}
+
+#[tokio::test]
+async fn a_server_that_is_not_there_is_routed_round() {
+    let gone = ModelSpec::new("m", "llama").with_url("http://127.0.0.1:9/v1");
+    let (good, seen) = server(vec![ok(GOOD)]).await;
+    let client = client(&shared(&[&gone, &good]));
+    let request = request(&good);
+    let calls = (0..20).map(|_| client.call(&request));
+    for got in futures::future::join_all(calls).await {
+        assert_eq!(got.map(|reply| reply.text), Ok("yes".to_owned()));
+    }
+    assert_eq!(seen.lock().unwrap().len(), 20);
+}
+
+#[tokio::test]
+async fn a_server_that_fails_fast_does_not_draw_all_requests() {
+    let (bad, seen) = server(vec![Act::Say("500 Oh", "", String::new())]).await;
+    let (good, _) = server(vec![ok(GOOD)]).await;
+    let mut spec = shared(&[&bad, &good]);
+    spec.concurrency = Concurrency::Most(2);
+    let client = client(&spec);
+    let request = request(&good);
+    for got in futures::future::join_all((0..200).map(|_| client.call(&request))).await {
+        assert!(got.is_ok(), "{got:?}");
+    }
+    let count = seen.lock().unwrap().len();
+    assert!(count < 50, "{count} requests to a server that fails");
+}
+
+#[tokio::test]
+async fn a_slow_request_goes_to_another_server_too() {
+    let (slow, seen) = server(vec![Act::Hang]).await;
+    let (good, _) = server(vec![ok(GOOD)]).await;
+    let mut spec = shared(&[&slow, &good]);
+    spec.hedge = Some(0.05);
+    let client = client(&spec);
+    let start = std::time::Instant::now();
+    let reply = client.call(&request(&good)).await.unwrap();
+    assert_eq!(reply.text, "yes");
+    assert!(start.elapsed() < Duration::from_secs(2));
+    assert_eq!(seen.lock().unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn a_deadline_holds_for_all_attempts_together() {
+    let (mut spec, seen) = server(vec![Act::Hang]).await;
+    (spec.timeout, spec.deadline, spec.retries) = (0.1, Some(0.35), 100);
+    let got = client(&spec).call(&request(&spec)).await;
+    assert_eq!(got, Err(CallError::Deadline));
+    let count = seen.lock().unwrap().len();
+    assert!((2..=4).contains(&count), "{count}");
+}
+
+#[tokio::test]
+async fn requests_keep_the_pace() {
+    let (mut spec, seen) = server(vec![ok(GOOD)]).await;
+    // One a tenth of a second.
+    spec.requests_per_minute = Some(600);
+    let client = client(&spec);
+    let request = request(&spec);
+    let start = std::time::Instant::now();
+    // Sixty go at once.
+    let calls = (0..65).map(|_| client.call(&request));
+    futures::future::join_all(calls).await;
+    let took = start.elapsed();
+    assert!(took >= Duration::from_millis(500), "{took:?}");
+    assert_eq!(seen.lock().unwrap().len(), 65);
+}
+
+#[tokio::test]
+async fn waiting_ends_when_the_run_stops() {
+    let busy = Act::Say("429 Busy", "retry-after: 60\r\n", String::new());
+    let (spec, _) = server(vec![busy]).await;
+    let client = client(&spec);
+    let request = request(&spec);
+    let permit = client.admit(&request).await.unwrap();
+    let stop = tokio::time::sleep(Duration::from_millis(50));
+    let got = client.ask(&request, permit, stop).await;
+    assert_eq!(got, Err(CallError::Stopped));
 }
 
 #[tokio::test]
@@ -240,7 +331,7 @@ async fn an_endless_answer_is_refused() {
     let (mut spec, _) = server(vec![ok(&huge)]).await;
     spec.retries = 0;
     spec.timeout = 20.0;
-    let got = client(&spec).ask(&request(&spec)).await;
+    let got = client(&spec).call(&request(&spec)).await;
     assert_eq!(got, Err(CallError::TooLarge));
 }
 

@@ -9,6 +9,7 @@ use super::chat::{Chat, Reply};
 use super::error::CallError;
 use super::openai::{Answer, Told};
 use super::spec::ModelSpec;
+use super::structured;
 
 /// The text completions API.
 pub struct Completions;
@@ -23,6 +24,7 @@ impl Api for Completions {
         body.insert("model".to_owned(), model.id.clone().into());
         body.insert("prompt".to_owned(), prompt(chat).into());
         model.sampling.write(&mut body);
+        structured::put(model, chat, &mut body);
         Value::Object(body)
     }
 
@@ -72,6 +74,7 @@ mod tests {
             turns: vec![turn(Role::System, "List."), turn(Role::User, "Letter")],
             prefill: "Statements:\n- ".to_owned(),
             text: None,
+            schema: None,
         };
         let mut model = ModelSpec::new("w", "gemma");
         model.sampling.stop = Some(vec!["\n".to_owned()]);

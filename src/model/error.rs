@@ -19,6 +19,10 @@ pub enum CallError {
     Timeout,
     /// The connection ended before the answer did.
     Cut,
+    /// All attempts together took longer than the model's `deadline`.
+    Deadline,
+    /// The run stopped before the call was tried again.
+    Stopped,
     /// The server is busy (429).
     RateLimited,
     /// The server refuses the token (401, 403).
@@ -81,6 +85,15 @@ impl CallError {
             CallError::Status { code } => *code >= 500 || matches!(code, 408 | 424),
             _ => false,
         }
+    }
+
+    /// True when the server says that it has too much to do. 503 is also said by servers that are
+    /// being started, or that are broken: fewer requests would not help those.
+    pub fn is_overload(&self) -> bool {
+        matches!(
+            self,
+            CallError::RateLimited | CallError::Status { code: 529 }
+        )
     }
 
     /// What a status other than 200 means, with the help of the body that came with it.
@@ -195,6 +208,8 @@ impl fmt::Display for CallError {
             CallError::Unreachable { host } => write!(f, "no connection to `{host}`"),
             CallError::Timeout => f.write_str("no answer in time"),
             CallError::Cut => f.write_str("the connection was cut before the answer was whole"),
+            CallError::Deadline => f.write_str("no answer within the model's `deadline`"),
+            CallError::Stopped => f.write_str("the run stopped"),
             CallError::RateLimited => f.write_str("the server is busy (status 429)"),
             CallError::WrongKey { code } => {
                 write!(f, "the server refuses the token (status {code})")

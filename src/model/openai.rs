@@ -8,6 +8,7 @@ use super::api::Api;
 use super::chat::{Chat, Reply, Role, Turn};
 use super::error::CallError;
 use super::spec::ModelSpec;
+use super::structured;
 
 /// The chat completions API.
 pub struct OpenAi;
@@ -33,6 +34,7 @@ impl Api for OpenAi {
         }
         body.insert("messages".to_owned(), messages.into());
         model.sampling.write(&mut body);
+        structured::put(model, chat, &mut body);
         Value::Object(body)
     }
 
@@ -147,6 +149,7 @@ mod tests {
             turns: vec![turn(Role::System, "Be brief."), turn(Role::User, "Why?")],
             prefill: prefill.to_owned(),
             text: None,
+            schema: None,
         }
     }
 

@@ -111,7 +111,7 @@ pub async fn probe(model: &ModelSpec) -> Vec<Finding> {
         }
     }
     let start = Instant::now();
-    let asked = client.ask(&request(model)).await;
+    let asked = client.call(&request(model)).await;
     let took = start.elapsed();
     let reply = asked.as_ref().ok();
     found.push(served(model, &about, asked.as_ref().err()));
@@ -241,7 +241,7 @@ async fn tokenizer(client: &Client, model: &ModelSpec) -> Finding {
         model: Arc::new(model.clone()),
         question: Question::Tokens(WORDS.into()),
     };
-    match client.ask(&request).await {
+    match client.call(&request).await {
         Ok(_) => Finding::good(CHECK, "the server cuts texts into tokens"),
         Err(error @ (CallError::NoTokenizer { .. } | CallError::NoPieces)) => {
             Finding::note(CHECK, format!("{error} where a stage counts tokens"))

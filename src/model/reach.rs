@@ -40,12 +40,14 @@ pub fn ways(model: &ModelSpec) -> Vec<Way> {
 
 /// The addresses that a model's requests go to.
 fn addresses(model: &ModelSpec) -> Vec<Url> {
-    let text = match (&model.url, &model.serve) {
-        (None, None) => return Vec::new(),
-        (Some(url), None) => url.clone(),
-        (_, Some(_)) => model.url_on(1),
+    let texts = match &model.serve {
+        None => model.urls().to_vec(),
+        Some(_) => vec![model.url_on(1)],
     };
-    Url::parse(&text).into_iter().collect()
+    texts
+        .iter()
+        .filter_map(|text| Url::parse(text).ok())
+        .collect()
 }
 
 /// The proxy that the environment wants for an address.
@@ -135,7 +137,7 @@ mod tests {
             ..model
         };
         assert_eq!(ways(&served)[0].host, "127.0.0.1");
-        served.url = Some("http://evil.example:{port}/v1".to_owned());
+        served = served.with_url("http://evil.example:{port}/v1");
         assert_eq!(ways(&served)[0].host, "evil.example");
     }
 }

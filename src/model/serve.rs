@@ -90,6 +90,7 @@ pub(super) fn fill(word: &str, place: &Place, port: Option<u16>, setup: Option<&
 pub struct Server {
     /// The base of its address, for [`ModelSpec::with_url`].
     pub url: String,
+    port: u16,
     running: Leashed,
 }
 
@@ -107,13 +108,48 @@ impl Server {
         let Some(spec) = &model.serve else {
             return Ok(None);
         };
+        let port = port(&model.name, spec)?;
+        Server::start_on(model, spec, place, port, 0, say)
+            .await
+            .map(Some)
+    }
+
+    /// Starts a server that has died again, at the same address, for the `round`-th time.
+    ///
+    /// # Errors
+    /// As [`Server::start`].
+    pub async fn again(
+        &self,
+        model: &ModelSpec,
+        place: &Place,
+        round: u32,
+        say: Say<'_>,
+    ) -> Result<Server, Diagnostic> {
+        let Some(spec) = &model.serve else {
+            return Err(Diagnostic::error("the model has no `serve`"));
+        };
+        Server::start_on(model, spec, place, self.port, round, say).await
+    }
+
+    async fn start_on(
+        model: &ModelSpec,
+        spec: &ServeSpec,
+        place: &Place,
+        port: u16,
+        round: u32,
+        say: Say<'_>,
+    ) -> Result<Server, Diagnostic> {
         let name = &model.name;
         let setup = prepare(name, spec, place, say).await?;
-        let port = port(name, spec)?;
         let fill = |word: &String| fill(word, place, Some(port), setup.as_deref());
         let argv: Vec<String> = spec.command.iter().map(fill).collect();
         let env = place.env(spec, Some(port), setup.as_deref());
-        let log = place.logs.join(format!("serve-{}.log", file_name(name)));
+        // What a server said before it died stays to be read.
+        let log = match round {
+            0 => format!("serve-{}.log", file_name(name)),
+            round => format!("serve-{}.{round}.log", file_name(name)),
+        };
+        let log = place.logs.join(log);
         say(format!(
             "starting the server of model `{name}`; its log is `{}`",
             log.display()
@@ -123,14 +159,24 @@ impl Server {
         })?;
         let mut server = Server {
             url: model.url_on(port),
+            port,
             running,
         };
         match server.ready(name, spec).await {
-            Ok(()) => Ok(Some(server)),
+            Ok(()) => Ok(server),
             Err(fault) => {
                 server.stop().await;
                 Err(fault)
             }
+        }
+    }
+
+    /// How it ended by itself, in words, if it did.
+    pub fn ended(&mut self) -> Option<String> {
+        match self.running.ended() {
+            Ok(None) => None,
+            Ok(Some(status)) => Some(how(status)),
+            Err(why) => Some(format!("is out of sight: {why}")),
         }
     }
 

@@ -28,6 +28,10 @@ pub struct ServeSpec {
     /// Seconds until the server must be ready.
     #[serde(default = "two_minutes")]
     pub startup_timeout: f64,
+    /// What the server needs of the machine, such as `{gpu: 1}`. Servers that do not fit together
+    /// run one after the other. A machine has one of everything unless `--resources` says more.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub resources: BTreeMap<String, f64>,
     /// Environment variables for set-up and server.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub env: BTreeMap<String, String>,

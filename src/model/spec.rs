@@ -10,7 +10,9 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::limit::{Limit, MOST_FOUND};
 pub use super::serve_spec::{Auto, Port, ServeSpec};
+use super::structured::SchemaField;
 use super::template::Template;
 use super::template::setting::ChatTemplate;
 use crate::diag::Diagnostic;
@@ -29,9 +31,10 @@ pub struct ModelSpec {
     pub api: Option<ApiKind>,
     /// The base of the server's address, e.g. `http://127.0.0.1:8080/v1`. With `serve`, leave it
     /// out (or empty), or let it hold `{port}`: a whole address is that of a server that runs
-    /// already, and `serve` is not used. TGI's may end in `/v1` or not.
+    /// already, and `serve` is not used. TGI's may end in `/v1` or not. A list names servers that
+    /// share the work.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub url: Option<String>,
+    pub url: Option<Addresses>,
     /// The model's name on the server. (TGI serves one model and does not ask for it.)
     pub id: String,
     /// False for a base model, which goes on from a text and knows no chat.
@@ -50,15 +53,39 @@ pub struct ModelSpec {
     /// How it samples, unless a stage says otherwise.
     #[serde(default)]
     pub sampling: Sampling,
-    /// The most requests that are open at once.
-    #[serde(default = "sixteen")]
-    pub concurrency: u32,
+    /// How its server is told the `schema` of a stage. Without it, as its API has it:
+    /// `response_format` (openai), `grammar` (tgi), `output_config` (anthropic); texts
+    /// (completions) have no common way, so that there only the answers are checked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub json_schema: Option<SchemaField>,
+    /// The most requests that are open at once at each server; fewer while it says that it is
+    /// busy. `auto` finds out how many it takes. With more than 1, prompts that wait and begin
+    /// alike are sent one after the other, which helps servers that keep what they computed.
+    #[serde(default)]
+    pub concurrency: Concurrency,
+    /// The most requests that are sent in a minute, to all its servers together.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub requests_per_minute: Option<u32>,
+    /// The most tokens of prompts and answers in a minute: guessed before a request, corrected by
+    /// what the server counts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tokens_per_minute: Option<u32>,
     /// Seconds that one attempt may take.
     #[serde(default = "ten_minutes")]
     pub timeout: f64,
     /// How often a failed request is tried again.
     #[serde(default = "five")]
     pub retries: u32,
+    /// Seconds that a call may take with all its attempts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub deadline: Option<f64>,
+    /// Seconds that servers which answered before and are gone are waited for.
+    #[serde(default = "a_minute")]
+    pub patience: f64,
+    /// Seconds after which a request that is not answered goes to another server as well; the
+    /// first answer counts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hedge: Option<f64>,
     /// Name of the environment variable that holds the token.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub key_env: Option<String>,
@@ -77,16 +104,62 @@ fn yes() -> bool {
     true
 }
 
-fn sixteen() -> u32 {
-    16
-}
-
 fn five() -> u32 {
     5
 }
 
 fn ten_minutes() -> f64 {
     600.0
+}
+
+fn a_minute() -> f64 {
+    60.0
+}
+
+/// The address of a server, or those of several.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(untagged)]
+pub enum Addresses {
+    /// One.
+    One(String),
+    /// Several that share the work.
+    Many(Vec<String>),
+}
+
+impl Addresses {
+    /// All of them.
+    pub fn all(&self) -> &[String] {
+        match self {
+            Addresses::One(url) => std::slice::from_ref(url),
+            Addresses::Many(urls) => urls,
+        }
+    }
+}
+
+/// How many requests may be open at once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(untagged)]
+pub enum Concurrency {
+    /// At most so many.
+    Most(u32),
+    /// As many as the server takes.
+    Found(Auto),
+}
+
+impl Default for Concurrency {
+    fn default() -> Concurrency {
+        Concurrency::Most(16)
+    }
+}
+
+impl Concurrency {
+    /// The limit of a server to which nothing was sent yet.
+    pub fn limit(self) -> Limit {
+        match self {
+            Concurrency::Most(most) => Limit::up_to(most),
+            Concurrency::Found(Auto::Auto) => Limit::found_out(),
+        }
+    }
 }
 
 /// What a million tokens cost, in a currency that all models of a run share.
@@ -157,9 +230,8 @@ pub struct Sampling {
     pub seed: Option<i64>,
     /// Further fields of the request's body (with `api: tgi`, of its `parameters`), passed on as
     /// they are: what a server knows beyond the settings above. Of a chat template:
-    /// `chat_template_kwargs: {enable_thinking: false}`. For JSON of a schema: `response_format`
-    /// (OpenAI, vLLM, llama.cpp), `guided_json` (older vLLM), `json_schema` (llama.cpp's
-    /// completions), `grammar` (TGI). For Anthropic: `thinking: {type: enabled, budget_tokens: N}`.
+    /// `chat_template_kwargs: {enable_thinking: false}`. For Anthropic: `thinking: {type: enabled,
+    /// budget_tokens: N}`. (JSON of a schema is asked for by a stage's `schema`.)
     /// For OpenAI's reasoning models: `max_completion_tokens` in place of `max_tokens`.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub extra: BTreeMap<String, Value>,
@@ -178,9 +250,15 @@ impl ModelSpec {
             chat_template: None,
             template: None,
             sampling: Sampling::default(),
-            concurrency: sixteen(),
+            json_schema: None,
+            concurrency: Concurrency::default(),
+            requests_per_minute: None,
+            tokens_per_minute: None,
             timeout: ten_minutes(),
             retries: five(),
+            deadline: None,
+            patience: a_minute(),
+            hedge: None,
             key_env: None,
             price: None,
             revision: None,
@@ -195,12 +273,12 @@ impl ModelSpec {
     pub fn from_node(name: &str, node: &Node) -> Result<ModelSpec, Vec<Diagnostic>> {
         let mut spec: ModelSpec = decode(node).map_err(|fault| vec![fault])?;
         name.clone_into(&mut spec.name);
-        if spec.url.as_deref() == Some("") {
+        if spec.urls() == [""] {
             spec.url = None;
         }
         let faults = super::spec_check::faults(&spec, node);
         // A whole address is that of a server that runs already.
-        if spec.url.as_ref().is_some_and(|url| !url.contains("{port}")) {
+        if spec.urls().iter().any(|url| !url.contains("{port}")) {
             spec.serve = None;
         }
         if faults.is_empty() {
@@ -232,6 +310,9 @@ impl ModelSpec {
         if let Some(template) = &self.template {
             identity["chat_template"] = template.hash().to_string().into();
         }
+        if let Some(field) = self.json_schema {
+            identity["json_schema"] = field.name().into();
+        }
         identity
     }
 
@@ -259,27 +340,40 @@ impl ModelSpec {
     #[must_use]
     pub fn with_url(&self, url: &str) -> ModelSpec {
         ModelSpec {
-            url: Some(url.to_owned()),
+            url: Some(Addresses::One(url.to_owned())),
             ..self.clone()
         }
     }
 
+    /// The addresses that the pipeline gives.
+    pub fn urls(&self) -> &[String] {
+        self.url.as_ref().map_or(&[], Addresses::all)
+    }
+
     /// The address for a port of a local server: `url` with `{port}` filled in.
     pub fn url_on(&self, port: u16) -> String {
-        self.url
-            .as_deref()
-            .unwrap_or("http://127.0.0.1:{port}/v1")
+        let url = self.urls().first().map(String::as_str);
+        url.unwrap_or("http://127.0.0.1:{port}/v1")
             .replace("{port}", &port.to_string())
     }
 
-    /// The host that requests go to; `None` when there is no valid address.
-    pub fn host(&self) -> Option<String> {
-        let text = match (&self.url, &self.serve) {
-            (None, None) => return None,
-            (Some(url), None) => url.clone(),
-            (_, Some(_)) => self.url_on(1),
+    /// The hosts that requests go to; an address that is not valid has none.
+    pub fn hosts(&self) -> Vec<String> {
+        let urls = match &self.serve {
+            None => self.urls().to_vec(),
+            Some(_) => vec![self.url_on(1)],
         };
-        Url::parse(&text).ok()?.host_str().map(str::to_owned)
+        let host = |url: &String| Url::parse(url).ok()?.host_str().map(str::to_owned);
+        urls.iter().filter_map(host).collect()
+    }
+
+    /// The most requests that are open at once, at all servers together.
+    pub fn width(&self) -> usize {
+        let most = match self.concurrency {
+            Concurrency::Most(most) => most,
+            Concurrency::Found(_) => MOST_FOUND,
+        };
+        most as usize * self.urls().len().max(1)
     }
 
     /// How long one attempt may take.
@@ -319,7 +413,7 @@ mod tests {
     fn identity_holds_only_what_decides_answers() {
         let a = ModelSpec::new("a", "m");
         let mut b = a.with_url("http://elsewhere/v1");
-        b.concurrency = 1;
+        b.concurrency = Concurrency::Most(1);
         b.key_env = Some("TOKEN".to_owned());
         b.name = "b".to_owned();
         assert_eq!(a.identity(), b.identity());

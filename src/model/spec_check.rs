@@ -2,9 +2,10 @@
 
 use reqwest::Url;
 
-use super::spec::{ApiKind, ModelSpec, Sampling, ServeSpec};
+use super::spec::{ApiKind, Concurrency, ModelSpec, Sampling, ServeSpec};
+use super::structured::SchemaField;
 use crate::diag::{Diagnostic, Span};
-use crate::spec::node::Node;
+use crate::spec::node::{Node, NodeValue};
 
 /// Fields of a body that settings of their own decide.
 const OWN_FIELDS: [&str; 5] = ["model", "messages", "prompt", "stream", "n"];
@@ -31,6 +32,7 @@ pub(super) fn faults(spec: &ModelSpec, node: &Node) -> Vec<Diagnostic> {
         );
     }
     template(spec, node, &mut faults);
+    schemas(spec, node, &mut faults);
     for (path, message) in spec.sampling.faults() {
         let path: Vec<&str> = ["sampling"].into_iter().chain(path).collect();
         faults.push(Diagnostic::error(message).at(place(node, &path), ""));
@@ -71,6 +73,20 @@ fn template(spec: &ModelSpec, node: &Node, faults: &mut Vec<Diagnostic>) {
             .at(place(node, &[key]), "")
             .help(help),
     );
+}
+
+/// Whether schemas are told in a way that the API has.
+fn schemas(spec: &ModelSpec, node: &Node, faults: &mut Vec<Diagnostic>) {
+    let ways = SchemaField::of(spec.api());
+    if let Some(field) = spec.json_schema.filter(|field| !ways.contains(field)) {
+        let names: Vec<String> = ways.iter().map(|way| format!("`{}`", way.name())).collect();
+        let what = format!("`json_schema: {}` does not go with this API", field.name());
+        faults.push(
+            Diagnostic::error(what)
+                .at(place(node, &["json_schema"]), "")
+                .help(format!("it has {}", names.join(", "))),
+        );
+    }
 }
 
 impl Sampling {
@@ -119,7 +135,7 @@ fn place(node: &Node, path: &[&str]) -> Span {
 }
 
 fn address(spec: &ModelSpec, node: &Node, faults: &mut Vec<Diagnostic>) {
-    let Some(text) = &spec.url else {
+    let Some(given) = &spec.url else {
         if spec.serve.is_none() {
             faults.push(
                 Diagnostic::error(format!("model `{}` has no `url`", spec.name))
@@ -129,10 +145,32 @@ fn address(spec: &ModelSpec, node: &Node, faults: &mut Vec<Diagnostic>) {
         }
         return;
     };
+    let at = place(node, &["url"]);
+    if given.all().is_empty() {
+        faults.push(Diagnostic::error("`url` names no server").at(at, ""));
+    }
+    if spec.serve.is_some() && given.all().len() > 1 {
+        faults.push(
+            Diagnostic::error("`serve` starts one server, and `url` names several")
+                .at(at, "")
+                .help("leave `serve` or the list out"),
+        );
+        return;
+    }
+    for (index, text) in given.all().iter().enumerate() {
+        let item = match node.get("url").map(|node| &node.value) {
+            Some(NodeValue::Seq(items)) => items.get(index),
+            _ => None,
+        };
+        one_address(spec, text, item.map_or(at, |item| item.span), faults);
+    }
+}
+
+fn one_address(spec: &ModelSpec, text: &str, at: Span, faults: &mut Vec<Diagnostic>) {
     let filled = if spec.serve.is_some() {
         spec.url_on(1)
     } else {
-        text.clone()
+        text.to_owned()
     };
     // The address itself is not repeated: a wrong one may hold a password.
     let wrong = match Url::parse(&filled) {
@@ -146,11 +184,9 @@ fn address(spec: &ModelSpec, node: &Node, faults: &mut Vec<Diagnostic>) {
         Ok(_) => None,
     };
     if let Some(message) = wrong {
-        faults.push(
-            Diagnostic::error(message)
-                .at(place(node, &["url"]), "")
-                .help("an address looks like `http://127.0.0.1:8080/v1`; a token is named by `key_env`"),
-        );
+        faults.push(Diagnostic::error(message).at(at, "").help(
+            "an address looks like `http://127.0.0.1:8080/v1`; a token is named by `key_env`",
+        ));
     }
 }
 
@@ -161,10 +197,32 @@ fn numbers(spec: &ModelSpec, node: &Node, faults: &mut Vec<Diagnostic>) {
         }
     };
     let seconds = |s: f64| s.is_finite() && s > 0.0 && s <= 7.0 * 86_400.0;
+    let few = |most: u32| (1..=4096).contains(&most);
     must(
-        (1..=4096).contains(&spec.concurrency),
+        !matches!(spec.concurrency, Concurrency::Most(most) if !few(most)),
         &["concurrency"],
         "`concurrency` must be between 1 and 4096",
+    );
+    for (name, limit) in [
+        ("requests_per_minute", spec.requests_per_minute),
+        ("tokens_per_minute", spec.tokens_per_minute),
+    ] {
+        let message = format!("`{name}` must be 1 or more");
+        must(limit != Some(0), &[name], &message);
+    }
+    for (name, time) in [("deadline", spec.deadline), ("hedge", spec.hedge)] {
+        let message = format!("`{name}` must be more than 0 seconds and at most a week");
+        must(time.is_none_or(seconds), &[name], &message);
+    }
+    must(
+        spec.patience == 0.0 || seconds(spec.patience),
+        &["patience"],
+        "`patience` must be between 0 seconds and a week",
+    );
+    must(
+        spec.hedge.is_none() || spec.urls().len() > 1,
+        &["hedge"],
+        "`hedge` needs several servers: a list of addresses as `url`",
     );
     must(
         spec.retries <= 100,
@@ -190,6 +248,11 @@ fn numbers(spec: &ModelSpec, node: &Node, faults: &mut Vec<Diagnostic>) {
             &["serve", "startup_timeout"],
             "`startup_timeout` must be more than 0 seconds and at most a week",
         );
+        for (name, amount) in &serve.resources {
+            let message = format!("`{name}` must be more than 0");
+            let path = ["serve", "resources", name.as_str()];
+            must(amount.is_finite() && *amount > 0.0, &path, &message);
+        }
     }
 }
 
@@ -271,7 +334,7 @@ mod tests {
         assert_eq!(spec.serve.as_ref().unwrap().port, Default::default());
         let again = read("id: x\nserve: {command: [a], port: 8080}\n").unwrap();
         assert_eq!(again.url_on(8080), "http://127.0.0.1:8080/v1");
-        assert_eq!(again.host().as_deref(), Some("127.0.0.1"));
+        assert_eq!(again.hosts(), ["127.0.0.1"]);
     }
 
     #[test]

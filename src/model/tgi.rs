@@ -13,6 +13,7 @@ use super::chat::{Chat, Reply};
 use super::completions::prompt;
 use super::error::CallError;
 use super::spec::{ModelSpec, Sampling};
+use super::structured;
 
 /// The API of Text Generation Inference.
 pub struct Tgi;
@@ -27,7 +28,9 @@ impl Api for Tgi {
     }
 
     fn body(&self, model: &ModelSpec, chat: &Chat) -> Value {
-        json!({"inputs": prompt(chat), "parameters": parameters(&model.sampling)})
+        let mut parameters = parameters(&model.sampling);
+        structured::put(model, chat, &mut parameters);
+        json!({"inputs": prompt(chat), "parameters": parameters})
     }
 
     fn reply(&self, model: &ModelSpec, _: &Chat, bytes: &[u8]) -> Result<Reply, CallError> {
@@ -67,7 +70,7 @@ impl Api for Tgi {
     }
 }
 
-fn parameters(sampling: &Sampling) -> Value {
+fn parameters(sampling: &Sampling) -> Map<String, Value> {
     let mut parameters = Map::new();
     let mut set = |name: &str, value: Option<Value>| {
         if let Some(value) = value {
@@ -94,7 +97,7 @@ fn parameters(sampling: &Sampling) -> Value {
     for (name, value) in &sampling.extra {
         set(name, Some(value.clone()));
     }
-    Value::Object(parameters)
+    parameters
 }
 
 /// Cuts off the longest of the stops that the text ends with.
@@ -131,6 +134,7 @@ mod tests {
             turns: vec![turn(Role::System, "List."), turn(Role::User, "Letter")],
             prefill: "- ".to_owned(),
             text: None,
+            schema: None,
         }
     }
 

@@ -95,6 +95,7 @@ mod tests {
             turns: Vec::new(),
             prefill: "so".to_owned(),
             text: None,
+            schema: None,
         };
         assert_eq!(
             split(&ModelSpec::new("w", "m"), &begun, reply.clone()).text,

@@ -32,6 +32,15 @@ pub(super) struct File {
     path: PathBuf,
 }
 
+impl File {
+    /// The texts of its `schema` blocks, with their places.
+    pub fn schemas(&self) -> impl Iterator<Item = (Span, String)> {
+        let text = |span: &Span| self.text.get(span.start as usize..span.end as usize);
+        let spans = self.rewritten.schemas.iter();
+        spans.map(move |span| (*span, text(span).unwrap_or("").to_owned()))
+    }
+}
+
 /// Reads a prompt and all files that it names.
 pub(super) struct Reader<'a> {
     prompt_dirs: &'a [PathBuf],

@@ -2,7 +2,8 @@
 //!
 //! Blocks `{% system %}`, `{% user %}` and `{% assistant %}` are turns; a template without
 //! them is one user turn. A last assistant block is the beginning of the answer. The content
-//! of records is never parsed: a note that says `{% user %}` stays a note.
+//! of records is never parsed: a note that says `{% user %}` stays a note. A `{% schema %}` block
+//! holds a JSON Schema for the answer, the same for all records; it is no template and no turn.
 //!
 //! Owns the files of a prompt and the way from a record to a [`Chat`]; knows nothing of
 //! stages or models' wire formats.
@@ -34,6 +35,7 @@ pub struct Prompt {
     env: Environment<'static>,
     names: Vec<(String, Span)>,
     has_roles: bool,
+    schemas: Vec<(Span, String)>,
 }
 
 impl Prompt {
@@ -54,6 +56,7 @@ impl Prompt {
         Ok(Prompt {
             names: names::names(&files, &env),
             has_roles: files.iter().any(|file| file.rewritten.has_roles),
+            schemas: files.iter().flat_map(files::File::schemas).collect(),
             files: files
                 .into_iter()
                 .map(|file| {
@@ -72,6 +75,11 @@ impl Prompt {
     /// those may be patient data.
     pub fn render(&self, scope: &Scope) -> Result<Chat, String> {
         render::render(self, scope)
+    }
+
+    /// The texts of its `schema` blocks, in all of its files, with their places.
+    pub fn schemas(&self) -> &[(Span, String)] {
+        &self.schemas
     }
 
     /// The names that the prompt reads from outside, with plain attributes

@@ -141,6 +141,7 @@ fn chat(turns: &[(Role, String)]) -> Result<Chat, &'static str> {
         turns: Vec::with_capacity(turns.len()),
         prefill: prefill.to_owned(),
         text: None,
+        schema: None,
     };
     for (at, (role, text)) in turns.iter().enumerate() {
         let text = strip(text);

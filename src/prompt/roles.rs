@@ -1,6 +1,7 @@
 //! Role blocks: `{% system %}`, `{% user %}`, `{% assistant %}` and their ends become call
-//! blocks, which Jinja knows. Owns the rewriting and the way back to the user's columns;
-//! lines stay as they are. Knows nothing of files or rendering.
+//! blocks, which Jinja knows, and `{% schema %}` blocks are taken out. Owns the rewriting and the
+//! way back to the user's columns; lines stay as they are. Knows nothing of files or rendering,
+//! or of what a schema says.
 
 use std::ops::Range;
 
@@ -13,6 +14,22 @@ pub(super) const FUNCTION: &str = "__role";
 
 const ROLES: [&str; 3] = ["system", "user", "assistant"];
 
+/// Tags that open a block.
+const PAIRED: [&str; 12] = [
+    "system",
+    "user",
+    "assistant",
+    "if",
+    "for",
+    "macro",
+    "call",
+    "filter",
+    "block",
+    "set",
+    "with",
+    "autoescape",
+];
+
 /// A template as Jinja gets it.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Rewritten {
@@ -20,6 +37,8 @@ pub(super) struct Rewritten {
     pub text: String,
     /// True when there are role blocks.
     pub has_roles: bool,
+    /// Where the texts of `schema` blocks stand in the user's file.
+    pub schemas: Vec<Span>,
     /// Replaced parts: where they were, and where they are now.
     edits: Vec<(Range<usize>, Range<usize>)>,
 }
@@ -71,8 +90,43 @@ pub(super) fn rewrite(
     let mut faults = Vec::new();
     let mut open: Option<(&str, &Piece)> = None;
     let mut copied = 0;
-    for piece in pieces.iter().filter(|piece| piece.kind == Kind::Block) {
+    // Blocks that are open, of whatever kind.
+    let mut depth = 0_usize;
+    for piece in pieces {
+        if piece.kind == Kind::Schema {
+            let lines = "\n".repeat(text[piece.range.clone()].matches('\n').count());
+            let comment = format!("{{#{lines}#}}");
+            out.push(text, &mut copied, piece.range.clone(), &comment);
+            out.schemas.push(span(&piece.inner));
+            if depth > 0 {
+                faults.push(
+                    Diagnostic::error("`schema` block inside of another block")
+                        .at(span(&piece.range), "")
+                        .help("put it outside: it is the same for all records"),
+                );
+            }
+        }
+        if piece.kind != Kind::Block {
+            continue;
+        }
         let (start, code) = piece.code(text);
+        let word = code.split(|c: char| !c.is_alphanumeric()).next();
+        match word.unwrap_or("") {
+            word if word.starts_with("end") => depth = depth.saturating_sub(1),
+            "set" if assigns(code) => {}
+            word => depth += usize::from(PAIRED.contains(&word)),
+        }
+        if code == "schema" || code == "endschema" {
+            let (what, help) = match code {
+                "schema" => ("this `schema` block has no end", "{% endschema %}"),
+                _ => ("`endschema` without a `schema` block", "{% schema %}"),
+            };
+            faults.push(
+                Diagnostic::error(what)
+                    .at(span(&piece.range), "")
+                    .help(format!("the other end is `{help}`")),
+            );
+        }
         let old = start..start + code.len();
         if ROLES.contains(&code) {
             out.has_roles = true;
@@ -211,6 +265,31 @@ mod tests {
             faults("{% user %}{% system %}{% endsystem %}"),
             ["`system` block inside of a `user` block"]
         );
+    }
+
+    #[test]
+    fn a_schema_is_taken_out_and_its_lines_stay() {
+        let text = "a\n{% schema %}\n{\"b\": {}}\n{% endschema %}{{ c }}";
+        let out = run(text).expect("fits");
+        assert_eq!(out.text, "a\n{#\n\n#}{{ c }}");
+        let at = |span: &Span| &text[span.start as usize..span.end as usize];
+        let schemas: Vec<&str> = out.schemas.iter().map(at).collect();
+        assert_eq!(schemas, ["\n{\"b\": {}}\n"]);
+        let (there, here) = (out.text.find("c }"), text.find("c }"));
+        assert_eq!(there.map(|at| out.original(at)), here);
+        let faults = |text| run(text).expect_err("faults");
+        assert_eq!(faults("{% schema %}{}"), ["this `schema` block has no end"]);
+        assert_eq!(
+            faults("{% endschema %}"),
+            ["`endschema` without a `schema` block"]
+        );
+        for inside in [
+            "{% user %}a{% schema %}{}{% endschema %}{% enduser %}",
+            "{% if x %}{% schema %}{}{% endschema %}{% endif %}",
+        ] {
+            assert_eq!(faults(inside), ["`schema` block inside of another block"]);
+        }
+        assert!(run("{% set x = 1 %}{% schema %}{}{% endschema %}").is_ok());
     }
 
     #[test]

@@ -16,6 +16,8 @@ pub(super) enum Kind {
     Expr,
     /// `{% … %}`
     Block,
+    /// `{% schema %} … {% endschema %}`, whose text is no template.
+    Schema,
 }
 
 /// A piece of a template. All ranges count bytes of the whole text.
@@ -93,10 +95,15 @@ fn piece(text: &str, open: usize) -> Option<Piece> {
             Some(Piece::plain(Kind::Comment, open..end + 2, start..end))
         }
         b'{' => tag(bytes, open, start, Kind::Expr, *b"}}"),
-        _ => match word_tag(&text[start..], "raw", false) {
-            Some(length) => raw(text, open, start + length),
-            None => tag(bytes, open, start, Kind::Block, *b"%}"),
-        },
+        _ => {
+            if let Some(length) = word_tag(&text[start..], "raw", false) {
+                return raw(text, open, start + length, "endraw", Kind::Text);
+            }
+            // Without an end it is a tag like others, and told as one that is not closed.
+            word_tag(&text[start..], "schema", false)
+                .and_then(|length| raw(text, open, start + length, "endschema", Kind::Schema))
+                .or_else(|| tag(bytes, open, start, Kind::Block, *b"%}"))
+        }
     }
 }
 
@@ -155,13 +162,13 @@ fn word_tag(rest: &str, word: &str, control: bool) -> Option<usize> {
     Some(rest.len() - at.strip_prefix("%}")?.len())
 }
 
-fn raw(text: &str, open: usize, start: usize) -> Option<Piece> {
+fn raw(text: &str, open: usize, start: usize, close: &str, kind: Kind) -> Option<Piece> {
     let mut at = start;
     loop {
         let end = at + text[at..].find("{%")?;
         at = end + 2;
-        if let Some(length) = word_tag(&text[at..], "endraw", true) {
-            return Some(Piece::plain(Kind::Text, open..at + length, start..end));
+        if let Some(length) = word_tag(&text[at..], close, true) {
+            return Some(Piece::plain(kind, open..at + length, start..end));
         }
     }
 }
@@ -180,7 +187,7 @@ mod tests {
 
     #[test]
     fn tags_end_where_jinja_ends_them() {
-        use Kind::{Block, Comment, Expr, Text};
+        use Kind::{Block, Comment, Expr, Schema, Text};
         assert_eq!(
             show("a{{- '}}' ~ {'b': {}} +}}{# {{ #}{%- if x == '%}' -%}{z"),
             [
@@ -195,12 +202,20 @@ mod tests {
             show("{% raw -%}{% user %}{%- endraw %}b"),
             [(Text, "{% user %}"), (Text, "b")]
         );
+        assert_eq!(
+            show("{%- schema %}{\"a\": \"{{\"}{% endschema -%}b{% schema %}"),
+            [
+                (Schema, "{\"a\": \"{{\"}"),
+                (Text, "b"),
+                (Block, " schema ")
+            ]
+        );
         assert_eq!(show("a{{ 'b }}"), [(Text, "a")]);
     }
 
     proptest! {
         #[test]
-        fn pieces_follow_each_other(text in r#"([{}%#'"()\\ \n-]|raw|endraw|é|x)*"#) {
+        fn pieces_follow_each_other(text in r#"([{}%#'"()\\ \n-]|raw|endraw|schema|endschema|é|x)*"#) {
             let mut at = 0;
             for piece in scan(&text) {
                 prop_assert_eq!(piece.range.start, at);

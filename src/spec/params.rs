@@ -273,7 +273,10 @@ fn read_files(
     faults: &mut Vec<Diagnostic>,
 ) -> Vec<(PathBuf, Node)> {
     let mut files = Vec::new();
-    for path in &overrides.params_files {
+    let whole = overrides.params_files.iter().map(|path| (path, None));
+    let sections = overrides.sections.iter();
+    let sections = sections.map(|(path, section)| (path, Some(*section)));
+    for (path, section) in whole.chain(sections) {
         let node = match file::read(path, sources) {
             Ok((_, node)) => node,
             Err(fault) => {
@@ -282,6 +285,13 @@ fn read_files(
             }
         };
         file::duplicates(&node, faults);
+        let node = match section {
+            Some(name) => match node.get(name) {
+                Some(node) if !matches!(node.value, NodeValue::Null) => node.clone(),
+                _ => continue,
+            },
+            None => node,
+        };
         if !matches!(node.value, NodeValue::Map(_)) {
             faults.push(
                 Diagnostic::error(format!("expected a map of params, found {}", node.kind()))

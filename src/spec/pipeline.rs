@@ -138,6 +138,8 @@ pub struct Overrides {
     pub params: Vec<(String, String)>,
     /// `--params FILE`s, YAML or JSON maps.
     pub params_files: Vec<PathBuf>,
+    /// Maps of params inside of other YAML files: file, and the key of the map at its top.
+    pub sections: Vec<(PathBuf, &'static str)>,
     /// `CLUE_PARAM_*` from the environment: lower-case name to text.
     pub env: BTreeMap<String, String>,
 }

@@ -144,6 +144,7 @@ fn the_nearest_source_of_a_param_decides() {
         params: vec![("a".into(), "4".into())],
         params_files: vec![folder.path("x.yaml"), folder.path("y.yaml")],
         env: [("c".into(), "9".into()), ("d".into(), "5".into())].into(),
+        ..Overrides::default()
     };
     let pipeline = folder.load(&overrides).pipeline.unwrap();
     let values: Vec<i64> = pipeline

@@ -3,14 +3,18 @@
 
 use std::sync::Arc;
 
+use minijinja::Value;
+use minijinja::value::Serde;
 use serde::Serialize;
 
 use super::contract::{Build, Check, Fault, FieldSet};
 use super::prompted::PromptFile;
+use super::structured::schema::Schema;
+use super::structured::{SCHEMA, Structure, repair};
 use super::traces::Traces;
 use crate::diag::{Diagnostic, Span};
 use crate::jinja::expr::{Scope, Shared};
-use crate::model::chat::{Question, Reply, Request};
+use crate::model::chat::{Chat, Question, Reply, Request};
 use crate::model::spec::{ModelSpec, Sampling};
 use crate::prompt::Prompt;
 use crate::record::Fields;
@@ -36,6 +40,8 @@ pub struct Asking<'a> {
     pub prompt: &'a PromptFile,
     /// How the model samples here.
     pub sampling: Option<&'a Src<Sampling>>,
+    /// What its answers look like.
+    pub structure: Structure<'a>,
 }
 
 impl Asking<'_> {
@@ -63,7 +69,12 @@ impl Asking<'_> {
             let fault = unknown_model(self.model, self.model.span, names);
             cx.fault(fault);
         }
-        self.prompt.check(fields, extra, cx);
+        let schema = self.structure.check(self.prompt, cx);
+        let mut extra = extra.to_vec();
+        if schema.is_some() {
+            extra.push(SCHEMA);
+        }
+        self.prompt.check(fields, &extra, cx);
         if let Some(sampling) = self.sampling {
             for (_, message) in sampling.faults() {
                 cx.fault(Diagnostic::error(message).at(sampling.span, ""));
@@ -71,6 +82,10 @@ impl Asking<'_> {
         }
         if let Some(model) = cx.build.models.get(&self.model.value) {
             let model = self.sampled(model);
+            if let Some(schema) = &schema {
+                self.structure
+                    .check_model(schema, &model, self.model.span, cx);
+            }
             if let Some(why) = model.api().api().refusal(&model) {
                 let span = self
                     .sampling
@@ -98,6 +113,8 @@ impl Asking<'_> {
             model: self.sampled(model),
             prompt: self.prompt.get(cx)?,
             shared: cx.shared.clone(),
+            schema: self.structure.get(self.prompt, cx)?,
+            repairs: self.structure.repairs(),
         })
     }
 }
@@ -107,6 +124,8 @@ pub struct Asker {
     model: Arc<ModelSpec>,
     prompt: Arc<Prompt>,
     shared: Arc<Shared>,
+    schema: Option<Arc<Schema>>,
+    repairs: bool,
 }
 
 /// What a model answered.
@@ -117,6 +136,8 @@ pub struct Answer {
     pub empty: Option<String>,
     /// What was asked.
     pub request: Request,
+    /// What was asked before that and was answered amiss.
+    pub before: Option<Request>,
     /// The reply that it was made of.
     pub reply: Reply,
 }
@@ -135,23 +156,80 @@ impl Asker {
     /// [`Fault::Record`] when the prompt cannot be rendered, or the model's chat template refuses
     /// it.
     pub fn request(&self, fields: &Fields) -> Result<Request, Fault> {
-        let chat = self.prompt.render(&self.scope(fields));
-        let chat = chat.and_then(|chat| chat.for_model(&self.model));
+        let chat = match &self.schema {
+            None => self.prompt.render(&self.scope(fields)),
+            Some(schema) => {
+                let mut fields = fields.clone();
+                fields.set(SCHEMA, schema.shown());
+                self.prompt.render(&self.scope(&fields))
+            }
+        };
+        self.ask(chat.map_err(Fault::Record)?)
+    }
+
+    fn ask(&self, mut chat: Chat) -> Result<Request, Fault> {
+        chat.schema = self.schema.as_ref().map(|schema| schema.value());
+        let chat = chat.for_model(&self.model);
         Ok(Request {
             model: self.model.clone(),
             question: Question::Chat(chat.map_err(Fault::Record)?),
         })
     }
+
+    /// True if answers are JSON.
+    pub fn is_structured(&self) -> bool {
+        self.schema.is_some()
+    }
+
+    /// What an answer says: its text, or the JSON in it that fits the schema.
+    ///
+    /// # Errors
+    /// [`Fault::Answer`] when there is none.
+    pub fn read(&self, answer: &Answer) -> Result<Value, Fault> {
+        let Some(schema) = &self.schema else {
+            return Ok(Value::from(answer.text.as_str()));
+        };
+        let read = schema.read(answer.prefill(), &answer.reply.text);
+        let json = read.map_err(|wrong| Fault::Answer(wrong.told(&answer.reply)))?;
+        Ok(Value::from(Serde(&json)))
+    }
+
+    /// The request to put an answer right that does not fit the schema, if that is wanted.
+    ///
+    /// # Errors
+    /// As [`Asker::request`].
+    pub fn again(&self, answered: &[(Request, Reply)]) -> Result<Vec<Request>, Fault> {
+        let (Some(schema), [(request, reply)]) = (&self.schema, answered) else {
+            return Ok(Vec::new());
+        };
+        let Some(chat) = request.chat().filter(|_| self.repairs) else {
+            return Ok(Vec::new());
+        };
+        match repair::chat(schema, chat, &reply.text) {
+            Some(chat) => Ok(vec![self.ask(chat)?]),
+            None => Ok(Vec::new()),
+        }
+    }
 }
 
 impl Answer {
-    /// The answer to the one request that was made.
+    /// Its beginning, if the prompt gave one.
+    fn prefill(&self) -> &str {
+        self.request.chat().map_or("", |chat| chat.prefill.as_str())
+    }
+
+    /// The answer to the last request that was made.
     ///
     /// # Errors
     /// [`Fault::Record`] when there is no reply.
     pub fn of(answered: Vec<(Request, Reply)>) -> Result<Answer, Fault> {
-        let Some((request, reply)) = answered.into_iter().next() else {
+        let mut answered = answered.into_iter();
+        let (Some((request, reply)), next) = (answered.next(), answered.next_back()) else {
             return Err(Fault::Record("there is no reply".to_owned()));
+        };
+        let (request, before, reply) = match next {
+            Some((last, reply)) => (last, Some(request), reply),
+            None => (request, None, reply),
         };
         let prefill = request.chat().map_or("", |chat| chat.prefill.as_str());
         let nothing = reply.text.chars().all(is_space);
@@ -159,6 +237,7 @@ impl Answer {
             text: format!("{prefill}{}", reply.text),
             empty: nothing.then(|| empty(&reply)),
             request,
+            before,
             reply,
         })
     }

@@ -127,7 +127,17 @@ pub trait Ask: Send + Sync {
     /// As [`Flow::push`].
     fn requests(&self, record: &Record) -> Result<Vec<Request>, Fault>;
 
-    /// Takes its requests back, each with its reply, and emits records.
+    /// What to ask once more, now that these requests have replies: none to be content with
+    /// them. Called once for a record.
+    ///
+    /// # Errors
+    /// As [`Flow::push`].
+    fn again(&self, _: &Record, _: &[(Request, Reply)]) -> Result<Vec<Request>, Fault> {
+        Ok(Vec::new())
+    }
+
+    /// Takes its requests back, each with its reply, in the order in which they were asked, and
+    /// emits records.
     ///
     /// # Errors
     /// As [`Flow::push`].
@@ -194,6 +204,10 @@ pub struct ExecCommand {
 pub enum Fault {
     /// This record is lost: why, in one line.
     Record(String),
+    /// The same, because a call to a model failed.
+    Call(String),
+    /// The same, because a model's answer to it cannot be read, or is not what was asked for.
+    Answer(String),
     /// The stage cannot go on.
     Stage(Box<Diagnostic>),
 }

@@ -154,7 +154,7 @@ impl Stage {
         let (mut out, mut lost) = (Vec::new(), Vec::new());
         let mut settle = |result: Result<bool, Fault>| match result {
             Ok(more) => Ok(more),
-            Err(Fault::Record(why)) => {
+            Err(Fault::Record(why) | Fault::Call(why) | Fault::Answer(why)) => {
                 lost.push(why);
                 Ok(true)
             }
@@ -194,7 +194,9 @@ impl Stage {
         for record in input {
             match sink.record(record, &mut bytes) {
                 Ok(()) => {}
-                Err(Fault::Record(why)) => lost.push(why),
+                Err(Fault::Record(why) | Fault::Call(why) | Fault::Answer(why)) => {
+                    lost.push(why);
+                }
                 Err(Fault::Stage(diagnostic)) => panic!("{}", diagnostic.message),
             }
         }

@@ -1,9 +1,9 @@
 //! `generate`: asks a model about each record. Owns how a record becomes a request and an
 //! answer becomes a field; the engine does the asking.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
-use minijinja::Value;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -13,6 +13,7 @@ use super::contract::{Ask, Build, Check, Fault, FieldSet, Operator, Verb};
 use super::kept::Keep;
 use super::prompted::PromptFile;
 use super::shots::{SHOTS, Shots, Shown};
+use super::structured::{SchemaSetting, Structure};
 use super::traces::Traces;
 use crate::diag::Diagnostic;
 use crate::jinja::expr::Expr;
@@ -37,8 +38,18 @@ pub struct Generate {
     /// The field that gets the answer.
     #[serde(default = "answer")]
     into: String,
+    /// A JSON Schema for the answer, or the path of a JSON or YAML file that holds one; a prompt
+    /// may hold it too, as a block `{% schema %} … {% endschema %}`. The model's server is told it
+    /// where it can be (see `json_schema` under `models`), the prompt sees it as `schema`, and
+    /// what is answered is its JSON; a record whose answer does not fit fails.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    schema: Option<SchemaSetting>,
+    /// True to ask once more when an answer does not fit the schema: the model is shown its
+    /// answer and told what is wrong with it.
+    #[serde(default, skip_serializing_if = "off")]
+    repair: Option<Src<bool>>,
     /// What is made of the answer before it is kept: an expression over the record and
-    /// `answer`, such as `answer | bullets`.
+    /// `answer`, such as `answer | bullets`. With a schema, `answer` is the JSON.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     parse: Option<Src<Expr>>,
     /// How the model samples here, where it differs from the model's own settings.
@@ -62,12 +73,25 @@ fn answer() -> String {
     ANSWER.to_owned()
 }
 
+/// True where there is no repair: it is then no setting that decides anything.
+pub(super) fn off(repair: &Option<Src<bool>>) -> bool {
+    repair.as_ref().is_none_or(|repair| !repair.value)
+}
+
 impl Generate {
     fn asking(&self) -> Asking<'_> {
         Asking {
             model: &self.model,
             prompt: &self.prompt,
             sampling: self.sampling.as_ref(),
+            structure: self.structure(),
+        }
+    }
+
+    fn structure(&self) -> Structure<'_> {
+        Structure {
+            schema: self.schema.as_ref(),
+            repair: self.repair.as_ref(),
         }
     }
 }
@@ -78,6 +102,10 @@ impl Verb for Generate {
 
     fn heavy(&self) -> bool {
         true
+    }
+
+    fn files(&self, cx: &Build<'_>) -> Vec<PathBuf> {
+        self.structure().file(cx)
     }
 
     fn traces(&self, cx: &Build<'_>) -> Traces {
@@ -99,6 +127,10 @@ impl Verb for Generate {
         {
             let what = format!("the prompt says nothing of `{SHOTS}`: it would show no case");
             cx.fault(Diagnostic::error(what).at(shots.span, ""));
+        }
+        if self.allow_empty && self.schema.is_some() {
+            let what = "`allow_empty` does not go with `schema`: nothing is no JSON";
+            cx.fault(Diagnostic::error(what).at(self.model.span, ""));
         }
         if let Some(parse) = &self.parse {
             cx.expr(parse, &fields, &[ANSWER]);
@@ -165,6 +197,10 @@ impl Ask for Generator {
         Ok(vec![self.asker.request(&self.fields(record)?)?])
     }
 
+    fn again(&self, _: &Record, answered: &[(Request, Reply)]) -> Result<Vec<Request>, Fault> {
+        self.asker.again(answered)
+    }
+
     fn absorb(
         &self,
         mut record: Record,
@@ -175,23 +211,23 @@ impl Ask for Generator {
             return Ok(());
         }
         let answered = Answer::of(answered)?;
-        if let Some(why) = answered.empty.filter(|_| !self.allow_empty) {
-            return Err(Fault::Record(why));
+        if let Some(why) = answered.empty.as_ref().filter(|_| !self.allow_empty) {
+            return Err(Fault::Answer(why.clone()));
         }
-        let answer = Value::from(answered.text);
+        let answer = self.asker.read(&answered)?;
         let value = match &self.parse {
             Some(parse) => {
                 let mut fields = record.fields.clone();
                 fields.set(ANSWER, answer.clone());
                 parse.eval(&fields).map_err(|fault| match fault {
-                    Fault::Record(why) => Fault::Record(format!("cannot parse the answer: {why}")),
+                    Fault::Record(why) => Fault::Answer(format!("cannot parse the answer: {why}")),
                     stage => stage,
                 })?
             }
-            None => answer.clone(),
+            None => answer,
         };
         record.fields.set(self.into.clone(), value);
-        let kept = self.keep.of(&answered.request, &answer, &answered.reply);
+        let kept = self.keep.of(&answered);
         for (field, value) in kept {
             record.fields.set(field, value);
         }
@@ -240,7 +276,8 @@ mod tests {
         let request = ask.requests(&record).expect("asks").remove(0);
         match ask.absorb(record, vec![(request, reply)], &mut out) {
             Ok(()) => Ok(show(&out)),
-            Err(Fault::Record(why)) => Err(why),
+            Err(Fault::Answer(why)) => Err(why),
+            Err(Fault::Record(why) | Fault::Call(why)) => panic!("{why}"),
             Err(Fault::Stage(fault)) => Err(fault.message),
         }
     }

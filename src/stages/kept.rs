@@ -6,8 +6,9 @@ use minijinja::Value;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::asking::Answer;
 use crate::hash::Hash;
-use crate::model::chat::{Reply, Request, Role};
+use crate::model::chat::{Request, Role};
 
 /// What of a call is kept beside the answer, each with the field that gets it. All of it comes
 /// from the cache with the answer, and is the same again.
@@ -39,6 +40,10 @@ pub struct Keep {
     /// What the server calls the model that answered.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     model: Option<String>,
+    /// Whether the answer is that of the repair round. `prompt` and `prompt_hash` are those of the
+    /// first round even so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    repaired: Option<String>,
 }
 
 impl Keep {
@@ -58,33 +63,32 @@ impl Keep {
             &self.prompt_tokens,
             &self.answer_tokens,
             &self.model,
+            &self.repaired,
         ];
         all.into_iter().flatten().map(String::as_str)
     }
 
     /// The fields with their values; what the server does not tell is null.
-    pub fn of<'a>(
-        &'a self,
-        request: &Request,
-        answer: &Value,
-        reply: &Reply,
-    ) -> impl Iterator<Item = (&'a str, Value)> {
+    pub fn of<'a>(&'a self, answer: &Answer) -> impl Iterator<Item = (&'a str, Value)> {
+        let reply = &answer.reply;
+        let asked = answer.before.as_ref().unwrap_or(&answer.request);
         let null = || Value::from(());
         let number = |n: Option<u64>| n.map_or_else(null, Value::from);
         let text = |text: &Option<String>| text.as_deref().map_or_else(null, Value::from);
         let request = |wanted: &Option<String>, of: fn(&Request) -> String| {
             let wanted = wanted.is_some();
-            wanted.then(|| of(request)).map_or_else(null, Value::from)
+            wanted.then(|| of(asked)).map_or_else(null, Value::from)
         };
         let all = [
             (&self.prompt, request(&self.prompt, shown)),
             (&self.prompt_hash, request(&self.prompt_hash, hash)),
-            (&self.answer, answer.clone()),
+            (&self.answer, Value::from(answer.text.as_str())),
             (&self.thinking, text(&reply.thinking)),
             (&self.finish_reason, text(&reply.finish_reason)),
             (&self.prompt_tokens, number(reply.prompt_tokens)),
             (&self.answer_tokens, number(reply.answer_tokens)),
             (&self.model, text(&reply.model)),
+            (&self.repaired, Value::from(answer.before.is_some())),
         ];
         let asked = |(field, value): (&'a Option<String>, Value)| Some((field.as_deref()?, value));
         all.into_iter().filter_map(asked)
@@ -126,7 +130,7 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
-    use crate::model::chat::{Chat, Question, Turn};
+    use crate::model::chat::{Chat, Question, Reply, Turn};
     use crate::model::spec::{ApiKind, ModelSpec, SystemPrompt};
 
     fn request(change: fn(&mut ModelSpec)) -> Request {
@@ -146,6 +150,7 @@ mod tests {
                 turns: vec![turn(Role::System, "Be brief."), turn(Role::User, "Why?")],
                 prefill: prefill.to_owned(),
                 text: None,
+                schema: None,
             }),
         }
     }
@@ -189,7 +194,8 @@ mod tests {
             thinking: Some("Hm.".to_owned()),
             ..Reply::default()
         };
-        let kept: Vec<(&str, Value)> = keep.of(&asked, &Value::from("x"), &reply).collect();
+        let answer = Answer::of(vec![(asked, reply)]).ok().unwrap();
+        let kept: Vec<(&str, Value)> = keep.of(&answer).collect();
         let expected = [
             ("how", Value::from("Hm.")),
             ("why", Value::from("length")),

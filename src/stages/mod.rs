@@ -38,6 +38,7 @@ pub mod skip;
 pub mod sort;
 pub mod spool;
 pub mod stats;
+pub mod structured;
 pub mod sum;
 pub mod take;
 pub mod top_k;

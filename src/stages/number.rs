@@ -110,7 +110,7 @@ mod tests {
     fn what_is_no_whole_number_is_told() {
         let of = |value: Value| match whole("x", &value) {
             Err(Fault::Record(why)) => why,
-            Err(Fault::Stage(_)) => panic!("not the stage's fault"),
+            Err(_) => panic!("not the record's fault"),
             Ok(number) => number.to_string(),
         };
         assert_eq!(of(Value::from(-7)), "-7");

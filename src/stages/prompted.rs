@@ -46,7 +46,15 @@ impl JsonSchema for PromptFile {
 }
 
 impl PromptFile {
-    fn load(&self, cx: &Build<'_>, sources: &mut Sources) -> Result<Arc<Prompt>, Vec<Diagnostic>> {
+    /// The prompt.
+    ///
+    /// # Errors
+    /// Every fault, each at its place.
+    pub fn load(
+        &self,
+        cx: &Build<'_>,
+        sources: &mut Sources,
+    ) -> Result<Arc<Prompt>, Vec<Diagnostic>> {
         let path = cx.path(&self.path);
         let prompt = Prompt::load(&path, cx.prompt_dirs, sources).map_err(|faults| {
             let here = |fault: Diagnostic| match fault.primary {

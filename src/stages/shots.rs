@@ -207,7 +207,7 @@ mod tests {
         let mut all = Vec::new();
         for record in test {
             let requests = ask.requests(&record).map_err(|fault| match fault {
-                Fault::Record(why) => why,
+                Fault::Record(why) | Fault::Call(why) | Fault::Answer(why) => why,
                 Fault::Stage(fault) => fault.message,
             })?;
             let text = requests.first().and_then(|r| r.chat());

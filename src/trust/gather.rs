@@ -3,7 +3,6 @@
 
 use std::collections::{BTreeMap, HashSet};
 use std::path::Path;
-use std::sync::Arc;
 
 use super::need::{Act, Need, Program, add};
 use super::scripts::files;
@@ -11,23 +10,24 @@ use crate::engine::pipe::Pipe;
 use crate::model::reach::{is_loopback, ways};
 use crate::model::spec::ModelSpec;
 
-/// The models that a stage asks.
-pub fn models(pipe: &Pipe, stage: usize) -> Vec<Arc<ModelSpec>> {
-    let build = pipe.build(stage, Vec::new());
-    let names = pipe.stages[stage].verb.traces(&build).models;
-    let models = names.iter().filter_map(|name| build.models.get(name));
-    models.cloned().collect()
-}
-
 /// What these stages need, in the order of the pipeline.
 pub fn of_stages(pipe: &Pipe, stages: impl IntoIterator<Item = usize>) -> Vec<Need> {
     let stages: Vec<usize> = stages.into_iter().collect();
     let mut seen = HashSet::new();
-    let asked = stages.iter().flat_map(|at| models(pipe, *at));
+    let asked = stages.iter().flat_map(|at| pipe.asked(*at));
     let asked: Vec<_> = asked
         .filter(|model| seen.insert(model.name.clone()))
         .collect();
     let mut needs = of_models(pipe, asked.iter().map(|model| &**model));
+    for at in stages {
+        add_program(pipe, at, &mut needs);
+    }
+    needs
+}
+
+/// What these stages need if they ask no model.
+pub fn of_programs(pipe: &Pipe, stages: impl IntoIterator<Item = usize>) -> Vec<Need> {
+    let mut needs = Vec::new();
     for at in stages {
         add_program(pipe, at, &mut needs);
     }

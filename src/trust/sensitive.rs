@@ -5,7 +5,6 @@
 use std::path::Path;
 
 use super::config::Config;
-use super::gather::models;
 use crate::diag::Diagnostic;
 use crate::engine::pipe::Pipe;
 use crate::model::reach::{Way, ways};
@@ -49,7 +48,7 @@ pub fn asked(pipe: &Pipe, stages: impl IntoIterator<Item = usize>, config: &Conf
         if !pipe.stages[stage].sensitive {
             continue;
         }
-        for way in models(pipe, stage).iter().flat_map(|model| ways(model)) {
+        for way in pipe.asked(stage).iter().flat_map(|model| ways(model)) {
             let mut machines = std::iter::once(&way.host).chain(&way.proxy);
             let refused = machines.find(|host| !config.allows(host)).cloned();
             let asks = Asks {

@@ -103,6 +103,11 @@ impl Server {
         Server::start("bad_server.py", words)
     }
 
+    /// The server with a limit.
+    pub fn busy(words: &str) -> Server {
+        Server::start("busy_server.py", words)
+    }
+
     /// The server of files that misbehaves.
     pub fn data(folder: &Path) -> Server {
         Server::start("data_server.py", &format!("--dir {}", folder.display()))
@@ -112,6 +117,7 @@ impl Server {
         let mut child = Command::new("python3")
             .arg("-u")
             .arg(root().join("tests/stub").join(script))
+            // The later one counts.
             .args(["--port", "0"])
             .args(words.split_whitespace())
             .stdout(Stdio::piped())

@@ -18,9 +18,14 @@ impl View for Json {
                 let row = board.stages.get(*at);
                 row.map(|row| stage("stage", row, *state, seconds))
             }
-            Event::Failed { stage, key, why } => board.stages.get(*stage).map(|row| {
+            Event::Failed {
+                stage,
+                key,
+                kind,
+                why,
+            } => board.stages.get(*stage).map(|row| {
                 let name = &row.name;
-                json!({"event": "failed", "seconds": seconds, "stage": name, "key": key, "why": why})
+                json!({"event": "failed", "seconds": seconds, "stage": name, "key": key, "kind": kind.name(), "why": why})
             }),
             Event::Say(text) => Some(json!({"event": "note", "seconds": seconds, "text": text})),
             Event::Warn(text) => {
@@ -56,6 +61,8 @@ fn stage(event: &str, row: &Row, state: State, seconds: f64) -> Value {
         "read": row.read.get(),
         "emitted": row.emitted.get(),
         "failed": row.failed.get(),
+        "unread": row.unread.get(),
+        "repaired": row.repaired.get(),
         "cached": row.cached.get(),
         "asked": row.asked.get(),
         "prompt_tokens": row.prompt_tokens.get(),
@@ -66,6 +73,7 @@ fn stage(event: &str, row: &Row, state: State, seconds: f64) -> Value {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::engine::board::Kind;
 
     #[test]
     fn every_event_is_one_object_on_one_line() {
@@ -75,6 +83,7 @@ mod tests {
         let failed = Event::Failed {
             stage: 0,
             key: "n\"1".to_owned(),
+            kind: Kind::Call,
             why: "status 500".to_owned(),
         };
         let events = [
@@ -90,11 +99,11 @@ mod tests {
             .flat_map(|event| Json.event(&board, event, after));
         let lines: Vec<String> = events.chain(Json.tick(&board, after)).collect();
         insta::assert_snapshot!(lines.join("\n"), @r#"
-        {"event":"stage","seconds":1.5,"stage":"a\nb","state":"lossy","read":0,"emitted":0,"failed":0,"cached":0,"asked":0,"prompt_tokens":0,"answer_tokens":0}
-        {"event":"failed","seconds":1.5,"stage":"a\nb","key":"n\"1","why":"status 500"}
+        {"event":"stage","seconds":1.5,"stage":"a\nb","state":"lossy","read":0,"emitted":0,"failed":0,"unread":0,"repaired":0,"cached":0,"asked":0,"prompt_tokens":0,"answer_tokens":0}
+        {"event":"failed","seconds":1.5,"stage":"a\nb","key":"n\"1","kind":"call","why":"status 500"}
         {"event":"note","seconds":1.5,"text":"x"}
         {"event":"warning","seconds":1.5,"text":"y"}
-        {"event":"progress","seconds":1.5,"stage":"a\nb","state":"running","read":0,"emitted":0,"failed":0,"cached":0,"asked":0,"prompt_tokens":0,"answer_tokens":0}
+        {"event":"progress","seconds":1.5,"stage":"a\nb","state":"running","read":0,"emitted":0,"failed":0,"unread":0,"repaired":0,"cached":0,"asked":0,"prompt_tokens":0,"answer_tokens":0}
         "#);
     }
 }

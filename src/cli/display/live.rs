@@ -96,7 +96,9 @@ impl View for Live {
     fn event(&mut self, board: &Board, event: &Event, _after: Duration) -> Vec<String> {
         match event {
             Event::State(at, state) => self.state(board, *at, *state),
-            Event::Failed { stage, key, why } => {
+            Event::Failed {
+                stage, key, why, ..
+            } => {
                 let line = self.failures.line(board, *stage, key, why);
                 line.map(|line| self.paint.red(&line)).into_iter().collect()
             }

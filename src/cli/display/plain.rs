@@ -66,7 +66,9 @@ impl View for Plain {
     fn event(&mut self, board: &Board, event: &Event, _after: Duration) -> Vec<String> {
         match event {
             Event::State(at, state) => self.state(board, *at, *state),
-            Event::Failed { stage, key, why } => {
+            Event::Failed {
+                stage, key, why, ..
+            } => {
                 let line = self.failures.line(board, *stage, key, why);
                 line.into_iter().collect()
             }
@@ -95,7 +97,7 @@ impl View for Plain {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::engine::board::Row;
+    use crate::engine::board::{Kind, Row};
 
     fn board() -> Board {
         let asked = Row::new("asked", "generate", true, State::Waiting);
@@ -118,6 +120,7 @@ mod tests {
         let failed = |n: usize| Event::Failed {
             stage: 1,
             key: format!("n{n}"),
+            kind: Kind::Call,
             why: "status 500".to_owned(),
         };
         let mut events = vec![
@@ -181,7 +184,12 @@ mod tests {
             let (key, why) = (format!("n{n}"), String::new());
             plain.event(
                 &board,
-                &Event::Failed { stage: 1, key, why },
+                &Event::Failed {
+                    stage: 1,
+                    key,
+                    kind: Kind::Call,
+                    why,
+                },
                 Duration::ZERO,
             );
         }

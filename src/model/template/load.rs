@@ -178,6 +178,7 @@ impl Template {
                 turns: roles.iter().map(turn).collect(),
                 prefill: String::new(),
                 text: None,
+                schema: None,
             };
             self.text(&chat, SystemPrompt::Native)
         };

@@ -51,6 +51,7 @@ fn chat(turns: &[(Role, &str)], prefill: &str) -> Chat {
         turns: turns.iter().map(turn).collect(),
         prefill: prefill.to_owned(),
         text: None,
+        schema: None,
     }
 }
 

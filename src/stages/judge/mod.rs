@@ -3,6 +3,7 @@
 
 mod scale;
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use minijinja::Value;
@@ -13,7 +14,9 @@ use self::scale::{Scale, is_mark};
 use super::asking::{Answer, Asker, Asking};
 use super::bound::Bound;
 use super::contract::{Ask, Build, Check, Fault, FieldSet, Operator, Verb};
+use super::generate::off;
 use super::prompted::PromptFile;
+use super::structured::{SchemaSetting, Structure};
 use super::traces::Traces;
 use crate::diag::Diagnostic;
 use crate::jinja::expr::Expr;
@@ -37,6 +40,13 @@ pub struct Judge {
     prompt: PromptFile,
     /// The verdicts there are.
     scale: Src<Scale>,
+    /// A JSON Schema for the judge's answer, as in `generate`. The verdict is then what stands
+    /// there as `verdict`, and the reasons what stands there as `reason`, or all of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    schema: Option<SchemaSetting>,
+    /// True to ask once more when an answer does not fit the schema.
+    #[serde(default, skip_serializing_if = "off")]
+    repair: Option<Src<bool>>,
     /// The verdict in the judge's answer: an expression over the record and `answer`. Without
     /// it: what follows on the last line that begins with `Verdict:`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -66,6 +76,9 @@ enum Unclear {
 /// The judge's answer in `verdict`, and the list of verdicts in the prompt.
 const ANSWER: &str = "answer";
 const SCALE: &str = "scale";
+/// Where the verdict and the reasons stand in an answer that is JSON.
+const VERDICT: &str = "verdict";
+const REASON: &str = "reason";
 
 fn score() -> String {
     "score".to_owned()
@@ -103,6 +116,14 @@ impl Judge {
             model: &self.model,
             prompt: &self.prompt,
             sampling: self.sampling.as_ref(),
+            structure: self.structure(),
+        }
+    }
+
+    fn structure(&self) -> Structure<'_> {
+        Structure {
+            schema: self.schema.as_ref(),
+            repair: self.repair.as_ref(),
         }
     }
 
@@ -122,6 +143,10 @@ impl Verb for Judge {
 
     fn heavy(&self) -> bool {
         true
+    }
+
+    fn files(&self, cx: &Build<'_>) -> Vec<PathBuf> {
+        self.structure().file(cx)
     }
 
     fn traces(&self, cx: &Build<'_>) -> Traces {
@@ -173,20 +198,47 @@ impl Bench {
     }
 
     /// The verdict that an answer holds.
-    fn verdict(&self, record: &Record, answer: &str) -> Result<Value, Fault> {
+    fn verdict(&self, record: &Record, answer: &Value) -> Result<Value, Fault> {
         let Some(expr) = &self.verdict else {
-            return Ok(parts(answer).1.map_or(Value::from(()), Value::from));
+            return Ok(
+                match answer.as_str().filter(|_| !self.asker.is_structured()) {
+                    Some(text) => parts(text).1.map_or(Value::from(()), Value::from),
+                    None => part(answer, VERDICT).unwrap_or_default(),
+                },
+            );
         };
         let mut fields = record.fields.clone();
-        fields.set(ANSWER, Value::from(answer));
+        fields.set(ANSWER, answer.clone());
         expr.eval(&fields).map_err(|fault| match fault {
-            Fault::Record(why) => Fault::Record(format!("cannot read the verdict: {why}")),
+            Fault::Record(why) => Fault::Answer(format!("cannot read the verdict: {why}")),
             stage => stage,
         })
     }
+
+    /// The verdict of an answer with its score, or why there is none.
+    fn found(&self, record: &Record, answer: &Value) -> Result<(Value, Value), Fault> {
+        let verdict = self.verdict(record, answer)?;
+        // What it says may quote the record.
+        let unclear = match verdict.is_none() || verdict.is_undefined() {
+            true => "the judge gave no verdict",
+            false => "the judge's verdict is not on the scale",
+        };
+        let found = self.scale.find(&verdict);
+        found.ok_or_else(|| Fault::Answer(unclear.to_owned()))
+    }
+}
+
+/// What stands in an answer's JSON under a name.
+fn part(answer: &Value, name: &str) -> Option<Value> {
+    let part = answer.get_attr(name).ok();
+    part.filter(|part| !part.is_undefined())
 }
 
 impl Ask for Bench {
+    fn again(&self, _: &Record, answered: &[(Request, Reply)]) -> Result<Vec<Request>, Fault> {
+        self.asker.again(answered)
+    }
+
     fn requests(&self, record: &Record) -> Result<Vec<Request>, Fault> {
         Ok(vec![self.asker.request(&self.seen(record))?])
     }
@@ -197,26 +249,24 @@ impl Ask for Bench {
         answered: Vec<(Request, Reply)>,
         out: &mut Vec<Record>,
     ) -> Result<(), Fault> {
-        let answer = Answer::of(answered)?;
-        let found = match &answer.empty {
-            Some(why) => Err(why.clone()),
-            None => {
-                let verdict = self.verdict(&record, &answer.text)?;
-                let found = self.scale.find(&verdict);
-                // What it says may quote the record.
-                let unclear = match verdict.is_none() {
-                    true => "the judge gave no verdict",
-                    false => "the judge's verdict is not on the scale",
-                };
-                found.ok_or_else(|| unclear.to_owned())
-            }
+        let answered = Answer::of(answered)?;
+        let read = match &answered.empty {
+            Some(why) => Err(Fault::Answer(why.clone())),
+            None => self.asker.read(&answered),
         };
+        let reason = match read.as_ref().ok().filter(|_| self.asker.is_structured()) {
+            Some(answer) => part(answer, REASON),
+            None => None,
+        };
+        let reason = reason.unwrap_or_else(|| Value::from(parts(&answered.text).0));
+        let found = read.and_then(|answer| self.found(&record, &answer));
         let (verdict, score) = match found {
             Ok(found) => found,
-            Err(_) if self.unclear == Unclear::None => (Value::from(()), Value::from(())),
-            Err(why) => return Err(Fault::Record(why)),
+            Err(Fault::Answer(_)) if self.unclear == Unclear::None => {
+                (Value::from(()), Value::from(()))
+            }
+            Err(fault) => return Err(fault),
         };
-        let reason = Value::from(parts(&answer.text).0);
         for (field, value) in self.fields.iter().zip([score, verdict, reason]) {
             record.fields.set(field.clone(), value);
         }
@@ -260,7 +310,8 @@ mod tests {
         let request = bench.requests(&record).expect("asks").remove(0);
         match bench.absorb(record, vec![(request, reply)], &mut out) {
             Ok(()) => Ok(show(&out)[0].replace(r#"k {"text":"secret","#, "{")),
-            Err(Fault::Record(why)) => Err(why),
+            Err(Fault::Answer(why)) => Err(why),
+            Err(Fault::Record(why) | Fault::Call(why)) => panic!("{why}"),
             Err(Fault::Stage(fault)) => Err(fault.message),
         }
     }

@@ -60,7 +60,7 @@ pub fn asked(settings: &str, fields: &str) -> Result<Json, String> {
         .and_then(|requests| ask.absorb(record, answered(requests), &mut out));
     match done {
         Ok(()) => Ok(json(&out[0])),
-        Err(Fault::Record(why)) => Err(why),
+        Err(Fault::Record(why) | Fault::Call(why) | Fault::Answer(why)) => Err(why),
         Err(Fault::Stage(fault)) => Err(fault.message),
     }
 }

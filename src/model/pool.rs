@@ -1,0 +1,441 @@
+//! The servers of one model, and who may ask which of them next: the least busy one that is well,
+//! within its limit and the model's pace. Knows nothing of HTTP.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use tokio::runtime::Handle;
+use tokio::sync::oneshot;
+
+use super::health::Health;
+use super::limit::{Limit, Load, Ticket};
+use super::pace::Pace;
+use super::prefix::Sketch;
+use super::retry::Backoff;
+
+/// How many of those who wait are looked at for a prompt that begins like the last ones.
+const LOOKED_AT: usize = 64;
+/// How often one that waits may be passed over.
+const PASSED_OVER: u32 = 32;
+/// Prompts that a server is thought to remember the start of.
+const REMEMBERED: usize = 4;
+
+/// All servers are away, and were waited for long enough.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Lost;
+
+/// What is worth telling of the servers, by their index.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Notice {
+    /// One is not there any more.
+    Away(usize),
+    /// It is there again.
+    Back(usize),
+}
+
+/// How a request ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum End {
+    /// With an answer, of so many tokens with its prompt, or with a refusal that says that the
+    /// server works.
+    Answered(Option<u64>),
+    /// The server is busy.
+    Busy,
+    /// There is no server.
+    Absent,
+    /// The server fails.
+    Failed,
+    /// Nobody knows.
+    Unknown,
+}
+
+/// How long servers are waited for.
+#[derive(Clone, Copy, Debug)]
+pub struct Waits {
+    /// Pauses between requests to a server that is away.
+    pub backoff: Backoff,
+    /// Requests to a server that never answered, before it is given up.
+    pub first_tries: u32,
+    /// How long a server that answered before is waited for.
+    pub patience: Duration,
+}
+
+/// The servers of a model.
+pub struct Pool {
+    state: Mutex<State>,
+    waits: Waits,
+    notice: Box<dyn Fn(Notice) + Send + Sync>,
+}
+
+struct State {
+    servers: Vec<Server>,
+    waiting: VecDeque<Waiter>,
+    pace: Pace,
+    /// Any answer was ever received.
+    met: bool,
+    /// Since when all servers are away.
+    away: Option<Instant>,
+    /// Somebody else sees to it that they come back.
+    held: bool,
+    lost: bool,
+    /// When those who wait are looked at without anybody's doing.
+    alarm: Option<Instant>,
+}
+
+struct Server {
+    limit: Limit,
+    health: Health,
+    /// Requests that it was sent.
+    sent: u64,
+    /// Requests that it answered.
+    answered: u64,
+    /// How the prompts began that it had last.
+    recent: VecDeque<Sketch>,
+}
+
+struct Waiter {
+    to: oneshot::Sender<Result<Permit, Lost>>,
+    want: Want,
+    passed_over: u32,
+}
+
+/// What a request needs to be known for it to be placed.
+#[derive(Clone, Debug, Default)]
+pub struct Want {
+    /// How its prompt begins.
+    pub sketch: Sketch,
+    /// Tokens of prompt and answer, guessed.
+    pub tokens: u64,
+    /// The server that failed it last; another one is better.
+    pub avoid: Option<usize>,
+}
+
+/// The right to send one request to one server.
+pub struct Permit {
+    pool: Arc<Pool>,
+    at: usize,
+    ticket: Ticket,
+    tokens: u64,
+    answered: u64,
+    ended: bool,
+}
+
+impl Permit {
+    /// The index of the server.
+    pub fn at(&self) -> usize {
+        self.at
+    }
+
+    /// Tells how the request ended; true if the server has answered others since it began.
+    pub fn end(mut self, end: End) -> bool {
+        self.ended = true;
+        self.pool.end(&self, end)
+    }
+}
+
+impl Drop for Permit {
+    fn drop(&mut self) {
+        if !self.ended {
+            self.pool.end(self, End::Unknown);
+        }
+    }
+}
+
+impl Pool {
+    /// Servers with these limits.
+    pub fn new(
+        limits: Vec<Limit>,
+        pace: Pace,
+        waits: Waits,
+        notice: Box<dyn Fn(Notice) + Send + Sync>,
+    ) -> Arc<Pool> {
+        let servers = limits.into_iter().map(|limit| Server {
+            limit,
+            health: Health::default(),
+            sent: 0,
+            answered: 0,
+            recent: VecDeque::new(),
+        });
+        Arc::new(Pool {
+            state: Mutex::new(State {
+                servers: servers.collect(),
+                waiting: VecDeque::new(),
+                pace,
+                met: false,
+                away: None,
+                held: false,
+                lost: false,
+                alarm: None,
+            }),
+            waits,
+            notice,
+        })
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Waits for a server. `again` puts the request before those that were never sent.
+    ///
+    /// # Errors
+    /// The servers are lost.
+    pub async fn acquire(self: &Arc<Pool>, want: Want, again: bool) -> Result<Permit, Lost> {
+        let permit = {
+            let mut state = self.state();
+            let (to, permit) = oneshot::channel();
+            let waiter = Waiter {
+                to,
+                want,
+                passed_over: 0,
+            };
+            if again {
+                state.waiting.push_front(waiter);
+            } else {
+                state.waiting.push_back(waiter);
+            }
+            self.dispatch(&mut state);
+            permit
+        };
+        permit.await.unwrap_or(Err(Lost))
+    }
+
+    /// Another server that could be asked at once.
+    pub fn another(self: &Arc<Pool>, want: &Want, than: usize) -> Option<Permit> {
+        let now = Instant::now();
+        let mut state = self.state();
+        let at = state.least_busy(now).filter(|at| *at != than)?;
+        let well = state.servers[at].health.is_well() && state.waiting.is_empty();
+        if !well || state.pace.begin(want.tokens, now).is_err() {
+            return None;
+        }
+        Some(self.grant(&mut state, at, want))
+    }
+
+    /// While held, nobody is asked, and nobody is given up.
+    pub fn hold(self: &Arc<Pool>, held: bool) {
+        let mut state = self.state();
+        state.held = held;
+        if !held {
+            state.away = None;
+            for server in &mut state.servers {
+                server.health.answered();
+            }
+        }
+        self.dispatch(&mut state);
+    }
+
+    /// Gives the servers up.
+    pub fn lose(self: &Arc<Pool>) {
+        let mut state = self.state();
+        state.lost = true;
+        self.dispatch(&mut state);
+    }
+
+    /// Requests that each server was sent.
+    pub fn sent(&self) -> Vec<u64> {
+        self.state().servers.iter().map(|s| s.sent).collect()
+    }
+
+    fn grant(self: &Arc<Pool>, state: &mut State, at: usize, want: &Want) -> Permit {
+        let server = &mut state.servers[at];
+        server.sent += 1;
+        server.health.ask();
+        if want.sketch != Sketch::default() {
+            server.recent.push_front(want.sketch.clone());
+            server.recent.truncate(REMEMBERED);
+        }
+        Permit {
+            pool: self.clone(),
+            at,
+            ticket: server.limit.begin(),
+            tokens: want.tokens,
+            answered: server.answered,
+            ended: false,
+        }
+    }
+
+    /// Lets in whoever can be let in, and sees to it that the others are thought of in time.
+    fn dispatch(self: &Arc<Pool>, state: &mut State) {
+        while let Some(waiter) = state.waiting.front() {
+            if waiter.to.is_closed() {
+                state.waiting.pop_front();
+            } else if state.lost {
+                if let Some(waiter) = state.waiting.pop_front() {
+                    let _ = waiter.to.send(Err(Lost));
+                }
+            } else {
+                let now = Instant::now();
+                let next = match state.least_busy(now) {
+                    _ if state.held => Err(None),
+                    Some(at) => self.place(state, at, now),
+                    None => Err(state.next_rest_end(now)),
+                };
+                if let Err(when) = next {
+                    if let Some(when) = when {
+                        self.wake(state, when);
+                    }
+                    break;
+                }
+            }
+        }
+    }
+
+    /// Sends one of those who wait to a server, or says when that could be tried again.
+    fn place(
+        self: &Arc<Pool>,
+        state: &mut State,
+        at: usize,
+        now: Instant,
+    ) -> Result<(), Option<Instant>> {
+        let chosen = state.choose(at);
+        let tokens = state.waiting[chosen].want.tokens;
+        state.pace.begin(tokens, now).map_err(Some)?;
+        for passed in state.waiting.range_mut(..chosen) {
+            passed.passed_over += 1;
+        }
+        if let Some(waiter) = state.waiting.remove(chosen) {
+            let permit = self.grant(state, at, &waiter.want);
+            if let Err(Ok(mut permit)) = waiter.to.send(Ok(permit)) {
+                // Nobody waits any more. Its drop would lock what is locked here.
+                permit.ended = true;
+                state.pace.correct(permit.tokens, 0);
+                let server = &mut state.servers[at];
+                server.limit.end(permit.ticket, Load::Unknown);
+                server.health.unknown();
+            }
+        }
+        Ok(())
+    }
+
+    fn wake(self: &Arc<Pool>, state: &mut State, when: Instant) {
+        if state.alarm.is_some_and(|alarm| alarm <= when) {
+            return;
+        }
+        // Without a runtime nobody can be waiting.
+        let Ok(runtime) = Handle::try_current() else {
+            return;
+        };
+        state.alarm = Some(when);
+        let pool = Arc::downgrade(self);
+        runtime.spawn(async move {
+            tokio::time::sleep_until(when.into()).await;
+            if let Some(pool) = pool.upgrade() {
+                let mut state = pool.state();
+                state.alarm = None;
+                pool.dispatch(&mut state);
+            }
+        });
+    }
+
+    fn end(self: &Arc<Pool>, permit: &Permit, end: End) -> bool {
+        let now = Instant::now();
+        let mut state = self.state();
+        let at = permit.at;
+        let alone = state.servers.len() == 1;
+        let server = &mut state.servers[at];
+        let progress = server.answered > permit.answered;
+        let was_away = server.health.is_away();
+        let load = match end {
+            End::Answered(_) => Load::Borne,
+            End::Busy => Load::Busy,
+            _ => Load::Unknown,
+        };
+        server.limit.end(permit.ticket, load);
+        match end {
+            End::Answered(_) => {
+                server.answered += 1;
+                server.health.answered();
+            }
+            End::Busy => server.health.answered(),
+            End::Absent => server.health.absent(now, &self.waits.backoff),
+            End::Failed if !alone => server.health.failed(now, &self.waits.backoff),
+            End::Failed | End::Unknown => server.health.unknown(),
+        }
+        let is_away = server.health.is_away();
+        if let End::Answered(Some(tokens)) = end {
+            state.pace.correct(permit.tokens, tokens);
+        }
+        // A server that fails is there.
+        state.met |= !matches!(end, End::Absent | End::Unknown);
+        state.give_up(&self.waits, now);
+        if was_away != is_away && state.met && !state.held && !state.lost {
+            (self.notice)(if is_away {
+                Notice::Away(at)
+            } else {
+                Notice::Back(at)
+            });
+        }
+        self.dispatch(&mut state);
+        progress
+    }
+}
+
+impl State {
+    /// The server with the fewest open requests that may have one more; of several, the one that
+    /// had the fewest so far.
+    fn least_busy(&self, now: Instant) -> Option<usize> {
+        let servers = self.servers.iter().enumerate();
+        servers
+            .filter(|(_, s)| s.limit.has_room() && s.health.next(now).is_some_and(|at| at <= now))
+            .min_by_key(|(_, s)| (s.limit.open(), s.sent))
+            .map(|(at, _)| at)
+    }
+
+    /// When a server ends its rest.
+    fn next_rest_end(&self, now: Instant) -> Option<Instant> {
+        let resting = self.servers.iter().filter(|s| !s.health.is_well());
+        let ends = resting.filter_map(|s| s.health.next(now));
+        // One whose rest is over waits for room.
+        ends.filter(|end| *end > now).min()
+    }
+
+    /// Whose turn it is at a server: the first one's, or one's whose prompt begins as one that the
+    /// server has just had. Nobody is passed over for ever.
+    fn choose(&self, at: usize) -> usize {
+        let server = &self.servers[at];
+        let well = |other: usize| other != at && self.servers[other].health.is_well();
+        let others = (0..self.servers.len()).any(well);
+        let looked_at = self.waiting.iter().take(LOOKED_AT).enumerate();
+        let mut best = None;
+        for (index, waiter) in looked_at {
+            if waiter.to.is_closed() || (others && waiter.want.avoid == Some(at)) {
+                continue;
+            }
+            if best.is_none() && waiter.passed_over >= PASSED_OVER {
+                return index;
+            }
+            let shared = |(age, recent): (usize, &Sketch)| {
+                let shared = waiter.want.sketch.shared(recent);
+                (shared > 0).then_some((shared, REMEMBERED - age))
+            };
+            let score = server.recent.iter().enumerate().filter_map(shared).max();
+            if best.is_none_or(|(top, _)| score > top) {
+                best = Some((score, index));
+            }
+        }
+        // All avoid it, or have gone: the first one then.
+        best.map_or(0, |(_, index)| index)
+    }
+
+    /// Gives the servers up when all are away and were waited for.
+    fn give_up(&mut self, waits: &Waits, now: Instant) {
+        if !self.servers.iter().all(|server| server.health.is_away()) {
+            self.away = None;
+            return;
+        }
+        let since = *self.away.get_or_insert(now);
+        self.lost |= !self.held
+            && if self.met {
+                now.saturating_duration_since(since) >= waits.patience
+            } else {
+                let tries = waits.first_tries;
+                self.servers.iter().all(|s| s.health.absences() >= tries)
+            };
+    }
+}
+
+#[cfg(test)]
+#[path = "pool_tests.rs"]
+mod tests;
