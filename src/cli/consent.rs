@@ -77,6 +77,6 @@ pub fn refuse(pipe: &Pipe, faults: &[Diagnostic]) -> Result<(), ExitCode> {
         let told = fault.render(&pipe.pipeline.sources, color());
         err(&format!("{told}\n\n"));
     }
-    err("refused; nothing was sent\n");
+    err("refused: nothing was run and nothing was sent\n");
     Err(ExitCode::from(REFUSED))
 }

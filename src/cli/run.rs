@@ -7,7 +7,7 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
 
-use super::consent::{allowed, config, guarded};
+use super::consent::{allowed, config, guarded, refuse};
 use super::display::{Form, show};
 use super::missing::Missing;
 use super::session::{BAD_INPUT, Common, bad, color};
@@ -33,6 +33,7 @@ use crate::plan::graph::Action;
 use crate::replay::ledger::{Depth, Ledger};
 use crate::store::Store;
 use crate::trust::gather::{of_programs, of_stages};
+use crate::trust::outputs::outside;
 
 /// Some records or stages failed.
 pub const FAILED: u8 = 1;
@@ -249,6 +250,7 @@ fn fits(pipe: &Pipe, means: &Means) -> Result<(), Box<Diagnostic>> {
 fn consented(args: &Args, pipe: &Pipe, survey: &Survey, asks: bool) -> Result<(), ExitCode> {
     let runs = |at: &usize| survey.planned[*at].action == Action::Run;
     let running: Vec<usize> = (0..pipe.stages.len()).filter(runs).collect();
+    refuse(pipe, &outside(pipe, args.common.settings.out.is_some()))?;
     let needs = if asks {
         guarded(pipe, running.iter().copied(), &config()?)?;
         of_stages(pipe, running)

@@ -73,7 +73,9 @@ impl Common {
     pub fn pipe(&self) -> Result<Pipe, ExitCode> {
         let settings = &self.settings;
         let config = config()?;
-        let loaded = load(&self.file, &settings.overrides(), &shapes());
+        let mut overrides = settings.overrides();
+        overrides.allowed.extend(config.paths.clone());
+        let loaded = load(&self.file, &overrides, &shapes());
         let Some(pipeline) = loaded.pipeline else {
             return Err(bad(&loaded.faults, &loaded.sources));
         };
@@ -114,6 +116,7 @@ impl Settings {
             params_files: self.params_files.clone(),
             sections: Vec::new(),
             env,
+            allowed: [self.prompts.clone(), self.out.iter().cloned().collect()].concat(),
         }
     }
 }

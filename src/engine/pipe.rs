@@ -97,7 +97,8 @@ pub fn understand(
     let mut models = BTreeMap::new();
     for entry in &pipeline.models {
         let model = ModelSpec::from_node(&entry.name, &entry.node);
-        match model.and_then(|model| model.with_template(&entry.node, &entry.dir)) {
+        match model.and_then(|model| model.with_template(&entry.node, &entry.dir, &pipeline.fence))
+        {
             Ok(model) => {
                 let model = Arc::new(model);
                 if let Some(scope) = scopes.get_mut(entry.scope) {
@@ -291,6 +292,7 @@ impl Pipe {
         let names = &self.scopes[self.stages[at].spec.scope];
         Build {
             dir: &self.stages[at].spec.dir,
+            fence: &self.pipeline.fence,
             out_dir: &self.folders.out,
             temp_dir: &self.folders.temp,
             env: &ENVIRONMENT,

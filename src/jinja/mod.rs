@@ -7,7 +7,7 @@ use minijinja::syntax::SyntaxConfig;
 use minijinja::{Environment, UndefinedBehavior};
 
 /// Most steps that one evaluation may take, so that a template from a paper cannot hang a run.
-const FUEL: u64 = 50_000_000;
+const FUEL: u64 = 8_000_000;
 
 /// An environment with strict undefined values and clue's filters.
 ///

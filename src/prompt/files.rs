@@ -10,6 +10,8 @@ use std::sync::Arc;
 use super::roles::{Rewritten, rewrite};
 use super::scan::{Kind, Piece, scan};
 use crate::diag::{Diagnostic, FileId, Sources, Span, nearest};
+use crate::spec::fence::Fence;
+use crate::spec::file::bytes;
 
 /// A file of a prompt.
 #[derive(Clone, Debug)]
@@ -44,6 +46,7 @@ impl File {
 /// Reads a prompt and all files that it names.
 pub(super) struct Reader<'a> {
     prompt_dirs: &'a [PathBuf],
+    fence: &'a Fence,
     sources: &'a mut Sources,
     files: Vec<File>,
     /// The files that are being read, each with the place that names the next one.
@@ -61,10 +64,12 @@ impl Reader<'_> {
     pub fn read(
         path: &Path,
         prompt_dirs: &[PathBuf],
+        fence: &Fence,
         sources: &mut Sources,
     ) -> Result<Vec<File>, Vec<Diagnostic>> {
         let mut reader = Reader {
             prompt_dirs,
+            fence,
             sources,
             files: Vec::new(),
             open: Vec::new(),
@@ -195,7 +200,12 @@ impl Reader<'_> {
 
     fn text(&mut self, path: &Path, from: Option<Span>) -> Option<String> {
         let name = path.display();
-        let fault = match fs::read(path).map(String::from_utf8) {
+        let given = self.prompt_dirs.iter().any(|dir| path.starts_with(dir));
+        if !given && let Some(fault) = self.fence.fault(path, &name.to_string()) {
+            self.fault(fault, from);
+            return None;
+        }
+        let fault = match bytes(path).map(String::from_utf8) {
             Ok(Ok(text)) => {
                 return Some(match text.strip_prefix('\u{feff}') {
                     Some(rest) => rest.to_owned(),

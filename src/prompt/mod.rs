@@ -25,6 +25,7 @@ use crate::diag::{Diagnostic, Sources, Span};
 use crate::hash::Hash;
 use crate::jinja::expr::Scope;
 use crate::model::chat::Chat;
+use crate::spec::fence::Fence;
 
 /// A prompt that can be rendered: its files are read, and its templates are parsed.
 #[derive(Debug)]
@@ -41,7 +42,7 @@ pub struct Prompt {
 impl Prompt {
     /// Reads a prompt and the files that it includes, imports or extends. A file in one of
     /// `prompt_dirs` that has the same path below `prompts/` is read in its stead. The files
-    /// are added to `sources`.
+    /// are added to `sources`; they lie inside of the fence, or in `prompt_dirs`.
     ///
     /// # Errors
     /// Every fault: missing files, text that is not UTF-8, syntax errors, role blocks that do
@@ -49,9 +50,10 @@ impl Prompt {
     pub fn load(
         path: &Path,
         prompt_dirs: &[PathBuf],
+        fence: &Fence,
         sources: &mut Sources,
     ) -> Result<Prompt, Vec<Diagnostic>> {
-        let files = files::Reader::read(path, prompt_dirs, sources)?;
+        let files = files::Reader::read(path, prompt_dirs, fence, sources)?;
         let env = render::environment(&files)?;
         Ok(Prompt {
             names: names::names(&files, &env),

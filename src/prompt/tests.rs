@@ -12,6 +12,7 @@ use crate::diag::Sources;
 use crate::jinja::expr::{Scope, Shared};
 use crate::model::chat::Role;
 use crate::record::Fields;
+use crate::spec::fence::Fence;
 
 /// A folder with files, given as path and text.
 fn folder(files: &[(&str, &str)]) -> tempfile::TempDir {
@@ -28,7 +29,13 @@ fn folder(files: &[(&str, &str)]) -> tempfile::TempDir {
 fn load(dir: &tempfile::TempDir, path: &str, shadows: &[&str]) -> Result<Prompt, Vec<String>> {
     let mut sources = Sources::default();
     let shadows: Vec<PathBuf> = shadows.iter().map(|name| dir.path().join(name)).collect();
-    Prompt::load(&dir.path().join(path), &shadows, &mut sources).map_err(|faults| {
+    Prompt::load(
+        &dir.path().join(path),
+        &shadows,
+        &Fence::none(),
+        &mut sources,
+    )
+    .map_err(|faults| {
         let folder = format!("{}/", dir.path().display());
         let render = |fault: &crate::diag::Diagnostic| fault.render(&sources, false);
         faults
@@ -259,7 +266,7 @@ fn names_have_places() {
     ]);
     let mut sources = Sources::default();
     let path = dir.path().join("prompts/p.j2");
-    let prompt = Prompt::load(&path, &[], &mut sources).expect("loads");
+    let prompt = Prompt::load(&path, &[], &Fence::none(), &mut sources).expect("loads");
     let names: Vec<String> = prompt
         .names()
         .iter()

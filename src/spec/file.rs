@@ -2,10 +2,15 @@
 //! be read, and finds duplicate keys. Knows nothing of what the keys mean.
 
 use std::collections::HashMap;
+use std::fs::File;
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use super::node::{Node, NodeValue};
 use crate::diag::{Diagnostic, FileId, Sources, Span};
+
+/// Most bytes of a file that people write.
+const MOST: u64 = 16 << 20;
 
 /// Reads and parses a file.
 ///
@@ -18,7 +23,7 @@ pub fn read(path: &Path, sources: &mut Sources) -> Result<(FileId, Node), Diagno
             "`{shown}` is a folder, not a file"
         )));
     }
-    let bytes = std::fs::read(path).map_err(|error| match error.kind() {
+    let bytes = bytes(path).map_err(|error| match error.kind() {
         std::io::ErrorKind::NotFound => Diagnostic::error(format!("no file `{shown}`")),
         _ => Diagnostic::error(format!("cannot read `{shown}`: {error}")),
     })?;
@@ -30,15 +35,29 @@ pub fn read(path: &Path, sources: &mut Sources) -> Result<(FileId, Node), Diagno
         ))
         .help("save it as UTF-8")
     })?;
-    if u32::try_from(text.len()).is_err() {
-        return Err(Diagnostic::error(format!("`{shown}` is too large")));
-    }
     let file = sources.add(path, text);
     let node = Node::parse(sources, file)?;
     if matches!(node.value, NodeValue::Null) {
         return Err(Diagnostic::error(format!("`{shown}` is empty")));
     }
     Ok((file, node))
+}
+
+/// The bytes of a file that people write, if it is not too large.
+///
+/// # Errors
+/// It cannot be read, or is too large.
+pub fn bytes(path: &Path) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    // A device may never end.
+    File::open(path)?.take(MOST + 1).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > MOST {
+        return Err(io::Error::other(format!(
+            "it has more than {} MB",
+            MOST >> 20
+        )));
+    }
+    Ok(bytes)
 }
 
 /// Reports every key that a map holds twice, anywhere.

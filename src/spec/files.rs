@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
+use super::fence::Fence;
 use super::file;
 use super::node::{Key, Node, NodeValue};
 use crate::diag::{Diagnostic, Sources, Span};
@@ -63,6 +64,8 @@ pub struct Files {
     pub sources: Sources,
     /// What is wrong with them.
     pub faults: Vec<Diagnostic>,
+    /// The files that may be read.
+    pub fence: Fence,
     done: HashMap<PathBuf, Parts>,
     read: usize,
 }
@@ -107,6 +110,13 @@ impl Files {
         if self.read >= MAX_FILES {
             self.faults
                 .push(fault(format!("more than {MAX_FILES} files are included")));
+            return;
+        }
+        // Before anything of it could be told.
+        if let Some(span) = included
+            && let Some(fault) = self.fence.fault(path, &path.display().to_string())
+        {
+            self.faults.push(fault.at(span, "included here"));
             return;
         }
         self.read += 1;

@@ -3,6 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use super::cycles;
+use super::fence::Fence;
+use super::file::folder;
 use super::files::Files;
 use super::node::Node;
 use super::params::Given;
@@ -26,6 +28,10 @@ pub struct Loaded {
 /// Loads a pipeline. All faults are found at once, as far as one does not hide another.
 pub fn load(path: &Path, overrides: &Overrides, shapes: &Shapes) -> Loaded {
     let mut loading = Loading::new(shapes);
+    let mut fence = Fence::around(path);
+    fence.allow_params(overrides, &folder(path));
+    overrides.allowed.iter().for_each(|path| fence.allow(path));
+    loading.files.fence = fence;
     let main = Place {
         path: path.to_owned(),
         prefix: String::new(),
@@ -42,6 +48,7 @@ pub fn load(path: &Path, overrides: &Overrides, shapes: &Shapes) -> Loaded {
     } = loading;
     let Files {
         sources,
+        fence,
         mut faults,
         ..
     } = files;
@@ -58,6 +65,7 @@ pub fn load(path: &Path, overrides: &Overrides, shapes: &Shapes) -> Loaded {
             file: path.to_owned(),
             dir: PathBuf::from(&main.dir),
             sources: sources.clone(),
+            fence,
             scopes,
             models,
             stages,

@@ -4,6 +4,7 @@
 mod cycles;
 pub mod decode;
 pub mod document;
+pub mod fence;
 pub mod file;
 mod files;
 mod instances;

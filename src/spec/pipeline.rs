@@ -7,6 +7,7 @@ use minijinja::Value;
 use serde::{Deserialize, Serialize};
 
 use super::decode::Src;
+use super::fence::Fence;
 use super::node::Node;
 use crate::diag::{Sources, Span};
 
@@ -21,6 +22,8 @@ pub struct Pipeline {
     pub dir: PathBuf,
     /// Every file that messages may point into.
     pub sources: Sources,
+    /// The files that it may name.
+    pub fence: Fence,
     /// Spaces of names: the file's own, then those of the instances of other pipelines.
     pub scopes: Vec<Scope>,
     /// Models in the files' order, their settings not yet understood.
@@ -142,4 +145,6 @@ pub struct Overrides {
     pub sections: Vec<(PathBuf, &'static str)>,
     /// `CLUE_PARAM_*` from the environment: lower-case name to text.
     pub env: BTreeMap<String, String>,
+    /// Files and folders outside of its project that a pipeline may name.
+    pub allowed: Vec<PathBuf>,
 }

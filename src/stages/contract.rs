@@ -21,6 +21,7 @@ use crate::jinja::expr::Shared;
 use crate::model::chat::{Reply, Request};
 use crate::model::spec::ModelSpec;
 use crate::record::Record;
+use crate::spec::fence::Fence;
 
 /// A verb: the settings of a stage, decoded.
 pub trait Verb: Serialize + DeserializeOwned + JsonSchema + Send + Sync + 'static {
@@ -272,6 +273,8 @@ pub struct Check<'a> {
 pub struct Build<'a> {
     /// The folder that relative paths start from.
     pub dir: &'a Path,
+    /// The files that the pipeline may name.
+    pub fence: &'a Fence,
     /// Where outputs go.
     pub out_dir: &'a Path,
     /// Where operators may put temporary files (inside the store: same disk, same rights).

@@ -11,6 +11,7 @@ use crate::diag::{Diagnostic, Sources};
 use crate::jinja::expr::Shared;
 use crate::model::spec::ModelSpec;
 use crate::record::{Fields, Record};
+use crate::spec::fence::Fence;
 use crate::spec::node::Node;
 
 /// The environment of all tests.
@@ -58,6 +59,7 @@ pub struct Stage {
     node: Node,
     sources: Sources,
     dir: PathBuf,
+    fence: Fence,
     with: Vec<(String, Value)>,
     kin: Vec<String>,
 }
@@ -78,6 +80,7 @@ impl Stage {
             node,
             sources,
             dir: dir.to_owned(),
+            fence: Fence::none(),
             with: Vec::new(),
             kin: Vec::new(),
         }
@@ -100,6 +103,7 @@ impl Stage {
     pub fn build(&self) -> Build<'_> {
         Build {
             dir: &self.dir,
+            fence: &self.fence,
             out_dir: &self.dir,
             temp_dir: Path::new("/tmp"),
             env: env(),

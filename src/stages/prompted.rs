@@ -56,7 +56,7 @@ impl PromptFile {
         sources: &mut Sources,
     ) -> Result<Arc<Prompt>, Vec<Diagnostic>> {
         let path = cx.path(&self.path);
-        let prompt = Prompt::load(&path, cx.prompt_dirs, sources).map_err(|faults| {
+        let prompt = Prompt::load(&path, cx.prompt_dirs, cx.fence, sources).map_err(|faults| {
             let here = |fault: Diagnostic| match fault.primary {
                 None => fault.at(self.path.span, ""),
                 Some(_) => fault,

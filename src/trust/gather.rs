@@ -7,6 +7,7 @@ use std::path::Path;
 use super::need::{Act, Need, Program, add};
 use super::scripts::files;
 use crate::engine::pipe::Pipe;
+use crate::metrics::bertscore::place::is_cached;
 use crate::model::reach::{is_loopback, ways};
 use crate::model::spec::ModelSpec;
 
@@ -19,19 +20,42 @@ pub fn of_stages(pipe: &Pipe, stages: impl IntoIterator<Item = usize>) -> Vec<Ne
         .filter(|model| seen.insert(model.name.clone()))
         .collect();
     let mut needs = of_models(pipe, asked.iter().map(|model| &**model));
-    for at in stages {
-        add_program(pipe, at, &mut needs);
+    for need in of_programs(pipe, stages) {
+        for purpose in need.purposes {
+            add(&mut needs, need.act.clone(), purpose);
+        }
     }
     needs
 }
 
-/// What these stages need if they ask no model.
+/// What these stages need if they ask no model: the programs that they run, and the files
+/// outside of the pipeline's project that they read.
 pub fn of_programs(pipe: &Pipe, stages: impl IntoIterator<Item = usize>) -> Vec<Need> {
     let mut needs = Vec::new();
     for at in stages {
-        add_program(pipe, at, &mut needs);
+        if pipe.stages[at].verb.name() == "exec" {
+            add_program(pipe, at, &mut needs);
+        } else {
+            add_files(pipe, at, &mut needs);
+        }
     }
     needs
+}
+
+/// The files of a stage that lie outside of the project.
+fn add_files(pipe: &Pipe, at: usize, needs: &mut Vec<Need>) {
+    let stage = &pipe.stages[at];
+    for file in stage.verb.files(&pipe.build(at, Vec::new())) {
+        let outside = pipe.pipeline.fence.refuses(&file);
+        if let Some(real) = outside.filter(|_| !is_cached(&file)) {
+            let path = real.to_string_lossy().into_owned();
+            add(
+                needs,
+                Act::Read { path },
+                format!("stage `{}`", stage.spec.name.value),
+            );
+        }
+    }
 }
 
 /// What everything in the pipeline needs.
@@ -82,9 +106,6 @@ pub fn of_models<'a>(pipe: &Pipe, models: impl IntoIterator<Item = &'a ModelSpec
 /// The program that a stage runs.
 fn add_program(pipe: &Pipe, at: usize, needs: &mut Vec<Need>) {
     let stage = &pipe.stages[at];
-    if stage.verb.name() != "exec" {
-        return;
-    }
     let build = pipe.build(at, Vec::new());
     let settings = stage.verb.settings();
     let argv = settings["command"].as_array().into_iter().flatten();

@@ -13,5 +13,6 @@ pub mod gather;
 pub mod hosts;
 pub mod memory;
 pub mod need;
+pub mod outputs;
 mod scripts;
 pub mod sensitive;

@@ -33,6 +33,11 @@ pub enum Act {
         /// The machine that passes it on.
         proxy: Option<String>,
     },
+    /// A file outside of the pipeline's project would be read.
+    Read {
+        /// The file, resolved.
+        path: String,
+    },
 }
 
 /// A program that would be run.
@@ -68,6 +73,7 @@ impl Need {
             Act::Send { host, .. } => {
                 format!("send  prompts to `{}`   ({})", plain(host), self.told())
             }
+            Act::Read { path } => format!("read  {}   ({})", quoted(path), self.told()),
         }
     }
 
@@ -95,6 +101,7 @@ impl Need {
                     .then(|| "gets sensitive records".to_owned());
                 gets.into_iter().chain(env).chain(files).collect()
             }
+            Act::Read { .. } => Vec::new(),
             Act::Send { proxy, .. } => {
                 let proxy = proxy.iter();
                 proxy

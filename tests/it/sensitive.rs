@@ -53,7 +53,7 @@ fn sensitive_records_do_not_leave_for_a_foreign_host() {
                |
                = help: only if they may go there: add `api.invalid` to `sensitive: {hosts: […]}` in `CONFIG`
 
-            refused; nothing was sent
+            refused: nothing was run and nothing was sent
             ");
         }
     }
@@ -162,7 +162,7 @@ fn a_proxy_is_a_host_that_records_go_to() {
        |
        = help: only if they may go there: add `proxy.invalid` to `sensitive: {hosts: […]}` in `CONFIG`
 
-    refused; nothing was sent
+    refused: nothing was run and nothing was sent
     ");
     project.write(
         ".home/config/clue/config.yaml",

@@ -143,6 +143,7 @@ fn pipe(case: &Case, folder: &Path) -> Result<Pipe, Unplayed> {
         return Err(Unplayed::Bad(rendered(&loaded.faults, &sources)));
     };
     give(case, &mut pipeline, &folder.join("inputs"))?;
+    pipeline.fence.allow(folder);
     let folders = Folders {
         out: folder.join("out"),
         temp: folder.join("store").join("tmp"),

@@ -27,7 +27,7 @@ mod matching;
 #[cfg(feature = "bert")]
 mod pickles;
 #[cfg(feature = "bert")]
-mod place;
+pub mod place;
 #[cfg(feature = "bert")]
 mod rescale;
 #[cfg(feature = "bert")]

@@ -143,6 +143,20 @@ fn snapshot(id: &str, cache: &Path) -> Option<PathBuf> {
     })
 }
 
+/// True for the files of models in the local Hugging Face cache, where only their owner puts
+/// them.
+pub fn is_cached(path: &Path) -> bool {
+    let real = |path: &Path| path.canonicalize().ok();
+    let below = real(path).zip(cache().and_then(|cache| real(&cache)));
+    below.is_some_and(|(path, cache)| {
+        let below = path
+            .strip_prefix(cache)
+            .ok()
+            .and_then(|below| below.iter().next());
+        below.is_some_and(|name| name.as_encoded_bytes().starts_with(b"models--"))
+    })
+}
+
 /// The folder of the Hugging Face cache, by the rules of `huggingface_hub`.
 fn cache() -> Option<PathBuf> {
     let var = |name: &str| {

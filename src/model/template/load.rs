@@ -16,6 +16,8 @@ use crate::hash::Hash;
 use crate::jinja::expr::describe;
 use crate::model::chat::{Chat, Role, Turn};
 use crate::model::spec::{ModelSpec, SystemPrompt};
+use crate::spec::fence::Fence;
+use crate::spec::file::bytes;
 use crate::spec::node::Node;
 
 const CONFIG: &str = "tokenizer_config.json";
@@ -53,9 +55,14 @@ impl ModelSpec {
     ///
     /// # Errors
     /// The first fault of the template, at its place in the model's `node`.
-    pub fn with_template(mut self, node: &Node, dir: &Path) -> Result<ModelSpec, Vec<Diagnostic>> {
+    pub fn with_template(
+        mut self,
+        node: &Node,
+        dir: &Path,
+        fence: &Fence,
+    ) -> Result<ModelSpec, Vec<Diagnostic>> {
         if let Some(setting) = &self.chat_template {
-            let template = Template::load(setting, dir).map_err(|(key, fault)| {
+            let template = Template::load(setting, dir, fence).map_err(|(key, fault)| {
                 let setting = node.get("chat_template").unwrap_or(node);
                 vec![fault.at(setting.get(key).unwrap_or(setting).span, "")]
             })?;
@@ -66,14 +73,14 @@ impl ModelSpec {
 }
 
 impl Template {
-    /// Reads a template; paths start from `dir`.
+    /// Reads a template; paths start from `dir` and stay inside of the fence.
     ///
     /// # Errors
     /// The first fault, without a place, and the key of the settings that it is about.
-    pub fn load(setting: &ChatTemplate, dir: &Path) -> Result<Template, Wrong> {
+    pub fn load(setting: &ChatTemplate, dir: &Path, fence: &Fence) -> Result<Template, Wrong> {
         let settings = setting.settings();
         let mut found = match (&settings.path, &settings.inline) {
-            (Some(path), None) => read(&dir.join(path)).map_err(|fault| ("path", fault))?,
+            (Some(path), None) => read(&dir.join(path), fence).map_err(|fault| ("path", fault))?,
             (None, Some(text)) => Found {
                 templates: BTreeMap::from([("default".to_owned(), text.clone())]),
                 ..Found::default()
@@ -229,17 +236,17 @@ fn chosen(found: &mut Found, name: Option<&str>) -> Result<String, Diagnostic> {
     })
 }
 
-fn read(path: &Path) -> Result<Found, Diagnostic> {
+fn read(path: &Path, fence: &Fence) -> Result<Found, Diagnostic> {
     if path.is_dir() {
-        return folder(path);
+        return folder(path, fence);
     }
-    let text = text(path)?;
+    let text = text(path, fence)?;
     if path.extension().is_some_and(|end| end == "json") {
         return config(path, &text);
     }
     let beside = path.with_file_name(CONFIG);
     let mut found = if beside.is_file() {
-        config(&beside, &self::text(&beside)?)?
+        config(&beside, &self::text(&beside, fence)?)?
     } else {
         Found::default()
     };
@@ -249,27 +256,27 @@ fn read(path: &Path) -> Result<Found, Diagnostic> {
 }
 
 /// A tokenizer's folder. Templates in files of their own win over those of the configuration.
-fn folder(path: &Path) -> Result<Found, Diagnostic> {
+fn folder(path: &Path, fence: &Fence) -> Result<Found, Diagnostic> {
     let file = |name: &str| Some(path.join(name)).filter(|path| path.is_file());
     let mut found = match file(CONFIG) {
-        Some(path) => config(&path, &text(&path)?)?,
+        Some(path) => config(&path, &text(&path, fence)?)?,
         None => Found::default(),
     };
     if let Some(path) = file("special_tokens_map.json") {
         // Of older tokenizers; what the configuration says, holds.
-        for (name, token) in config(&path, &text(&path)?)?.tokens {
+        for (name, token) in config(&path, &text(&path, fence)?)?.tokens {
             found.tokens.entry(name).or_insert(token);
         }
     }
     let mut own = BTreeMap::new();
     let mut shown: Option<PathBuf> = None;
     if let Some(path) = file("chat_template.jinja") {
-        own.insert("default".to_owned(), text(&path)?);
+        own.insert("default".to_owned(), text(&path, fence)?);
         shown = Some(path);
     } else if let Some(path) = file("chat_template.json")
         && found.templates.is_empty()
     {
-        own = config(&path, &text(&path)?)?.templates;
+        own = config(&path, &text(&path, fence)?)?.templates;
         shown = Some(path);
     }
     let more = std::fs::read_dir(path.join("additional_chat_templates"));
@@ -277,7 +284,7 @@ fn folder(path: &Path) -> Result<Found, Diagnostic> {
         let path = entry.path();
         let name = path.file_stem().and_then(|stem| stem.to_str());
         if let Some(name) = name.filter(|_| path.extension().is_some_and(|end| end == "jinja")) {
-            own.insert(name.to_owned(), text(&path)?);
+            own.insert(name.to_owned(), text(&path, fence)?);
         }
     }
     if !own.is_empty() {
@@ -292,9 +299,12 @@ fn folder(path: &Path) -> Result<Found, Diagnostic> {
     Ok(found)
 }
 
-fn text(path: &Path) -> Result<String, Diagnostic> {
+fn text(path: &Path, fence: &Fence) -> Result<String, Diagnostic> {
     let shown = path.display();
-    let bytes = std::fs::read(path).map_err(|error| match error.kind() {
+    if let Some(fault) = fence.fault(path, &shown.to_string()) {
+        return Err(fault);
+    }
+    let bytes = bytes(path).map_err(|error| match error.kind() {
         std::io::ErrorKind::NotFound => Diagnostic::error(format!("no file `{shown}`"))
             .help("a chat template is a folder with `tokenizer_config.json`, or a file"),
         _ => Diagnostic::error(format!("cannot read `{shown}`: {error}")),

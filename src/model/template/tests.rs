@@ -5,6 +5,7 @@ use serde::Deserialize;
 
 use super::setting::{ChatTemplate, Settings};
 use super::*;
+use crate::spec::fence::Fence;
 
 #[derive(Deserialize)]
 struct Golden {
@@ -31,7 +32,8 @@ fn folder() -> std::path::PathBuf {
 
 fn load(settings: Settings) -> Result<Template, String> {
     let setting = ChatTemplate::Settings(Box::new(settings));
-    Template::load(&setting, &folder()).map_err(|(key, fault)| format!("{key}: {}", fault.message))
+    Template::load(&setting, &folder(), &Fence::none())
+        .map_err(|(key, fault)| format!("{key}: {}", fault.message))
 }
 
 fn inline(text: &str) -> Settings {
@@ -281,7 +283,8 @@ fn a_folder_is_read_as_by_transformers() {
             name: name.map(str::to_owned),
             ..Settings::default()
         }));
-        let template = Template::load(&setting, dir.path()).map_err(|(_, fault)| fault.message)?;
+        let template = Template::load(&setting, dir.path(), &Fence::none())
+            .map_err(|(_, fault)| fault.message)?;
         template.text(&chat(&[(Role::User, "a")], ""), SystemPrompt::Native)
     };
     // The tokenizer puts no mark before a text: the template's own stays.

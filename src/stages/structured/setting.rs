@@ -14,6 +14,7 @@ use super::places::{Source, json};
 use super::schema::Schema;
 use crate::diag::{Diagnostic, Sources, Span};
 use crate::spec::decode::Src;
+use crate::spec::file::bytes;
 use crate::spec::node::{Key, Node, NodeValue};
 use crate::stages::contract::Build;
 
@@ -53,7 +54,13 @@ impl SchemaSetting {
             // Told as a wrong shape.
             None => return Err(Vec::new()),
             Some(path) => {
-                let text = std::fs::read_to_string(&path).map_err(|error| {
+                if let Some(fault) = cx.fence.fault(&path, &path.display().to_string()) {
+                    return Err(vec![fault.at(self.node.span, "")]);
+                }
+                let read = bytes(&path).and_then(|bytes| {
+                    String::from_utf8(bytes).map_err(|_| std::io::Error::other("it is not UTF-8"))
+                });
+                let text = read.map_err(|error| {
                     let what = format!("cannot read `{}`: {error}", path.display());
                     vec![Diagnostic::error(what).at(self.node.span, "")]
                 })?;
