@@ -187,7 +187,7 @@ pub fn prepared(args: &Args, pipe: &Arc<Pipe>, way: &Way) -> Result<Ran, Box<Dia
     // The stat cache only saves reading inputs again: not worth a fault.
     let _ = store.save_stats();
     if way.source.asks() {
-        fits(pipe, &args.how.means())?;
+        fits(pipe, &survey, &args.how.means())?;
     }
     if let Err(code) = consented(args, pipe, &survey, way.source.asks()) {
         return Ok(Ran {
@@ -226,9 +226,11 @@ fn sound(pipe: &Pipe, store: &Store, wanted: &Wanted) -> Result<Survey, Diagnost
     }
 }
 
-/// Checks that every server fits on the machine by itself.
-fn fits(pipe: &Pipe, means: &Means) -> Result<(), Box<Diagnostic>> {
-    for model in pipe.models.values() {
+/// Checks that every server of the stages that run fits on the machine by itself.
+fn fits(pipe: &Pipe, survey: &Survey, means: &Means) -> Result<(), Box<Diagnostic>> {
+    let runs = |at: &usize| survey.planned[*at].action == Action::Run;
+    let running = (0..pipe.stages.len()).filter(runs);
+    for model in running.flat_map(|at| pipe.asked(at)) {
         let serve = model.serve.as_ref();
         for (what, amount) in serve.iter().flat_map(|serve| &serve.resources) {
             let has = amount_of(&means.has, what);
