@@ -32,6 +32,8 @@ pub enum Act {
         host: String,
         /// The machine that passes it on.
         proxy: Option<String>,
+        /// The environment variable whose content is sent along.
+        token: Option<String>,
     },
     /// A file outside of the pipeline's project would be read.
     Read {
@@ -102,11 +104,12 @@ impl Need {
                 gets.into_iter().chain(env).chain(files).collect()
             }
             Act::Read { .. } => Vec::new(),
-            Act::Send { proxy, .. } => {
+            Act::Send { proxy, token, .. } => {
+                let token = token.iter();
+                let token = token.map(|name| format!("with the content of ${}", plain(name)));
                 let proxy = proxy.iter();
-                proxy
-                    .map(|proxy| format!("through the proxy `{}`", plain(proxy)))
-                    .collect()
+                let proxy = proxy.map(|proxy| format!("through the proxy `{}`", plain(proxy)));
+                token.chain(proxy).collect()
             }
         }
     }
@@ -156,6 +159,7 @@ mod tests {
         let send = || Act::Send {
             host: "api.example.org".to_owned(),
             proxy: Some("proxy.lab".to_owned()),
+            token: Some("API_TOKEN".to_owned()),
         };
         add(
             &mut needs,
@@ -171,6 +175,7 @@ mod tests {
                 with HF_HOME='/tmp/a b'
                 file serve.py, 3ae7d805f678
         send  prompts to `api.example.org`   (model `a`, model `b`, model `c`, 2 more)
+                with the content of $API_TOKEN
                 through the proxy `proxy.lab`
         ");
     }
