@@ -17,13 +17,16 @@ use crate::report::words::{count, thousands};
 /// The file, in the output folder.
 const FILE: &str = "missing_calls.jsonl";
 
+/// Stages that are named one by one.
+const NAMED: usize = 6;
+
 /// Calls that had no answer.
 pub struct Missing {
     calls: Vec<MissingCall>,
     /// Different calls of each stage, in the pipeline's order.
     stages: Vec<(String, u64)>,
-    /// All calls, answered or not.
-    all: u64,
+    /// Calls that were answered.
+    answered: u64,
     /// Answers that are missing might have led to more calls.
     at_least: bool,
     place: &'static str,
@@ -59,7 +62,7 @@ impl Missing {
         let asking = (0..survey.nodes.len()).filter(|at| survey.nodes[*at].asks);
         Missing {
             stages,
-            all: board.stages.iter().map(|row| row.calls.get()).sum(),
+            answered: board.stages.iter().map(|row| row.cached.get()).sum(),
             at_least: !calls.is_empty() && asking.into_iter().any(behind),
             place: match way.source {
                 Source::Cassette => "on the cassette",
@@ -79,12 +82,18 @@ impl Missing {
         if self.is_empty() {
             return String::new();
         }
-        let parts = self.stages.iter();
-        let parts: Vec<String> = parts
+        let parts = self.stages.iter().take(NAMED);
+        let mut parts: Vec<String> = parts
             .map(|(name, n)| format!("`{name}` {}", thousands(*n)))
             .collect();
+        let others = self.stages.iter().skip(NAMED).map(|(_, n)| n);
+        let others: u64 = others.sum();
+        if others > 0 {
+            parts.push(format!("other stages {}", thousands(others)));
+        }
         let missing: u64 = self.stages.iter().map(|(_, n)| n).sum();
-        let verb = if self.all == 1 { "is" } else { "are" };
+        let all = missing + self.answered;
+        let verb = if all == 1 { "is" } else { "are" };
         let more = if self.at_least {
             " (at least: what depends on their answers is not known)"
         } else {
@@ -93,7 +102,7 @@ impl Missing {
         format!(
             "missing: {} of {} {verb} not {}: {}{more}\n",
             thousands(missing),
-            count(self.all, "call"),
+            count(all, "call"),
             self.place,
             parts.join(", ")
         )

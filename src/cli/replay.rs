@@ -44,7 +44,7 @@ pub fn replay(args: Args) -> ExitCode {
 fn replayed(mut args: Args) -> Result<ExitCode, Diagnostic> {
     let entries = read(&args.cassette)?;
     // Removed at the end.
-    let folder = temporary(&args.run.common.settings.store)?;
+    let (folder, _beside) = temporary(&args.run.common.settings.store)?;
     args.run.common.settings.store = folder.path().to_owned();
     fill(folder.path(), &entries)?;
     let pipe = match args.run.common.pipe() {
@@ -107,15 +107,18 @@ pub fn read(path: &Path) -> Result<Vec<Entry>, Diagnostic> {
     })
 }
 
-/// A folder for a cache that is removed with it, beside what it is like.
-fn temporary(store: &Path) -> Result<tempfile::TempDir, Diagnostic> {
+/// A folder for a cache, removed when dropped: inside of the user's cache if there is one, on the
+/// same disk and with the same rights. That is held open so that nobody cleans it up meanwhile.
+fn temporary(store: &Path) -> Result<(tempfile::TempDir, Option<Store>), Diagnostic> {
     let inside = store.join("tmp");
-    let made = if inside.is_dir() {
-        tempfile::tempdir_in(inside)
-    } else {
-        tempfile::tempdir()
+    let beside = inside.is_dir().then(|| Store::open(store)).transpose()?;
+    let made = match &beside {
+        Some(_) => tempfile::tempdir_in(inside),
+        None => tempfile::tempdir(),
     };
-    made.map_err(|error| Diagnostic::error(format!("no folder for a temporary cache: {error}")))
+    let made = made
+        .map_err(|error| Diagnostic::error(format!("no folder for a temporary cache: {error}")))?;
+    Ok((made, beside))
 }
 
 /// Puts the calls of a cassette into a cache.

@@ -186,7 +186,9 @@ pub fn prepared(args: &Args, pipe: &Arc<Pipe>, way: &Way) -> Result<Ran, Box<Dia
     let survey = sound(pipe, &store, &wanted)?;
     // The stat cache only saves reading inputs again: not worth a fault.
     let _ = store.save_stats();
-    fits(pipe, &args.how.means())?;
+    if way.source.asks() {
+        fits(pipe, &args.how.means())?;
+    }
     if let Err(code) = consented(args, pipe, &survey, way.source.asks()) {
         return Ok(Ran {
             code,
@@ -431,7 +433,7 @@ pub fn rehearse(
     let halt = Halt::default();
     let nowhere = |_: &str| None::<Place>;
     let means = Means::default();
-    let stock = Stock::new(store, Source::Nowhere, Arc::default());
+    let stock = Stock::new(store, Source::Later, Arc::default());
     let calls = Calls::new(&pipe.models, nowhere, store, &halt, &events, means, stock);
     let shop = Shop {
         pipe: pipe.clone(),

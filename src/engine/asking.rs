@@ -21,7 +21,7 @@ use crate::stages::contract::{Ask, Fault};
 const SLACK: usize = 64;
 
 /// How often, and for how long each time, readers are waited for that may have enough.
-const MOMENTS: u32 = 25;
+const MOMENTS: u32 = 100;
 const MOMENT: Duration = Duration::from_millis(2);
 
 /// What became of one record.

@@ -100,7 +100,11 @@ pub async fn run(shop: &Shop, survey: &Survey) -> Outcome {
     let mut tasks = JoinSet::new();
     shop.calls.stages((0..survey.nodes.len()).map(|at| {
         let runs = survey.planned[at].action == Action::Run;
-        let models = runs.then(|| models(&shop.pipe, at)).unwrap_or_default();
+        let models = if runs {
+            models(&shop.pipe, at)
+        } else {
+            Vec::new()
+        };
         (models, ancestors(survey, at))
     }));
     for (worker, with) in wire(shop, survey) {

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use super::board::Row;
 use super::calls::NoReply;
+use crate::hash::Hash;
 use crate::model::chat::Reply;
 use crate::replay::ledger::{Ledger, Wanted};
 use crate::replay::rules::Rules;
@@ -17,8 +18,11 @@ pub enum Source {
     /// From the models.
     #[default]
     Models,
-    /// From nowhere.
+    /// From nowhere: the cache is all there is.
     Nowhere,
+    /// From nowhere yet: this is a plan, and a call that is missed again would be answered by
+    /// then.
+    Later,
     /// From nowhere: what is in the cache was recorded on a cassette.
     Cassette,
     /// From rules.
@@ -34,7 +38,7 @@ impl Source {
     /// Why a record is lost whose call has no reply here.
     pub fn lack(&self) -> &'static str {
         match self {
-            Source::Models | Source::Nowhere => "its call is not in the cache",
+            Source::Models | Source::Nowhere | Source::Later => "its call is not in the cache",
             Source::Cassette => "its call is not on the cassette",
             Source::Rules(_) => "no answer fits its call",
         }
@@ -46,8 +50,8 @@ pub struct Stock {
     store: Store,
     source: Source,
     ledger: Arc<Ledger>,
-    /// Calls that are missing: one that is missed again would be answered by then.
-    missed: Mutex<HashSet<crate::hash::Hash>>,
+    /// Calls that a plan missed.
+    missed: Mutex<HashSet<Hash>>,
 }
 
 impl Stock {
@@ -69,7 +73,7 @@ impl Stock {
         }
         let ruled = match &self.source {
             Source::Models => return None,
-            Source::Nowhere | Source::Cassette => None,
+            Source::Nowhere | Source::Later | Source::Cassette => None,
             Source::Rules(rules) => rules.answer(wanted.stage, wanted.record, wanted.request),
         };
         Some(match ruled {
@@ -80,13 +84,17 @@ impl Stock {
             Some(Err(why)) => Err(NoReply::Failed(why)),
             None => {
                 self.ledger.miss(wanted);
-                let mut missed = self.missed.lock().unwrap_or_else(PoisonError::into_inner);
-                if !missed.insert(wanted.call) {
+                if matches!(self.source, Source::Later) && self.is_again(wanted.call) {
                     row.cached.add(1);
                 }
                 Err(NoReply::Missing)
             }
         })
+    }
+
+    fn is_again(&self, call: Hash) -> bool {
+        let mut missed = self.missed.lock().unwrap_or_else(PoisonError::into_inner);
+        !missed.insert(call)
     }
 
     /// Notes a call with its reply.

@@ -77,6 +77,7 @@ impl Failure {
     fn end(&self) -> End {
         match &self.error {
             CallError::Unreachable { .. } => End::Absent,
+            CallError::Loading => End::Loading,
             error if error.is_overload() => End::Busy,
             error if error.is_transient() => End::Failed,
             _ => End::Answered(None),
@@ -265,7 +266,7 @@ impl Client {
                     if end == End::Busy && progress && busy < BUSY_TRIES {
                         // Others are served: its turn will come.
                         busy += 1;
-                    } else if end != End::Absent {
+                    } else if !end.is_away() {
                         tried += 1;
                     }
                     failure
@@ -274,13 +275,12 @@ impl Client {
             if !failure.error.is_transient() || tried > inner.retries {
                 return Err(failure.error);
             }
-            let wait = match failure.end() {
+            let wait = if failure.end().is_away() {
                 // The pool knows when there is somebody.
-                End::Absent => Duration::ZERO,
-                _ => {
-                    let told = failure.wait.unwrap_or_default();
-                    told.max(inner.backoff.jittered((tried + busy).saturating_sub(1)))
-                }
+                Duration::ZERO
+            } else {
+                let told = failure.wait.unwrap_or_default();
+                told.max(inner.backoff.jittered((tried + busy).saturating_sub(1)))
             };
             let host = inner.host(at);
             tracing::debug!(host, error = %failure.error, tried, ?wait, "asking again");
@@ -292,7 +292,7 @@ impl Client {
             permit = tokio::select! {
                 biased;
                 () = &mut stop => return Err(CallError::Stopped),
-                permit = next => permit?,
+                permit = next => permit.map_err(|_| failure.error)?,
             };
         }
     }

@@ -288,6 +288,23 @@ async fn a_slow_request_goes_to_another_server_too() {
 }
 
 #[tokio::test]
+async fn a_model_that_is_being_loaded_is_waited_for() {
+    let loading = r#"{"error":{"code":503,"message":"Loading model","type":"unavailable_error"}}"#;
+    let loading = || Act::Say("503 Service Unavailable", "", loading.to_owned());
+    let acts = std::iter::repeat_with(loading).take(8).chain([ok(GOOD)]);
+    let (mut spec, seen) = server(acts.collect()).await;
+    // No attempt is lost on it.
+    spec.retries = 0;
+    let reply = client(&spec).call(&request(&spec)).await.unwrap();
+    assert_eq!(reply.text, "yes");
+    assert_eq!(seen.lock().unwrap().len(), 9);
+    let (mut spec, _) = server(vec![loading()]).await;
+    spec.patience = 0.05;
+    let got = client(&spec).call(&request(&spec)).await;
+    assert_eq!(got, Err(CallError::Loading));
+}
+
+#[tokio::test]
 async fn a_deadline_holds_for_all_attempts_together() {
     let (mut spec, seen) = server(vec![Act::Hang]).await;
     (spec.timeout, spec.deadline, spec.retries) = (0.1, Some(0.35), 100);

@@ -23,6 +23,8 @@ pub enum CallError {
     Deadline,
     /// The run stopped before the call was tried again.
     Stopped,
+    /// The server is there, and still loads its model (llama.cpp's 503).
+    Loading,
     /// The server is busy (429).
     RateLimited,
     /// The server refuses the token (401, 403).
@@ -79,6 +81,7 @@ impl CallError {
             CallError::Unreachable { .. }
             | CallError::Timeout
             | CallError::Cut
+            | CallError::Loading
             | CallError::RateLimited
             | CallError::BadJson => true,
             // 424 is TGI's word for a generation that broke.
@@ -111,6 +114,7 @@ impl CallError {
             401 | 403 => CallError::WrongKey { code },
             404 => CallError::UnknownModel { id: id.to_owned() },
             429 => CallError::RateLimited,
+            503 if message == "Loading model" => CallError::Loading,
             _ => CallError::Status { code },
         }
     }
@@ -210,6 +214,7 @@ impl fmt::Display for CallError {
             CallError::Cut => f.write_str("the connection was cut before the answer was whole"),
             CallError::Deadline => f.write_str("no answer within the model's `deadline`"),
             CallError::Stopped => f.write_str("the run stopped"),
+            CallError::Loading => f.write_str("the server is still loading its model"),
             CallError::RateLimited => f.write_str("the server is busy (status 429)"),
             CallError::WrongKey { code } => {
                 write!(f, "the server refuses the token (status {code})")
@@ -345,6 +350,17 @@ mod tests {
             assert!(!text.contains("Smith"), "{text}");
             assert!(!text.contains('\n'));
         }
+    }
+
+    #[test]
+    fn a_server_that_loads_its_model_is_told_from_a_broken_one() {
+        let of = |message: &str| {
+            let body =
+                serde_json::json!({"error": {"message": message, "type": "unavailable_error"}});
+            CallError::of_status(503, body.to_string().as_bytes(), "m", false)
+        };
+        assert_eq!(of("Loading model"), CallError::Loading);
+        assert_eq!(of("no"), CallError::Status { code: 503 });
     }
 
     #[test]

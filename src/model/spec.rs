@@ -55,7 +55,8 @@ pub struct ModelSpec {
     pub sampling: Sampling,
     /// How its server is told the `schema` of a stage. Without it, as its API has it:
     /// `response_format` (openai), `grammar` (tgi), `output_config` (anthropic); texts
-    /// (completions) have no common way, so that there only the answers are checked.
+    /// (completions) have no common way, so that there only the answers are checked. So it is
+    /// where the prompt begins the answer, but for texts and vLLM if it begins no JSON.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub json_schema: Option<SchemaField>,
     /// The most requests that are open at once at each server; fewer while it says that it is

@@ -99,14 +99,18 @@ pub fn field(model: &ModelSpec) -> SchemaField {
 }
 
 /// The field of the body for a chat's schema, and its value. None where the model is not told:
-/// it is set so, or the prompt has begun the JSON itself, which a server would begin anew.
+/// it is set so, or the prompt has begun the answer in a way that does not go with a schema.
+///
+/// Anthropic refuses a beginning together with a schema, and llama.cpp's chats break on it (their
+/// grammar begins before the beginning). Elsewhere only JSON must not have begun: a server
+/// would begin it anew.
 pub(super) fn told(model: &ModelSpec, chat: &Chat) -> Option<(&'static str, Value)> {
     let schema = chat.schema.as_deref()?;
     let field = field(model);
-    let begun = match field {
-        // It takes no beginning together with a schema.
-        OutputConfig => !chat.prefill.trim().is_empty(),
-        _ => chat.prefill.contains(['{', '[', '"']),
+    let chats = model.api() == ApiKind::Openai && matches!(field, ResponseFormat | LlamaCpp);
+    let begun = match chats || field == OutputConfig {
+        true => !chat.prefill.trim().is_empty(),
+        false => chat.prefill.contains(['{', '[', '"']),
     };
     if begun {
         return None;
@@ -142,7 +146,11 @@ pub fn refusal(model: &ModelSpec, schema: &Value) -> Option<String> {
     }
     let mut open = false;
     each(schema, &mut |_, part| {
-        let object = part["type"] == "object" || part.get("properties").is_some();
+        let kind = &part["type"];
+        let mut kinds = kind.as_array().into_iter().flatten();
+        let object = kind == "object"
+            || kinds.any(|kind| kind == "object")
+            || part.get("properties").is_some();
         open |= object && part["additionalProperties"] != Value::Bool(false);
     });
     let what = "`api: anthropic` wants `additionalProperties: false` in every object of a schema";
@@ -386,12 +394,20 @@ mod tests {
 
     #[test]
     fn json_that_the_prompt_has_begun_is_not_begun_anew() {
-        let begun = |prefill: &str, api| told(&model(api, None), &chat(&closed(), prefill));
-        assert!(begun("JSON:\n", ApiKind::Openai).is_some());
-        assert!(begun("{", ApiKind::Openai).is_none());
-        assert!(begun("JSON:\n[\"", ApiKind::Tgi).is_none());
-        assert!(begun("JSON:", ApiKind::Anthropic).is_none());
-        assert!(begun(" ", ApiKind::Anthropic).is_some());
+        let told = |prefill: &str, api, field| {
+            told(&model(api, field), &chat(&closed(), prefill)).is_some()
+        };
+        for field in [None, Some(LlamaCpp)] {
+            assert!(!told("JSON:\n", ApiKind::Openai, field));
+            assert!(told(" ", ApiKind::Openai, field));
+        }
+        assert!(told("JSON:\n", ApiKind::Openai, Some(StructuredOutputs)));
+        assert!(!told("{", ApiKind::Openai, Some(StructuredOutputs)));
+        assert!(told("JSON:\n", ApiKind::Completions, Some(LlamaCpp)));
+        assert!(told("JSON:\n", ApiKind::Tgi, None));
+        assert!(!told("JSON:\n[\"", ApiKind::Tgi, None));
+        assert!(!told("JSON:", ApiKind::Anthropic, None));
+        assert!(told(" ", ApiKind::Anthropic, None));
     }
 
     #[test]

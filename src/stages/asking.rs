@@ -10,7 +10,7 @@ use serde::Serialize;
 use super::contract::{Build, Check, Fault, FieldSet};
 use super::prompted::PromptFile;
 use super::structured::schema::Schema;
-use super::structured::{SCHEMA, Structure, repair};
+use super::structured::{SCHEMA, SchemaSetting, Structure, repair};
 use super::traces::Traces;
 use crate::diag::{Diagnostic, Span};
 use crate::jinja::expr::{Scope, Shared};
@@ -75,6 +75,15 @@ impl Asking<'_> {
             extra.push(SCHEMA);
         }
         self.prompt.check(fields, &extra, cx);
+        if schema.is_some()
+            && fields.names.iter().any(|name| name == SCHEMA)
+            && self.prompt.reads(SCHEMA, cx)
+        {
+            let what = "the prompt's `schema` is the JSON Schema, not the field of that name";
+            let span = self.structure.schema.map(SchemaSetting::span);
+            let fault = Diagnostic::error(what).at(span.unwrap_or(self.model.span), "");
+            cx.fault(fault.help("give the field another name before, with `rename`"));
+        }
         if let Some(sampling) = self.sampling {
             for (_, message) in sampling.faults() {
                 cx.fault(Diagnostic::error(message).at(sampling.span, ""));

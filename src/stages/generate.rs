@@ -128,9 +128,9 @@ impl Verb for Generate {
             let what = format!("the prompt says nothing of `{SHOTS}`: it would show no case");
             cx.fault(Diagnostic::error(what).at(shots.span, ""));
         }
-        if self.allow_empty && self.schema.is_some() {
-            let what = "`allow_empty` does not go with `schema`: nothing is no JSON";
-            cx.fault(Diagnostic::error(what).at(self.model.span, ""));
+        if let Some(schema) = self.schema.as_ref().filter(|_| self.allow_empty) {
+            let what = "`allow_empty: true` does not go with `schema`: nothing is no JSON";
+            cx.fault(Diagnostic::error(what).at(schema.span(), ""));
         }
         if let Some(parse) = &self.parse {
             cx.expr(parse, &fields, &[ANSWER]);

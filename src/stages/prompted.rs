@@ -104,6 +104,13 @@ impl PromptFile {
         }
     }
 
+    /// True if the prompt reads this name.
+    pub fn reads(&self, name: &str, cx: &Check<'_>) -> bool {
+        let root = |read: &str| read.split('.').next() == Some(name);
+        let prompt = self.get(&cx.build);
+        prompt.is_ok_and(|prompt| prompt.names().iter().any(|(read, _)| root(read)))
+    }
+
     /// True if any of the prompt's files holds this word, or if that cannot be known.
     pub fn mentions(&self, word: &str, cx: &Check<'_>) -> bool {
         let prompt = self.get(&cx.build);

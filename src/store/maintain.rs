@@ -223,8 +223,19 @@ impl Store {
             .flatten()
             .flatten()
         {
-            freed.unfinished.add(size(&entry.path()));
-            remove(&entry.path(), dry_run)?;
+            let path = entry.path();
+            freed.unfinished.add(size(&path));
+            // Folders are what is left of replays that were killed.
+            if path.is_dir() && !path.is_symlink() {
+                let gone = if dry_run {
+                    Ok(())
+                } else {
+                    fs::remove_dir_all(&path)
+                };
+                gone.map_err(|e| StoreError::new("removing", &path, e))?;
+            } else {
+                remove(&path, dry_run)?;
+            }
         }
         Ok(freed)
     }

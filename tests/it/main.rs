@@ -27,6 +27,7 @@ mod sensitive;
 mod servers;
 mod stats;
 mod streams;
+mod structured;
 mod suite;
 mod support;
 mod tasks;

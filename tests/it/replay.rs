@@ -80,8 +80,12 @@ fn what_was_recorded_is_played_to_the_byte_without_a_server() {
     project.ok("replay p.yaml c.jsonl --out other");
     assert_eq!(project.read("other/all.jsonl"), made);
     assert_eq!(project.ok("cache stats --json").stdout, before);
-    let left = std::fs::read_dir(project.path(".clue/tmp")).expect("a folder");
-    assert_eq!(left.count(), 0);
+    let left = || std::fs::read_dir(project.path(".clue/tmp")).expect("a folder");
+    assert_eq!(left().count(), 0);
+    // What a replay leaves that was killed is cleaned up with the rest.
+    project.write(".clue/tmp/killed/calls/a.seg", "");
+    project.ok("cache gc --keep-runs 1");
+    assert_eq!(left().count(), 0);
 }
 
 #[test]

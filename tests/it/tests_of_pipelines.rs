@@ -232,14 +232,13 @@ fn a_cassette_gives_the_answers_and_data_marked_sensitive_is_not_shown() {
 
 #[test]
 fn programs_run_only_with_consent() {
-    let test = TEST
-        .replace("asked:\n", "asked:\n")
-        .replace("A fever and", "Fever, fever and");
+    let test = TEST.replace("A fever and", "Fever, fever and");
     let project = project(&test);
-    project.write(
-        "p.yaml",
-        PIPELINE.replace("where: \"params.word in text\"", "exec: {command: [cat]}"),
-    );
+    let text = PIPELINE
+        .replace("where: \"params.word in text\"", "exec: {command: [cat]}")
+        .replace(", sensitive: true", "")
+        .replace("https://example.org/v1", "http://127.0.0.1:9/v1");
+    project.write("p.yaml", text);
     let done = project.clue("test");
     assert_eq!(done.code, 3, "{}{}", done.stdout, done.stderr);
     assert_eq!(
@@ -248,7 +247,12 @@ fn programs_run_only_with_consent() {
          1 test: 0 passed, 1 refused\n\
          tests that start programs need your consent: say so with `--yes`"
     );
-    let done = project.clue("test --yes");
+    let yes = project.clue("test --yes");
+    // Who trusts the pipeline trusts its tests.
+    project.write("notes.csv", "id,text\n");
+    project.ok("trust p.yaml -p notes=notes.csv --yes");
+    let done = project.clue("test");
+    assert_eq!(told(&done), told(&yes));
     assert!(
         done.stdout.contains("`asked`: expected 2 records, found 3"),
         "{}",
@@ -285,4 +289,49 @@ fn the_repositorys_own_pipelines_pass_their_tests() {
     let root = root().display();
     let done = project.ok(&format!("test {root}/pipelines {root}/examples"));
     assert!(done.stdout.contains("5 tests: 5 passed"), "{}", done.stdout);
+}
+
+/// The data of the stages before it need not be there: they are left out.
+#[test]
+fn records_stand_in_for_a_stage_in_the_middle() {
+    let project = project(
+        "clue_test: 1\npipeline: p.yaml\ninputs: {found: [{id: x, text: t}, {id: y, text: u}]}\n\
+         answers: [{record: 1, answer: a, stage: asked, model: m}, {record: 2, answer: b}]\n\
+         expect: {outputs: {all.jsonl: all.jsonl}, records: {asked: {2: {id: y}}}}\n",
+    );
+    assert!(!project.path("none.csv").exists());
+    project.write(
+        "all.jsonl",
+        "{\"id\": \"x\", \"answer\": \"A\"}\n{\"id\": \"y\", \"answer\": \"B\"}\n",
+    );
+    project.ok("test");
+}
+
+/// The user's own configuration says what is sensitive where the pipeline does not.
+#[test]
+fn files_that_the_user_calls_sensitive_are_not_shown() {
+    let project = project(
+        "clue_test: 1\npipeline: p.yaml\nparams: {notes: notes.csv}\nanswers: [{answer: a}]\n\
+         expect: {records: {asked: {1: {text: other}}}}\n",
+    );
+    project.write("p.yaml", PIPELINE.replace(", sensitive: true", ""));
+    project.write("notes.csv", "id,text\n1,hush: fever\n");
+    let done = project.clue("test");
+    assert_eq!(done.code, 1);
+    assert!(done.stdout.contains("hush"), "{}", done.stdout);
+    project.write(
+        ".home/config/clue/config.yaml",
+        format!(
+            "sensitive: {{paths: ['{}']}}\n",
+            project.path("notes.csv").display()
+        ),
+    );
+    let done = project.clue("test");
+    assert_eq!(done.code, 1);
+    assert!(
+        done.stdout.contains("`text` is another (not shown"),
+        "{}",
+        done.stdout
+    );
+    assert!(!done.stdout.contains("hush"), "{}", done.stdout);
 }

@@ -46,7 +46,7 @@ STATUS = {
     "424": "request failed during generation",
     "429": "too many requests",
     "500": "internal error",
-    "503": "loading model",
+    "503": "unavailable",
     "529": "overloaded",
 }
 FAULTS = sorted(STATUS) + ["choices", "cut", "drop", "empty", "hang", "json", "overflow", "prefill", "redirect", "slow", "think"]

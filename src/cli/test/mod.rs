@@ -15,6 +15,7 @@ use std::time::Instant;
 
 use serde_json::json;
 
+use super::consent::config;
 use super::run::{FAILED, REFUSED};
 use super::session::{BAD_INPUT, refuse};
 use super::{err, out};
@@ -77,9 +78,14 @@ fn tested(args: &Args) -> Result<ExitCode, Diagnostic> {
         .enable_all()
         .build()
         .map_err(|error| Diagnostic::error(format!("cannot start: {error}")))?;
+    let config = match config() {
+        Ok(config) => config,
+        Err(code) => return Ok(code),
+    };
     let may = May {
         run: args.yes,
         update: args.update,
+        config,
     };
     let start = Instant::now();
     let mut counts = Counts::default();
@@ -131,8 +137,9 @@ fn tested(args: &Args) -> Result<ExitCode, Diagnostic> {
 fn told(path: &Path, word: &str, lines: &[String], took: &str) {
     let mut text = format!("{word:<8} {} ({took})\n", path.display());
     for line in lines.iter().flat_map(|told| told.lines()) {
-        text.push_str(&format!("    {line}").trim_end().to_owned());
-        text.push('\n');
+        // White space at the end may be the difference.
+        let indent = if line.is_empty() { "" } else { "    " };
+        text.push_str(&format!("{indent}{line}\n"));
     }
     out(&text);
 }

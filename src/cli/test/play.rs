@@ -32,8 +32,11 @@ use crate::report::words::count;
 use crate::spec::load;
 use crate::spec::pipeline::{Overrides, Pipeline};
 use crate::store::Store;
+use crate::trust::config::Config;
 use crate::trust::gather::of_programs;
+use crate::trust::memory::Memory;
 use crate::trust::need::render;
+use crate::trust::sensitive::mark;
 
 /// What a test may do.
 pub struct May {
@@ -41,6 +44,8 @@ pub struct May {
     pub run: bool,
     /// Take what comes as what is expected.
     pub update: bool,
+    /// What the user allows, and calls sensitive.
+    pub config: Config,
 }
 
 /// What came of a test that could be played.
@@ -81,7 +86,9 @@ pub fn play(case: &Case, may: &May, runtime: &Runtime) -> Result<Played, Unplaye
     let folder = tempfile::tempdir()
         .map_err(|error| Diagnostic::error(format!("no folder for the test: {error}")))?;
     let folder = folder.path();
-    let pipe = Arc::new(pipe(case, folder)?);
+    let mut pipe = pipe(case, folder)?;
+    mark(&mut pipe, &may.config);
+    let pipe = Arc::new(pipe);
     let wanted = known(case, &pipe)?;
     let root = folder.join("store");
     if let Some(cassette) = &case.file.cassette {
@@ -96,6 +103,7 @@ pub fn play(case: &Case, may: &May, runtime: &Runtime) -> Result<Played, Unplaye
     })?;
     let runs = |at: &usize| survey.planned[*at].action == Action::Run;
     let needs = of_programs(&pipe, (0..pipe.stages.len()).filter(runs));
+    let needs = Memory::of_user().of(&pipe.pipeline.file).open(needs);
     if !needs.is_empty() && !may.run {
         return Err(Unplayed::Refused(render(&needs)));
     }
@@ -106,7 +114,10 @@ pub fn play(case: &Case, may: &May, runtime: &Runtime) -> Result<Played, Unplaye
     let mut played = Played::default();
     for fault in &outcome.faults {
         let told = rendered(std::slice::from_ref(fault), &pipe.pipeline.sources);
-        played.wrong.push(told);
+        // Where the test's records were kept tells nobody anything.
+        played
+            .wrong
+            .push(told.replace(&format!("{}/", folder.display()), ""));
     }
     let fails = compare::failures(&case.file.expect.fails, &outcome.failures);
     played.wrong.extend(fails);

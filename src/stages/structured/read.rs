@@ -74,9 +74,14 @@ fn within(text: &str) -> Vec<Value> {
             continue;
         }
         let mut stream = Deserializer::from_str(&text[at..]).into_iter::<Value>();
-        if let Some(Ok(value)) = stream.next() {
-            from = at + stream.byte_offset();
-            values.push(value);
+        match stream.next() {
+            Some(Ok(value)) => {
+                from = at + stream.byte_offset();
+                values.push(value);
+            }
+            // It is cut off: what follows are parts of it, which are no answers.
+            Some(Err(error)) if error.is_eof() => break,
+            _ => {}
         }
     }
     values
@@ -112,7 +117,13 @@ mod tests {
         );
         assert_eq!(candidates("", "\"left\""), [json!("left")]);
         assert_eq!(candidates("", "left"), [] as [Value; 0]);
-        assert_eq!(candidates("", "{\"a\": "), [] as [Value; 0]);
+        for cut in [
+            "{\"a\": ",
+            "{\"a\": [{\"b\": 1}, {\"b\"",
+            "```json\n[{\"b\": 1},",
+        ] {
+            assert_eq!(candidates("", cut), [] as [Value; 0], "{cut}");
+        }
     }
 
     #[test]

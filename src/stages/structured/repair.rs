@@ -74,7 +74,7 @@ mod tests {
             said[2],
             (
                 Role::User,
-                "That JSON is not as it should be:\n- the whole lacks `side`\n\nAnswer once more, with the corrected JSON and nothing else. It has to fit this JSON Schema:\n{\"required\":[\"side\"],\"type\":\"object\"}"
+                "That JSON is not as it should be:\n- it lacks `side`\n\nAnswer once more, with the corrected JSON and nothing else. It has to fit this JSON Schema:\n{\"required\":[\"side\"],\"type\":\"object\"}"
             )
         );
         assert_eq!(again.prefill, "{");

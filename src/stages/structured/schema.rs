@@ -98,7 +98,7 @@ impl Schema {
 
     fn told(&self, error: &ValidationError<'_>, value: &Value) -> String {
         let place = match self.path(error.instance_path().as_str(), value) {
-            path if path.is_empty() => "the whole".to_owned(),
+            path if path.is_empty() => "it".to_owned(),
             path => format!("`{path}`"),
         };
         let at = error.schema_path().as_str();
@@ -111,7 +111,7 @@ impl Schema {
             Kind::AdditionalProperties { .. } | Kind::UnevaluatedProperties { .. } => {
                 format!("{place} has properties that the schema does not name")
             }
-            Kind::FalseSchema => format!("nothing may stand at {place}"),
+            Kind::FalseSchema => format!("nothing may stand where {place} is"),
             _ => {
                 let said = self.value.pointer(at).filter(|said| !said.is_object());
                 let said = said.map(Value::to_string);
@@ -141,16 +141,21 @@ impl Schema {
     }
 }
 
-/// A schema for tests.
 #[cfg(test)]
-pub(super) fn of_json(value: &Value) -> Schema {
+fn source(value: &Value) -> Result<Source, Vec<Diagnostic>> {
     let text = value.to_string();
     let place = crate::diag::Span {
         file: crate::diag::FileId(0),
         start: 0,
         end: text.len() as u32,
     };
-    let source = Source::json(&text, place).unwrap_or_else(|_| panic!("JSON"));
+    Source::json(&text, place)
+}
+
+/// A schema for tests.
+#[cfg(test)]
+pub(super) fn of_json(value: &Value) -> Schema {
+    let source = source(value).unwrap_or_else(|_| panic!("JSON"));
     Schema::compile(&source).unwrap_or_else(|faults| panic!("{}", faults[0].message))
 }
 
@@ -200,8 +205,8 @@ mod tests {
 
     #[test]
     fn what_does_not_fit_is_told_without_saying_it() {
-        assert_eq!(faults("{}"), ["the whole lacks `side`"]);
-        assert_eq!(faults("[]"), [r#"the whole breaks `type: "object"`"#]);
+        assert_eq!(faults("{}"), ["it lacks `side`"]);
+        assert_eq!(faults("[]"), [r#"it breaks `type: "object"`"#]);
         let mut told = faults(
             r#"{"side": "Mr Smith", "size": 0, "day": "Monday", "code": "Smith", "notes": [1], "Smith": 7}"#,
         );
@@ -225,16 +230,13 @@ mod tests {
         let Err(Wrong::Unfit(told)) = closed.read("", r#"{"Smith": 1}"#) else {
             panic!("fits");
         };
-        assert_eq!(
-            told,
-            ["the whole has properties that the schema does not name"]
-        );
+        assert_eq!(told, ["it has properties that the schema does not name"]);
         let either =
             schema(&json!({"anyOf": [{"type": "object", "required": ["a"]}, {"type": "array"}]}));
         let Err(Wrong::Unfit(told)) = either.read("", r#"{"Smith": 1}"#) else {
             panic!("fits");
         };
-        assert!(told[0].starts_with("the whole breaks `anyOf"), "{told:?}");
+        assert!(told[0].starts_with("it breaks `anyOf"), "{told:?}");
     }
 
     #[test]
@@ -259,7 +261,37 @@ mod tests {
         assert!(tree.read("", r#"{"child": {"child": 1}}"#).is_err());
     }
 
+    /// What looks like a schema, and mostly is none.
+    fn any_schema() -> impl Strategy<Value = Value> {
+        let words = "(#|#/\\$defs/a|a|string|object|\\$ref|https://a.b/c|date|\\(|\\[a-z\\]\\+|)";
+        let leaf = prop_oneof![
+            Just(Value::Null),
+            any::<bool>().prop_map(Value::from),
+            any::<i64>().prop_map(Value::from),
+            any::<f64>().prop_map(Value::from),
+            words.prop_map(Value::from),
+        ];
+        leaf.prop_recursive(4, 24, 4, |inner| {
+            let keys = "(type|properties|items|\\$ref|\\$defs|\\$id|a|anyOf|required|enum|pattern|minimum|not|\\$schema|prefixItems|multipleOf|\\$dynamicRef|\\$anchor|if)";
+            prop_oneof![
+                proptest::collection::vec(inner.clone(), 0..3).prop_map(Value::from),
+                proptest::collection::vec((keys, inner), 0..4)
+                    .prop_map(|pairs| Value::Object(pairs.into_iter().collect())),
+            ]
+        })
+    }
+
     proptest! {
+        /// Whatever is written, it is a schema or at fault; whatever is answered to it, it fits or
+        /// not.
+        #[test]
+        fn no_schema_breaks_anything(schema in any_schema(), answer in any_schema()) {
+            let compiled = source(&schema).and_then(|source| Schema::compile(&source));
+            if let Ok(schema) = compiled {
+                let _ = schema.read("", &answer.to_string());
+            }
+        }
+
         /// Whatever is answered, nothing of it is told.
         #[test]
         fn nothing_of_an_answer_is_told(word in "[a-z]{3}zq", n in 1000_i64..2000) {

@@ -50,7 +50,9 @@ impl SchemaSetting {
             return Ok(schema.clone());
         }
         let source = match self.file(cx) {
-            None => Source::yaml(&self.node)?,
+            None if matches!(self.node.value, NodeValue::Map(_)) => Source::yaml(&self.node)?,
+            // Told as a wrong shape.
+            None => return Err(Vec::new()),
             Some(path) => {
                 if let Some(fault) = cx.fence.fault(&path, &path.display().to_string()) {
                     return Err(vec![fault.at(self.node.span, "")]);

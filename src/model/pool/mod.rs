@@ -1,25 +1,19 @@
 //! The servers of one model, and who may ask which of them next: the least busy one that is well,
-//! within its limit and the model's pace. Knows nothing of HTTP.
+//! within its limit and the model's pace. Owns those who wait; knows nothing of HTTP.
 
-use std::collections::VecDeque;
+mod state;
+
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 
-use super::health::Health;
+use self::state::{State, Waiter};
 use super::limit::{Limit, Load, Ticket};
 use super::pace::Pace;
 use super::prefix::Sketch;
 use super::retry::Backoff;
-
-/// How many of those who wait are looked at for a prompt that begins like the last ones.
-const LOOKED_AT: usize = 64;
-/// How often one that waits may be passed over.
-const PASSED_OVER: u32 = 32;
-/// Prompts that a server is thought to remember the start of.
-const REMEMBERED: usize = 4;
 
 /// All servers are away, and were waited for long enough.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,10 +38,19 @@ pub enum End {
     Busy,
     /// There is no server.
     Absent,
+    /// There is one, which is not ready yet.
+    Loading,
     /// The server fails.
     Failed,
     /// Nobody knows.
     Unknown,
+}
+
+impl End {
+    /// True if the server will have to be waited for.
+    pub fn is_away(self) -> bool {
+        matches!(self, End::Absent | End::Loading)
+    }
 }
 
 /// How long servers are waited for.
@@ -66,38 +69,6 @@ pub struct Pool {
     state: Mutex<State>,
     waits: Waits,
     notice: Box<dyn Fn(Notice) + Send + Sync>,
-}
-
-struct State {
-    servers: Vec<Server>,
-    waiting: VecDeque<Waiter>,
-    pace: Pace,
-    /// Any answer was ever received.
-    met: bool,
-    /// Since when all servers are away.
-    away: Option<Instant>,
-    /// Somebody else sees to it that they come back.
-    held: bool,
-    lost: bool,
-    /// When those who wait are looked at without anybody's doing.
-    alarm: Option<Instant>,
-}
-
-struct Server {
-    limit: Limit,
-    health: Health,
-    /// Requests that it was sent.
-    sent: u64,
-    /// Requests that it answered.
-    answered: u64,
-    /// How the prompts began that it had last.
-    recent: VecDeque<Sketch>,
-}
-
-struct Waiter {
-    to: oneshot::Sender<Result<Permit, Lost>>,
-    want: Want,
-    passed_over: u32,
 }
 
 /// What a request needs to be known for it to be placed.
@@ -150,24 +121,8 @@ impl Pool {
         waits: Waits,
         notice: Box<dyn Fn(Notice) + Send + Sync>,
     ) -> Arc<Pool> {
-        let servers = limits.into_iter().map(|limit| Server {
-            limit,
-            health: Health::default(),
-            sent: 0,
-            answered: 0,
-            recent: VecDeque::new(),
-        });
         Arc::new(Pool {
-            state: Mutex::new(State {
-                servers: servers.collect(),
-                waiting: VecDeque::new(),
-                pace,
-                met: false,
-                away: None,
-                held: false,
-                lost: false,
-                alarm: None,
-            }),
+            state: Mutex::new(State::new(limits, pace)),
             waits,
             notice,
         })
@@ -240,18 +195,12 @@ impl Pool {
 
     fn grant(self: &Arc<Pool>, state: &mut State, at: usize, want: &Want) -> Permit {
         let server = &mut state.servers[at];
-        server.sent += 1;
-        server.health.ask();
-        if want.sketch != Sketch::default() {
-            server.recent.push_front(want.sketch.clone());
-            server.recent.truncate(REMEMBERED);
-        }
         Permit {
             pool: self.clone(),
             at,
-            ticket: server.limit.begin(),
-            tokens: want.tokens,
             answered: server.answered,
+            ticket: server.send(&want.sketch),
+            tokens: want.tokens,
             ended: false,
         }
     }
@@ -349,7 +298,7 @@ impl Pool {
                 server.health.answered();
             }
             End::Busy => server.health.answered(),
-            End::Absent => server.health.absent(now, &self.waits.backoff),
+            End::Absent | End::Loading => server.health.absent(now, &self.waits.backoff),
             End::Failed if !alone => server.health.failed(now, &self.waits.backoff),
             End::Failed | End::Unknown => server.health.unknown(),
         }
@@ -357,7 +306,7 @@ impl Pool {
         if let End::Answered(Some(tokens)) = end {
             state.pace.correct(permit.tokens, tokens);
         }
-        // A server that fails is there.
+        // A server that fails, or loads, is there.
         state.met |= !matches!(end, End::Absent | End::Unknown);
         state.give_up(&self.waits, now);
         if was_away != is_away && state.met && !state.held && !state.lost {
@@ -372,70 +321,5 @@ impl Pool {
     }
 }
 
-impl State {
-    /// The server with the fewest open requests that may have one more; of several, the one that
-    /// had the fewest so far.
-    fn least_busy(&self, now: Instant) -> Option<usize> {
-        let servers = self.servers.iter().enumerate();
-        servers
-            .filter(|(_, s)| s.limit.has_room() && s.health.next(now).is_some_and(|at| at <= now))
-            .min_by_key(|(_, s)| (s.limit.open(), s.sent))
-            .map(|(at, _)| at)
-    }
-
-    /// When a server ends its rest.
-    fn next_rest_end(&self, now: Instant) -> Option<Instant> {
-        let resting = self.servers.iter().filter(|s| !s.health.is_well());
-        let ends = resting.filter_map(|s| s.health.next(now));
-        // One whose rest is over waits for room.
-        ends.filter(|end| *end > now).min()
-    }
-
-    /// Whose turn it is at a server: the first one's, or one's whose prompt begins as one that the
-    /// server has just had. Nobody is passed over for ever.
-    fn choose(&self, at: usize) -> usize {
-        let server = &self.servers[at];
-        let well = |other: usize| other != at && self.servers[other].health.is_well();
-        let others = (0..self.servers.len()).any(well);
-        let looked_at = self.waiting.iter().take(LOOKED_AT).enumerate();
-        let mut best = None;
-        for (index, waiter) in looked_at {
-            if waiter.to.is_closed() || (others && waiter.want.avoid == Some(at)) {
-                continue;
-            }
-            if best.is_none() && waiter.passed_over >= PASSED_OVER {
-                return index;
-            }
-            let shared = |(age, recent): (usize, &Sketch)| {
-                let shared = waiter.want.sketch.shared(recent);
-                (shared > 0).then_some((shared, REMEMBERED - age))
-            };
-            let score = server.recent.iter().enumerate().filter_map(shared).max();
-            if best.is_none_or(|(top, _)| score > top) {
-                best = Some((score, index));
-            }
-        }
-        // All avoid it, or have gone: the first one then.
-        best.map_or(0, |(_, index)| index)
-    }
-
-    /// Gives the servers up when all are away and were waited for.
-    fn give_up(&mut self, waits: &Waits, now: Instant) {
-        if !self.servers.iter().all(|server| server.health.is_away()) {
-            self.away = None;
-            return;
-        }
-        let since = *self.away.get_or_insert(now);
-        self.lost |= !self.held
-            && if self.met {
-                now.saturating_duration_since(since) >= waits.patience
-            } else {
-                let tries = waits.first_tries;
-                self.servers.iter().all(|s| s.health.absences() >= tries)
-            };
-    }
-}
-
 #[cfg(test)]
-#[path = "pool_tests.rs"]
 mod tests;

@@ -1,5 +1,6 @@
 //! The pool, with servers that are played.
 
+use super::state::PASSED_OVER;
 use super::*;
 use crate::model::chat::{Chat, Question, Role, Turn};
 
