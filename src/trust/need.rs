@@ -80,12 +80,8 @@ impl Need {
     }
 
     fn told(&self) -> String {
-        let told = self.purposes.iter().take(TOLD);
-        let mut told: Vec<String> = told.map(|purpose| plain(purpose)).collect();
-        if self.purposes.len() > TOLD {
-            told.push(format!("{} more", self.purposes.len() - TOLD));
-        }
-        told.join(", ")
+        let purposes: Vec<String> = self.purposes.iter().map(|text| plain(text)).collect();
+        first_of(&purposes)
     }
 
     /// What else there is to know, one fact a line.
@@ -113,6 +109,15 @@ impl Need {
             }
         }
     }
+}
+
+/// The first of some things, and how many more there are.
+pub fn first_of(all: &[String]) -> String {
+    let mut told: Vec<String> = all.iter().take(TOLD).cloned().collect();
+    if all.len() > TOLD {
+        told.push(format!("{} more", all.len() - TOLD));
+    }
+    told.join(", ")
 }
 
 /// Adds a need; one that is there already gets the purpose.
