@@ -26,6 +26,7 @@ pub mod supervise;
 mod test;
 mod trust;
 mod umls;
+mod watch;
 
 use std::ffi::OsString;
 use std::io::{self, Write};
@@ -90,6 +91,9 @@ enum Command {
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
     log();
+    if !matches!(cli.command, Command::Supervise { .. }) {
+        watch::start();
+    }
     match cli.command {
         Command::Run(args) => run::run(&args),
         Command::Bench(args) => bench::bench(args),
