@@ -176,10 +176,14 @@ pub fn prepared(args: &Args, pipe: &Arc<Pipe>, way: &Way) -> Result<Ran, Box<Dia
     let mut wanted = Wanted {
         until: stages(pipe, &args.how.until)?,
         force: stages(pipe, &args.how.force)?,
+        whole: stages(pipe, &args.how.until)?,
     };
     if way.again {
         let known = survey(pipe, &store, &wanted)?;
         let asking = known.asking();
+        // What was whole is recorded as a whole: readers that need all of it may not run again.
+        let was_whole = |at: &&usize| known.planned[**at].action != Action::Run;
+        wanted.whole.extend(asking.iter().filter(was_whole));
         wanted.until = [known.targets, asking.clone()].concat();
         wanted.force.extend(asking);
     }

@@ -255,6 +255,7 @@ fn wire(shop: &Shop, survey: &Survey) -> Vec<(Worker, Vec<Named>)> {
                 artifact: None,
                 written: None,
                 cut: false,
+                whole: survey.whole.contains(&at),
                 unanswered: false,
                 keys: HashSet::new(),
             };
