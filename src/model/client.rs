@@ -24,8 +24,8 @@ const MOST_BYTES: usize = 32 << 20;
 const LOOK_WITHIN: Duration = Duration::from_secs(10);
 /// How often a server that was never reached is tried: a wrong address should fail soon.
 const FIRST_TRIES: u32 = 3;
-/// How often a call to a server that is busy, but answers others, is tried beyond `retries`.
-const BUSY_TRIES: u32 = 50;
+/// How often a call is tried at servers that are busy, but answer others.
+const BUSY_TRIES: u32 = 500;
 /// The longest pause between looks for a server that is away.
 const LOOK_EVERY: Duration = Duration::from_secs(5);
 /// Characters a token, for guesses: usual for English text.
@@ -43,6 +43,7 @@ struct Inner {
     servers: Vec<Server>,
     timeout: Duration,
     retries: u32,
+    patience: Duration,
     deadline: Option<Duration>,
     hedge: Option<Duration>,
     /// Prompts that begin alike are sent one after the other. Servers that keep what they have
@@ -78,7 +79,7 @@ impl Failure {
         match &self.error {
             CallError::Unreachable { .. } => End::Absent,
             CallError::Loading => End::Loading,
-            error if error.is_overload() => End::Busy,
+            error if error.is_overload() => End::Busy(self.wait.unwrap_or_default()),
             error if error.is_transient() => End::Failed,
             _ => End::Answered(None),
         }
@@ -176,6 +177,7 @@ impl Client {
                 servers,
                 timeout: spec.timeout(),
                 retries: spec.retries,
+                patience,
                 deadline: spec
                     .deadline
                     .and_then(|s| Duration::try_from_secs_f64(s).ok()),
@@ -270,7 +272,9 @@ impl Client {
         let inner = &*self.inner;
         let mut stop = std::pin::pin!(stop);
         let mut want = wants(request);
-        let (mut tried, mut busy) = (0, 0);
+        let (mut tried, mut busy) = (0_u32, 0_u32);
+        // Since when it is refused and nobody is served.
+        let mut refused: Option<Instant> = None;
         loop {
             let at = permit.at();
             let failure = match self.attempts(request, permit, &want).await {
@@ -278,24 +282,29 @@ impl Client {
                 Err((failure, permit)) => {
                     let end = failure.end();
                     let progress = permit.end(end);
-                    if end == End::Busy && progress && busy < BUSY_TRIES {
-                        // Others are served: its turn will come.
-                        busy += 1;
-                    } else if !end.is_away() {
-                        tried += 1;
+                    match end {
+                        End::Busy(_) => {
+                            busy += 1;
+                            refused = refused.filter(|_| !progress).or(Some(Instant::now()));
+                        }
+                        end if end.is_away() => {}
+                        _ => tried += 1,
                     }
                     failure
                 }
             };
-            if !failure.error.is_transient() || tried > inner.retries {
+            let patient = refused.is_none_or(|since| since.elapsed() < inner.patience);
+            let hopeless = busy > inner.retries && (!patient || busy > BUSY_TRIES);
+            if !failure.error.is_transient() || tried > inner.retries || hopeless {
                 return Err(failure.error);
             }
-            let wait = if failure.end().is_away() {
-                // The pool knows when there is somebody.
-                Duration::ZERO
-            } else {
-                let told = failure.wait.unwrap_or_default();
-                told.max(inner.backoff.jittered((tried + busy).saturating_sub(1)))
+            let wait = match failure.end() {
+                End::Failed => {
+                    let told = failure.wait.unwrap_or_default();
+                    told.max(inner.backoff.jittered(tried.saturating_sub(1)))
+                }
+                // The pool knows when a server can be asked.
+                _ => Duration::ZERO,
             };
             let host = inner.host(at);
             tracing::debug!(host, error = %failure.error, tried, ?wait, "asking again");
@@ -388,6 +397,7 @@ fn wants(request: &Request) -> Want {
             Question::Chat(_) => prompt + u64::from(answer),
             Question::Tokens(_) => 0,
         },
+        open: answer == 0 && request.chat().is_some(),
         avoid: None,
     }
 }
