@@ -2,6 +2,7 @@
 //! the server is started, that it is started again if it dies, and that it is stopped.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use tokio::sync::{Mutex, oneshot};
@@ -14,6 +15,7 @@ use crate::model::client::Client;
 use crate::model::pool::Pool;
 use crate::model::serve::{Place, Server};
 use crate::model::spec::ModelSpec;
+use crate::model::told::Served;
 
 /// How often a server that dies is started again in one run.
 const RESTARTS: u32 = 3;
@@ -25,12 +27,15 @@ pub struct Lane {
     model: Arc<ModelSpec>,
     place: Option<Place>,
     open: Mutex<Open>,
+    /// True once it answered a call.
+    answered: AtomicBool,
 }
 
 #[derive(Default)]
 struct Open {
     client: Option<Result<Client, Box<Diagnostic>>>,
     keeper: Option<Keeper>,
+    served: Option<Served>,
 }
 
 /// The task that keeps a server running.
@@ -47,6 +52,30 @@ impl Lane {
             model: model.clone(),
             place,
             open: Mutex::default(),
+            answered: AtomicBool::new(false),
+        }
+    }
+
+    /// Notes that it answered a call.
+    pub fn has_answered(&self) {
+        self.answered.store(true, Ordering::Relaxed);
+    }
+
+    /// What the server that answered calls says of itself, if it is still there or said so before
+    /// it was stopped.
+    pub async fn served(&self) -> Option<Served> {
+        let mut open = self.open.lock().await;
+        self.learn(&mut open).await;
+        open.served.clone()
+    }
+
+    /// Asks the server what it is, once and not for long, if it answered calls.
+    async fn learn(&self, open: &mut Open) {
+        if let Some(Ok(client)) = &open.client
+            && self.answered.swap(false, Ordering::Relaxed)
+            && open.served.is_none()
+        {
+            open.served = Served::by(&self.model, client).await;
         }
     }
 
@@ -105,6 +134,9 @@ impl Lane {
     /// Ends the server, if it was started; it is started again when somebody wants it.
     pub async fn close(&self) {
         let mut open = self.open.lock().await;
+        if open.keeper.is_some() {
+            self.learn(&mut open).await;
+        }
         open.client = None;
         if let Some(keeper) = open.keeper.take() {
             let _ = keeper.stop.send(());
