@@ -10,7 +10,7 @@ use super::when::when;
 use super::{err, out};
 use crate::diag::Diagnostic;
 use crate::engine::facts::{Ended, Facts};
-use crate::engine::history::RunRecord;
+use crate::engine::history::Head;
 use crate::report::words::{brief, count, thousands, time};
 use crate::store::Store;
 
@@ -72,7 +72,7 @@ fn listed(args: &Args) -> Result<(), Diagnostic> {
         file.canonicalize().unwrap_or(path)
     });
     let store = Store::open_read(&args.store)?;
-    let runs = store.runs::<RunRecord>().into_iter();
+    let runs = store.runs::<Head>().into_iter();
     let runs = runs.filter(|(_, run)| wanted.as_ref().is_none_or(|file| *file == run.pipeline));
     let rows = runs.map(|(id, run)| row(id, run));
     let rows: Vec<Row> = rows.take(args.last.unwrap_or(usize::MAX)).collect();
@@ -93,7 +93,7 @@ fn listed(args: &Args) -> Result<(), Diagnostic> {
     Ok(())
 }
 
-fn row(id: String, run: RunRecord) -> Row {
+fn row(id: String, run: Head) -> Row {
     // The id of a run is when it was kept, in nanoseconds.
     let nanos = id.split('-').next();
     let nanos = nanos.and_then(|hex| u64::from_str_radix(hex, 16).ok());

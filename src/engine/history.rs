@@ -32,6 +32,18 @@ pub struct RunRecord {
     pub facts: Option<Facts>,
 }
 
+/// What lists of runs need of a record: the stages of many runs are much to read.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Head {
+    /// The pipeline's file, made absolute.
+    pub pipeline: PathBuf,
+    /// The values of its params.
+    pub params: BTreeMap<String, serde_json::Value>,
+    /// When it was, how it ended, what it took.
+    #[serde(default)]
+    pub facts: Option<Facts>,
+}
+
 /// A stage as it last finished.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct StageRecord {
@@ -54,9 +66,7 @@ pub struct StageRecord {
 /// The latest run of a pipeline.
 pub fn latest(store: &Store, pipe: &Pipe) -> Option<RunRecord> {
     let file = absolute(&pipe.pipeline.file);
-    let mut runs = store.runs::<RunRecord>().into_iter();
-    runs.find(|(_, run)| run.pipeline == file)
-        .map(|(_, run)| run)
+    store.find_run(|run: &RunRecord| run.pipeline == file)
 }
 
 /// The stages of the latest run that the pipeline still has.

@@ -226,7 +226,7 @@ fn stages(lock: &Lock, now: &Lock, known: &Known<'_>, told: bool) -> Vec<Differe
         return vec![Difference {
             kind: "stage",
             name: names[0].clone(),
-            what: format!("so do {stages}: {}{more}", named.join(", ")),
+            what: format!("this changes {stages}: {}{more}", named.join(", ")),
         }];
     }
     let sources = |name: &str| {

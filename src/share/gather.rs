@@ -10,7 +10,7 @@ use super::labels::Labels;
 use super::lock::{FORMAT, Input, Lock, Made, Model, Place, Stage};
 use super::plain::Plain;
 use crate::diag::Diagnostic;
-use crate::engine::history::RunRecord;
+use crate::engine::history::Head;
 use crate::engine::pipe::Pipe;
 use crate::engine::survey::Survey;
 use crate::hash::Hash;
@@ -36,7 +36,7 @@ pub struct Around<'a> {
 
 /// What servers said of themselves in the runs that the cache knows, the latest first.
 pub fn served(store: &Store) -> Vec<Served> {
-    let runs = store.runs::<RunRecord>().into_iter();
+    let runs = store.runs::<Head>().into_iter();
     runs.filter_map(|(_, run)| run.facts)
         .flat_map(|facts| facts.served)
         .collect()
@@ -128,7 +128,9 @@ fn inputs(pipe: &Pipe, survey: &Survey, around: &Around<'_>, labels: &Labels, lo
             seen.insert(label.clone(), path.to_owned());
             if around.count {
                 let counted = counts.entry(label.clone()).or_default();
-                counted.push(records(pipe, at));
+                // Whatever reads other stages makes its records of those.
+                let alone = node.sources().next().is_none();
+                counted.push(alone.then(|| records(pipe, at)).flatten());
             }
             let records = None;
             lock.inputs.insert(

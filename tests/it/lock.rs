@@ -233,7 +233,7 @@ fn what_differs_is_refused_by_its_name() {
         "in one sentence",
         &[
             "prompt `prompts/question.j2` differs from line 3 on",
-            "so do 2 stages: `questions`, `all.jsonl`",
+            "this changes 2 stages: `questions`, `all.jsonl`",
         ],
     );
     with(
@@ -248,7 +248,7 @@ fn what_differs_is_refused_by_its_name() {
         "text of one",
         &[
             "input `notes.csv` (param `notes`) differs; it had 3 records",
-            "so do 7 stages: `notes`, `some`, `facts`, ",
+            "this changes 7 stages: `notes`, `some`, `facts`, ",
         ],
     );
     with(
@@ -263,7 +263,7 @@ fn what_differs_is_refused_by_its_name() {
         "> 2",
         &[
             "file `more.yaml` differs",
-            "so do 2 stages: `long`, `long.jsonl`",
+            "this changes 2 stages: `long`, `long.jsonl`",
         ],
     );
     with(
@@ -290,7 +290,13 @@ fn what_differs_is_refused_by_its_name() {
             "`sampling.top_p` 0.5 is new",
         ],
     );
-    refused(&["param `max_notes` 4000 → 2", "so do"], "-p max_notes=2");
+    refused(
+        &[
+            "param `max_notes` 4000 → 2",
+            "this changes 6 stages: `some`",
+        ],
+        "-p max_notes=2",
+    );
     project.write("params.yaml", "max_notes: 2\n");
     refused(&["param `max_notes` 4000 → 2"], "--params params.yaml");
     project.write("mine/facts.j2", "Other.\n{{ text }}");
