@@ -31,6 +31,7 @@ pub mod supervise;
 mod test;
 mod trust;
 mod umls;
+mod watch;
 mod when;
 
 use std::ffi::OsString;
@@ -102,6 +103,9 @@ enum Command {
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
     log();
+    if !matches!(cli.command, Command::Supervise { .. }) {
+        watch::start();
+    }
     match cli.command {
         Command::Run(args) => run::run(&args),
         Command::Bench(args) => bench::bench(args),

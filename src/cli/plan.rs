@@ -89,6 +89,7 @@ pub fn plan(args: &PlanArgs) -> ExitCode {
         let wanted = Wanted {
             until: named(&pipe, &args.until)?,
             force: named(&pipe, &args.force)?,
+            whole: named(&pipe, &args.until)?,
         };
         look(args, &pipe, &wanted)
     })();
@@ -214,6 +215,7 @@ fn asking(survey: &Survey) -> Survey {
         nodes: survey.nodes.clone(),
         planned,
         targets,
+        whole: survey.whole.clone(),
     }
 }
 

@@ -192,10 +192,14 @@ pub fn prepared(args: &Args, pipe: &Arc<Pipe>, way: &Way) -> Result<Ran, Box<Dia
     let mut wanted = Wanted {
         until: stages(pipe, &args.how.until)?,
         force: stages(pipe, &args.how.force)?,
+        whole: stages(pipe, &args.how.until)?,
     };
     if way.again {
         let known = survey(pipe, &store, &wanted)?;
         let asking = known.asking();
+        // What was whole is recorded as a whole: readers that need all of it may not run again.
+        let was_whole = |at: &&usize| known.planned[**at].action != Action::Run;
+        wanted.whole.extend(asking.iter().filter(was_whole));
         wanted.until = [known.targets, asking.clone()].concat();
         wanted.force.extend(asking);
     }
@@ -207,7 +211,7 @@ pub fn prepared(args: &Args, pipe: &Arc<Pipe>, way: &Way) -> Result<Ran, Box<Dia
         Err(code) => return Ok(Ran::refused(code)),
     };
     if way.source.asks() {
-        fits(pipe, &args.how.means())?;
+        fits(pipe, &survey, &args.how.means())?;
     }
     if let Err(code) = consented(args, pipe, &survey, way.source.asks()) {
         return Ok(Ran::refused(code));
@@ -242,9 +246,11 @@ fn sound(pipe: &Pipe, store: &Store, wanted: &Wanted) -> Result<Survey, Diagnost
     }
 }
 
-/// Checks that every server fits on the machine by itself.
-fn fits(pipe: &Pipe, means: &Means) -> Result<(), Box<Diagnostic>> {
-    for model in pipe.models.values() {
+/// Checks that every server of the stages that run fits on the machine by itself.
+fn fits(pipe: &Pipe, survey: &Survey, means: &Means) -> Result<(), Box<Diagnostic>> {
+    let runs = |at: &usize| survey.planned[*at].action == Action::Run;
+    let running = (0..pipe.stages.len()).filter(runs);
+    for model in running.flat_map(|at| pipe.asked(at)) {
         let serve = model.serve.as_ref();
         for (what, amount) in serve.iter().flat_map(|serve| &serve.resources) {
             let has = amount_of(&means.has, what);

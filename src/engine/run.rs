@@ -201,6 +201,16 @@ fn wire(shop: &Shop, survey: &Survey) -> Vec<(Worker, Vec<Named>)> {
     let active = |at: usize| survey.planned[at].action != Action::Skip;
     let count = survey.nodes.len();
     let turns = in_turns(shop, survey);
+    // A reader that may have to wait must not hold up others that read the same.
+    let held_up = |reader: usize, from: usize| {
+        turns[reader] && {
+            let mut origins = ancestors(survey, from);
+            origins.insert(from);
+            let own = ancestors(survey, reader);
+            let mut others = (0..count).filter(|at| *at != reader && !own.contains(at));
+            others.any(|at| survey.nodes[at].sources().any(|s| origins.contains(&s)) && runs(at))
+        }
+    };
     let mut outlets: Vec<Outlet> = (0..count).map(|_| Outlet::default()).collect();
     let mut inlets: Vec<(Vec<Inlet>, Vec<Named>)> = Vec::with_capacity(count);
     for reader in 0..count {
@@ -226,11 +236,11 @@ fn wire(shop: &Shop, survey: &Survey) -> Vec<(Worker, Vec<Named>)> {
             };
             let count = node.with.len();
             for (at, from) in node.inputs.iter().enumerate() {
-                let free = free(count + at) || turns[reader] || turns[*from];
+                let free = free(count + at) || turns[*from] || held_up(reader, *from);
                 mine.0.push(outlets[*from].connect(free));
             }
             for (at, (name, from)) in node.with.iter().enumerate() {
-                let free = free(at) || turns[reader] || turns[*from];
+                let free = free(at) || turns[*from] || held_up(reader, *from);
                 mine.1.push((name.clone(), outlets[*from].connect(free)));
             }
         }
@@ -250,6 +260,7 @@ fn wire(shop: &Shop, survey: &Survey) -> Vec<(Worker, Vec<Named>)> {
                 artifact: None,
                 written: None,
                 cut: false,
+                whole: survey.whole.contains(&at),
                 unanswered: false,
                 keys: HashSet::new(),
             };

@@ -129,21 +129,13 @@ impl Turns {
     /// still want it.
     pub fn advance(&mut self, idle: bool) -> Moves {
         let mut moves = Moves::default();
-        let makes_room = |seat: &Seat| matches!(seat.place, Place::Leaving | Place::Going);
-        // As long as one leaves, it makes room for the one that it leaves for.
-        if !self.seats.iter().any(makes_room) {
-            for lane in self.wanted() {
-                if self.fits(lane) {
-                    self.seats[lane].place = Place::In;
-                    moves.came = true;
-                    continue;
-                }
-                let may_go: Vec<Lane> = self.may_go(lane, idle);
-                if self.fits_without(lane, &may_go) {
-                    for lane in may_go {
-                        self.seats[lane].place = Place::Leaving;
-                    }
-                    break;
+        for lane in self.wanted() {
+            if self.fits(lane) {
+                self.seats[lane].place = Place::In;
+                moves.came = true;
+            } else if !self.is_made_room_for(lane) {
+                for lane in self.room(lane, idle) {
+                    self.seats[lane].place = Place::Leaving;
                 }
             }
         }
@@ -185,18 +177,39 @@ impl Turns {
         asking.any(|stage| !stage.ancestors.iter().any(|at| waits(&self.stages[*at])))
     }
 
-    /// Servers that are there, need what `lane` needs, and are not useful any more.
-    fn may_go(&self, lane: Lane, idle: bool) -> Vec<Lane> {
-        let rivals = |other: &Lane| {
+    /// True if a server leaves that has what `lane` needs: that is waited for.
+    fn is_made_room_for(&self, lane: Lane) -> bool {
+        let leaves = |seat: &Seat| matches!(seat.place, Place::Leaving | Place::Going);
+        let mut seats = self.seats.iter();
+        seats.any(|seat| leaves(seat) && self.share(seat, lane))
+    }
+
+    fn share(&self, seat: &Seat, lane: Lane) -> bool {
+        let needs = &self.seats[lane].needs;
+        seat.needs.keys().any(|name| needs.contains_key(name))
+    }
+
+    /// Servers that are there and not useful any more, as few as make room for `lane`; none if
+    /// all of them together do not.
+    fn room(&self, lane: Lane, idle: bool) -> Vec<Lane> {
+        let may_go = |other: &Lane| {
             let seat = &self.seats[*other];
-            let shares = seat
-                .needs
-                .keys()
-                .any(|n| self.seats[lane].needs.contains_key(n));
             let unused = seat.calls == 0 && seat.waiting == 0;
-            seat.place == Place::In && shares && (!self.is_useful(*other) || (idle && unused))
+            seat.place == Place::In
+                && self.share(seat, lane)
+                && (!self.is_useful(*other) || (idle && unused))
         };
-        (0..self.seats.len()).filter(rivals).collect()
+        let mut going: Vec<Lane> = (0..self.seats.len()).filter(may_go).collect();
+        if !self.fits_without(lane, &going) {
+            return Vec::new();
+        }
+        for at in (0..going.len()).rev() {
+            let stays = going.remove(at);
+            if !self.fits_without(lane, &going) {
+                going.insert(at, stays);
+            }
+        }
+        going
     }
 
     fn fits(&self, lane: Lane) -> bool {

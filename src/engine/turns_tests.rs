@@ -153,6 +153,30 @@ fn calls_under_way_end_before_their_server_goes() {
     assert!(turns.begin(1));
 }
 
+#[test]
+fn no_more_servers_leave_than_must_and_others_are_not_held_up() {
+    let stages: [(Lane, u32, &[usize]); 4] = [(0, 1, &[]), (1, 1, &[]), (2, 1, &[]), (3, 1, &[])];
+    let disk = Amounts::from([("disk".to_owned(), 1.0)]);
+    let needs = vec![gpu(1.0), gpu(1.0), gpu(1.0), disk];
+    let mut turns = Play::new(needs, gpu(2.0), &stages).turns;
+    (0..2).for_each(|lane| turns.wait(lane));
+    turns.advance(false);
+    for lane in 0..2 {
+        assert!(turns.begin(lane));
+        turns.waited(lane);
+        turns.ended(lane);
+    }
+    // Two could go, one does, as soon as its call has ended.
+    turns.wait(2);
+    assert!(turns.advance(false).stop.is_empty());
+    let leaving = (0..2).filter(|lane| !turns.begin(*lane)).count();
+    assert_eq!(leaving, 1);
+    // Meanwhile what needs something else comes.
+    turns.wait(3);
+    turns.advance(false);
+    assert!(turns.begin(3));
+}
+
 proptest! {
     /// Whatever depends on whatever: all is asked in the end.
     #[test]

@@ -102,6 +102,27 @@ impl Client {
         Client::with_backoff(spec, tell, Backoff::default())
     }
 
+    /// The same for a server that somebody starts again if it dies: it is waited for until
+    /// [`Pool::lose`].
+    ///
+    /// # Errors
+    /// As [`Client::new`].
+    pub fn kept(spec: &ModelSpec) -> Result<Client, Diagnostic> {
+        let mut client = Client::new(spec)?;
+        let waits = Waits {
+            first_tries: u32::MAX,
+            patience: Duration::MAX,
+            ..client.pool.waits()
+        };
+        client.pool = Pool::new(
+            vec![spec.concurrency.limit()],
+            pace(spec),
+            waits,
+            Box::new(|_| {}),
+        );
+        Ok(client)
+    }
+
     fn with_backoff(spec: &ModelSpec, tell: Tell, backoff: Backoff) -> Result<Client, Diagnostic> {
         let name = &spec.name;
         let url = |text: &String| {
@@ -128,7 +149,6 @@ impl Client {
             .map(server)
             .collect::<Result<Vec<Server>, _>>()?;
         let limits = urls.iter().map(|_| spec.concurrency.limit()).collect();
-        let (requests, tokens) = (spec.requests_per_minute, spec.tokens_per_minute);
         let patience = Duration::try_from_secs_f64(spec.patience).unwrap_or_default();
         let waits = Waits {
             backoff: Backoff {
@@ -143,7 +163,7 @@ impl Client {
         let notice = move |notice: Notice| {
             tell(match notice {
                 Notice::Away(at) => format!(
-                    "model `{name}`: no connection to `{}` any more; waiting up to {} s for it",
+                    "model `{name}`: `{}` cannot be asked any more; waiting up to {} s for it",
                     hosts[at],
                     patience.as_secs()
                 ),
@@ -151,12 +171,7 @@ impl Client {
             });
         };
         Ok(Client {
-            pool: Pool::new(
-                limits,
-                Pace::new(requests, tokens, Instant::now()),
-                waits,
-                Box::new(notice),
-            ),
+            pool: Pool::new(limits, pace(spec), waits, Box::new(notice)),
             inner: Arc::new(Inner {
                 servers,
                 timeout: spec.timeout(),
@@ -342,13 +357,21 @@ impl Client {
         match self.inner.attempt(request, permit.at()).await {
             Ok(reply) => {
                 let prompt = reply.prompt_tokens.unwrap_or(0);
-                let tokens = reply.answer_tokens.map(|answer| prompt + answer);
+                let tokens = reply
+                    .answer_tokens
+                    .map(|answer| prompt.saturating_add(answer));
                 permit.end(End::Answered(tokens));
                 Ok(reply)
             }
             Err(failure) => Err((failure, permit)),
         }
     }
+}
+
+/// The pace of a model to which nothing was sent yet.
+fn pace(spec: &ModelSpec) -> Pace {
+    let (requests, tokens) = (spec.requests_per_minute, spec.tokens_per_minute);
+    Pace::new(requests, tokens, Instant::now())
 }
 
 /// What a request needs to be placed.

@@ -64,11 +64,12 @@ impl Health {
         }
     }
 
-    /// A request failed, while other servers could be asked.
+    /// A request failed, while other servers could be asked. Whoever fails is there.
     pub fn failed(&mut self, now: Instant, backoff: &Backoff) {
-        self.failed += 1;
-        if self.failed >= BAD {
-            self.rest(now, backoff.wait(self.failed - BAD, 1.0));
+        self.away = 0;
+        self.failed = self.failed.saturating_add(1);
+        if self.failed >= BAD || self.rests.is_some() {
+            self.rest(now, backoff.wait(self.failed.saturating_sub(BAD), 1.0));
         }
     }
 
@@ -110,6 +111,17 @@ mod tests {
         health.answered();
         assert!(health.is_well() && !health.is_away());
         assert_eq!(health.next(after(3)), Some(after(3)));
+    }
+
+    #[test]
+    fn one_that_comes_back_failing_is_tried_again() {
+        let start = Instant::now();
+        let mut health = Health::default();
+        health.absent(start, &BACKOFF);
+        health.ask();
+        health.failed(start, &BACKOFF);
+        assert!(!health.is_away());
+        assert_eq!(health.next(start), Some(start + BACKOFF.base));
     }
 
     #[test]

@@ -38,8 +38,10 @@ impl Fence {
         let here = std::env::current_dir().ok();
         let home = std::env::home_dir();
         let root = project(&own, here.as_deref(), home.as_deref());
+        // The folder that it is named in, if it is a link: includes start there.
+        let named = resolved(&super::file::folder(pipeline));
         Fence {
-            roots: vec![root, own],
+            roots: vec![root, own, named],
             ..Fence::default()
         }
     }

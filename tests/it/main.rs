@@ -12,6 +12,7 @@ mod data;
 mod fetch;
 mod golden;
 mod graph;
+mod hostile;
 mod instances;
 mod judge;
 mod lacking;

@@ -128,6 +128,11 @@ impl Pool {
         })
     }
 
+    /// How long they are waited for.
+    pub fn waits(&self) -> Waits {
+        self.waits
+    }
+
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -160,9 +165,9 @@ impl Pool {
     pub fn another(self: &Arc<Pool>, want: &Want, than: usize) -> Option<Permit> {
         let now = Instant::now();
         let mut state = self.state();
-        let at = state.least_busy(now).filter(|at| *at != than)?;
+        let at = state.least_busy(now, Some(than))?;
         let well = state.servers[at].health.is_well() && state.waiting.is_empty();
-        if !well || state.pace.begin(want.tokens, now).is_err() {
+        if !well || state.held || state.lost || state.pace.begin(want.tokens, now).is_err() {
             return None;
         }
         Some(self.grant(&mut state, at, want))
@@ -216,7 +221,7 @@ impl Pool {
                 }
             } else {
                 let now = Instant::now();
-                let next = match state.least_busy(now) {
+                let next = match state.least_busy(now, None) {
                     _ if state.held => Err(None),
                     Some(at) => self.place(state, at, now),
                     None => Err(state.next_rest_end(now)),
@@ -249,7 +254,7 @@ impl Pool {
             if let Err(Ok(mut permit)) = waiter.to.send(Ok(permit)) {
                 // Nobody waits any more. Its drop would lock what is locked here.
                 permit.ended = true;
-                state.pace.correct(permit.tokens, 0);
+                state.pace.give_back(permit.tokens);
                 let server = &mut state.servers[at];
                 server.limit.end(permit.ticket, Load::Unknown);
                 server.health.unknown();
@@ -259,23 +264,36 @@ impl Pool {
     }
 
     fn wake(self: &Arc<Pool>, state: &mut State, when: Instant) {
-        if state.alarm.is_some_and(|alarm| alarm <= when) {
+        if state
+            .alarm
+            .as_ref()
+            .is_some_and(|(alarm, _)| *alarm <= when)
+        {
             return;
         }
         // Without a runtime nobody can be waiting.
         let Ok(runtime) = Handle::try_current() else {
             return;
         };
-        state.alarm = Some(when);
         let pool = Arc::downgrade(self);
-        runtime.spawn(async move {
+        let task = runtime.spawn(async move {
             tokio::time::sleep_until(when.into()).await;
             if let Some(pool) = pool.upgrade() {
                 let mut state = pool.state();
-                state.alarm = None;
-                pool.dispatch(&mut state);
+                // A sooner one may have taken its place just now.
+                if state
+                    .alarm
+                    .as_ref()
+                    .is_some_and(|(alarm, _)| *alarm == when)
+                {
+                    state.alarm = None;
+                    pool.dispatch(&mut state);
+                }
             }
         });
+        if let Some((_, later)) = state.alarm.replace((when, task.abort_handle())) {
+            later.abort();
+        }
     }
 
     fn end(self: &Arc<Pool>, permit: &Permit, end: End) -> bool {
@@ -300,23 +318,30 @@ impl Pool {
             End::Busy => server.health.answered(),
             End::Absent | End::Loading => server.health.absent(now, &self.waits.backoff),
             End::Failed if !alone => server.health.failed(now, &self.waits.backoff),
-            End::Failed | End::Unknown => server.health.unknown(),
+            End::Failed => server.health.answered(),
+            End::Unknown => server.health.unknown(),
         }
         let is_away = server.health.is_away();
-        if let End::Answered(Some(tokens)) = end {
-            state.pace.correct(permit.tokens, tokens);
+        match end {
+            End::Answered(Some(tokens)) => state.pace.correct(permit.tokens, tokens),
+            End::Absent | End::Loading => state.pace.correct(permit.tokens, 0),
+            _ => {}
         }
         // A server that fails, or loads, is there.
         state.met |= !matches!(end, End::Absent | End::Unknown);
         state.give_up(&self.waits, now);
-        if was_away != is_away && state.met && !state.held && !state.lost {
-            (self.notice)(if is_away {
+        let notice = (was_away != is_away && state.met && !state.held && !state.lost).then_some(
+            if is_away {
                 Notice::Away(at)
             } else {
                 Notice::Back(at)
-            });
-        }
+            },
+        );
         self.dispatch(&mut state);
+        drop(state);
+        if let Some(notice) = notice {
+            (self.notice)(notice);
+        }
         progress
     }
 }

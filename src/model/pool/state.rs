@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::time::Instant;
 
 use tokio::sync::oneshot;
+use tokio::task::AbortHandle;
 
 use super::{Lost, Permit, Waits, Want};
 use crate::model::health::Health;
@@ -20,8 +21,11 @@ const REMEMBERED: usize = 4;
 
 /// What is known of the servers, and who waits.
 pub struct State {
+    /// The servers.
     pub servers: Vec<Server>,
+    /// Who waits, in order.
     pub waiting: VecDeque<Waiter>,
+    /// How much a minute they get together.
     pub pace: Pace,
     /// Any answer was ever received.
     pub met: bool,
@@ -29,14 +33,17 @@ pub struct State {
     pub away: Option<Instant>,
     /// Somebody else sees to it that they come back.
     pub held: bool,
+    /// They are given up.
     pub lost: bool,
     /// When those who wait are looked at without anybody's doing.
-    pub alarm: Option<Instant>,
+    pub alarm: Option<(Instant, AbortHandle)>,
 }
 
 /// One server.
 pub struct Server {
+    /// How many requests it gets at once.
     pub limit: Limit,
+    /// Whether it can be asked.
     pub health: Health,
     /// Requests that it was sent.
     pub sent: u64,
@@ -48,8 +55,11 @@ pub struct Server {
 
 /// One that waits.
 pub struct Waiter {
+    /// Where its permit goes.
     pub to: oneshot::Sender<Result<Permit, Lost>>,
+    /// What it wants to send.
     pub want: Want,
+    /// How often another one came first.
     pub passed_over: u32,
 }
 
@@ -88,11 +98,12 @@ impl State {
         }
     }
 
-    /// The server with the fewest open requests that may have one more; of several, the one that
-    /// had the fewest so far.
-    pub fn least_busy(&self, now: Instant) -> Option<usize> {
+    /// The server with the fewest open requests that may have one more, other than `than`; of
+    /// several, the one that had the fewest so far.
+    pub fn least_busy(&self, now: Instant, than: Option<usize>) -> Option<usize> {
         let servers = self.servers.iter().enumerate();
         servers
+            .filter(|(at, _)| Some(*at) != than)
             .filter(|(_, s)| s.limit.has_room() && s.health.next(now).is_some_and(|at| at <= now))
             .min_by_key(|(_, s)| (s.limit.open(), s.sent))
             .map(|(at, _)| at)
