@@ -11,6 +11,7 @@ use crate::hash::Hash;
 use crate::plan::graph::Output;
 use crate::plan::manifest::first_difference;
 use crate::report::words::{brief, count};
+use crate::text::visible::plain;
 
 /// Stages that are named; of more, only their number is told.
 const NAMED: usize = 6;
@@ -26,6 +27,17 @@ pub struct Difference {
     pub name: String,
     /// What differs about it, in one line that names it.
     pub what: String,
+}
+
+impl Difference {
+    /// What it says can come from a lock that somebody else wrote: it is made plain.
+    fn new(kind: &'static str, name: &str, what: &str) -> Difference {
+        Difference {
+            kind,
+            name: name.to_owned(),
+            what: plain(what),
+        }
+    }
 }
 
 /// What differs.
@@ -50,11 +62,7 @@ pub fn made_of(lock: &Lock, now: &Lock, known: &Known<'_>) -> Differences {
     let mut all = Differences::default();
     let wrong = &mut all.wrong;
     let mut add = |kind: &'static str, name: &str, what: String| {
-        wrong.push(Difference {
-            kind,
-            name: name.to_owned(),
-            what,
-        });
+        wrong.push(Difference::new(kind, name, &what));
     };
     each(&lock.params, &now.params, |name, was, is| {
         let what = match (was, is) {
@@ -223,11 +231,8 @@ fn stages(lock: &Lock, now: &Lock, known: &Known<'_>, told: bool) -> Vec<Differe
             more => format!(" and {more} more"),
         };
         let stages = count(names.len() as u64, "stage");
-        return vec![Difference {
-            kind: "stage",
-            name: names[0].clone(),
-            what: format!("this changes {stages}: {}{more}", named.join(", ")),
-        }];
+        let what = format!("this changes {stages}: {}{more}", named.join(", "));
+        return vec![Difference::new("stage", names[0], &what)];
     }
     let sources = |name: &str| {
         let found = known.stages.iter().find(|(n, _)| n == name);
@@ -236,10 +241,9 @@ fn stages(lock: &Lock, now: &Lock, known: &Known<'_>, told: bool) -> Vec<Differe
     let first = |name: &&&String| !sources(name).iter().any(|source| other(source));
     let firsts = names.iter().filter(first);
     firsts
-        .map(|name| Difference {
-            kind: "stage",
-            name: (*name).clone(),
-            what: stage(name, lock.stages.get(*name), now.stages.get(*name)),
+        .map(|name| {
+            let what = stage(name, lock.stages.get(*name), now.stages.get(*name));
+            Difference::new("stage", name, &what)
         })
         .collect()
 }
@@ -262,11 +266,7 @@ fn stage(name: &str, was: Option<&Stage>, is: Option<&Stage>) -> String {
 fn versions(lock: &Lock, now: &Lock) -> Vec<Difference> {
     let mut odd = Vec::new();
     let mut add = |name: &str, what: String| {
-        odd.push(Difference {
-            kind: "program",
-            name: name.to_owned(),
-            what,
-        });
+        odd.push(Difference::new("program", name, &what));
     };
     if lock.program != now.program {
         let (was, is) = (&lock.program, &now.program);
@@ -336,15 +336,14 @@ pub fn results<'a>(lock: &Lock, now: impl IntoIterator<Item = Now<'a>>) -> Resul
             _ => count(is.rows, "record"),
         };
         let (was, is) = (was.short(), is.content.short());
-        results.differ.push(Difference {
-            kind: if now.path.is_some() {
-                "output"
-            } else {
-                "stage"
-            },
-            name: now.path.clone().unwrap_or_else(|| now.stage.to_owned()),
-            what: format!("{shown}: {was} → {is} ({records})"),
-        });
+        let kind = if now.path.is_some() {
+            "output"
+        } else {
+            "stage"
+        };
+        let name = now.path.as_deref().unwrap_or(now.stage);
+        let what = format!("{shown}: {was} → {is} ({records})");
+        results.differ.push(Difference::new(kind, name, &what));
     }
     results
 }
@@ -367,13 +366,111 @@ pub fn servers(lock: &Lock, now: &Lock) -> Vec<Difference> {
         ] {
             if was != is {
                 let text = |fact: &Option<String>| fact.clone().unwrap_or_else(|| "?".to_owned());
-                odd.push(Difference {
-                    kind: "model",
-                    name: name.clone(),
-                    what: format!("model `{name}`: its {what} {} → {}", text(was), text(is)),
-                });
+                let what = format!("model `{name}`: its {what} {} → {}", text(was), text(is));
+                odd.push(Difference::new("model", name, &what));
             }
         }
     }
     odd
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn lock(n: i64, key: &[u8]) -> Lock {
+        let mut lock = Lock::default();
+        lock.params.insert("n".to_owned(), n.into());
+        for name in ["a", "b"] {
+            let stage = Stage {
+                verb: "take 1".to_owned(),
+                key: Hash::of_bytes(&[key, name.as_bytes()].concat()),
+                output: None,
+                records: None,
+            };
+            lock.stages.insert(name.to_owned(), stage);
+        }
+        lock
+    }
+
+    fn compared(lock: &Lock, now: &Lock) -> Differences {
+        let stages = [
+            ("a".to_owned(), Vec::new()),
+            ("b".to_owned(), vec!["a".to_owned()]),
+        ];
+        let known = Known {
+            text: &|_| None,
+            stages: &stages,
+        };
+        made_of(lock, now, &known)
+    }
+
+    fn told(differences: &[Difference]) -> Vec<&str> {
+        differences.iter().map(|d| d.what.as_str()).collect()
+    }
+
+    #[test]
+    fn a_param_is_wrong_only_if_it_changes_a_stage() {
+        let found = compared(&lock(1, b"x"), &lock(2, b"x"));
+        assert!(found.wrong.is_empty());
+        assert_eq!(told(&found.odd), ["param `n` 1 → 2; it changes no stage"]);
+        let found = compared(&lock(1, b"x"), &lock(2, b"y"));
+        assert_eq!(
+            told(&found.wrong),
+            ["param `n` 1 → 2", "this changes 2 stages: `a`, `b`"]
+        );
+    }
+
+    #[test]
+    fn what_nothing_explains_is_told_where_it_begins() {
+        let found = compared(&lock(1, b"x"), &lock(1, b"y"));
+        assert_eq!(told(&found.wrong), ["stage `a` has another key"]);
+        let mut newer = lock(1, b"y");
+        for stage in newer.stages.values_mut() {
+            stage.verb = "take 2".to_owned();
+        }
+        let found = compared(&lock(1, b"x"), &newer);
+        assert_eq!(
+            told(&found.wrong),
+            ["stage `a`: its verb has another version: `take 1` → `take 2`"]
+        );
+        assert_eq!(compared(&newer, &newer), Differences::default());
+    }
+
+    #[test]
+    fn a_lock_cannot_write_to_the_terminal() {
+        let mut odd = lock(1, b"x");
+        odd.files
+            .insert("\u{1b}[2K\rok".to_owned(), Hash::of_bytes(b""));
+        let found = compared(&odd, &lock(1, b"x"));
+        assert_eq!(
+            told(&found.wrong),
+            ["file `\\u{1b}[2K\\rok` is no longer used"]
+        );
+    }
+
+    #[test]
+    fn outputs_that_were_not_made_are_not_wrong() {
+        let mut then = lock(1, b"x");
+        for stage in then.stages.values_mut() {
+            stage.output = Some(Hash::of_bytes(b"x"));
+            stage.records = Some(2);
+        }
+        let other = Output {
+            content: Hash::of_bytes(b"y"),
+            rows: 3,
+        };
+        let now = |output| Now {
+            stage: "a",
+            path: None,
+            output,
+        };
+        let found = results(&then, [now(Some(&other)), now(None)]);
+        assert_eq!((found.same, found.unknown, found.differ.len()), (0, 1, 1));
+        assert!(
+            found.differ[0].what.ends_with("(2 records → 3 records)"),
+            "{}",
+            found.differ[0].what
+        );
+    }
 }

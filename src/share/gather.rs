@@ -112,34 +112,33 @@ fn keys(pipe: &Pipe, survey: &Survey, plain: &Plain) -> Vec<Hash> {
 
 /// The files that stages read, with the number of their records where one stage alone loads them.
 fn inputs(pipe: &Pipe, survey: &Survey, around: &Around<'_>, labels: &Labels, lock: &mut Lock) {
-    let mut seen: HashMap<String, PathBuf> = HashMap::new();
-    let mut counts: HashMap<String, Vec<Option<u64>>> = HashMap::new();
+    let mut counts: BTreeMap<String, Vec<Option<u64>>> = BTreeMap::new();
+    // Instances of a pipeline load the same file in the same way.
+    let mut known: HashMap<Hash, Option<u64>> = HashMap::new();
     for (at, node) in survey.nodes.iter().enumerate() {
         for item in &node.manifest.items {
             let Item::File { path, hash } = item else {
                 continue;
             };
-            let path = Path::new(path);
-            let mut label = labels.input(path);
+            let mut label = labels.input(Path::new(path));
             // Files outside of the project may have the same name.
-            while seen.get(&label).is_some_and(|other| other != path) {
+            let other = |label: &String| lock.inputs.get(label).is_some_and(|i| i.hash != *hash);
+            while other(&label) {
                 label.push('\'');
             }
-            seen.insert(label.clone(), path.to_owned());
-            if around.count {
-                let counted = counts.entry(label.clone()).or_default();
-                // Whatever reads other stages makes its records of those.
-                let alone = node.sources().next().is_none();
-                counted.push(alone.then(|| records(pipe, at)).flatten());
-            }
-            let records = None;
             lock.inputs.insert(
-                label,
+                label.clone(),
                 Input {
                     hash: *hash,
-                    records,
+                    records: None,
                 },
             );
+            // Whatever reads other stages makes its records of those.
+            if around.count && node.sources().next().is_none() {
+                let way = node.manifest.key(&[]);
+                let count = *known.entry(way).or_insert_with(|| records(pipe, at));
+                counts.entry(label).or_default().push(count);
+            }
         }
     }
     for (label, counts) in counts {

@@ -509,3 +509,16 @@ fn the_examples_and_the_generator_are_locked() {
         &["it changes no stage"],
     );
 }
+
+#[test]
+fn two_ways_to_a_file_are_one_input() {
+    let yaml = "clue: 1\nstages:\n  a: {load: {path: notes.csv, key: id}}\n  \
+                b: {load: {path: x/../notes.csv, key: id}}\n  c: {from: [a, b], concat: {}}\n\
+                outputs: {c.jsonl: {from: c}}\n";
+    let project = Project::new(&[("p.yaml", yaml), ("notes.csv", NOTES), ("x/y", "")]);
+    project.ok("lock p.yaml");
+    let text = lock_of(&project);
+    let hash = blake3::hash(NOTES.as_bytes()).to_hex();
+    let inputs = format!("inputs:\n  notes.csv:\n    hash: \"{hash}\"\n    records: 3\nstages:\n");
+    assert!(text.contains(&inputs), "{text}");
+}
