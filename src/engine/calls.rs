@@ -5,6 +5,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use futures::future::join_all;
 use tokio::sync::OnceCell;
 
 use super::board::{Events, Row};
@@ -21,6 +22,7 @@ use crate::model::chat::{Reply, Request};
 use crate::model::error::CallError;
 use crate::model::serve::Place;
 use crate::model::spec::{ModelSpec, Sampling, SystemPrompt};
+use crate::model::told::Served;
 use crate::replay::ledger::Wanted;
 use crate::store::Store;
 
@@ -252,6 +254,7 @@ impl Calls {
             }
             why => NoReply::Failed(why.to_string()),
         })?;
+        lane.has_answered();
         row.asked.add(1);
         row.prompt_tokens.add(reply.prompt_tokens.unwrap_or(0));
         row.answer_tokens.add(reply.answer_tokens.unwrap_or(0));
@@ -290,6 +293,19 @@ impl Calls {
     /// A stage asks no more.
     pub fn ended(&self, stage: usize) {
         self.gate.ended(stage);
+    }
+
+    /// What the servers that answered say of themselves. Nobody waits for that who wants to stop.
+    pub async fn served(&self) -> Vec<Served> {
+        if self.halt.is_raised() {
+            self.lanes.values().for_each(|(lane, _)| lane.hush());
+        }
+        let lanes = self.lanes.values().map(|(lane, _)| lane.served());
+        tokio::select! {
+            biased;
+            () = self.halt.raised() => Vec::new(),
+            told = join_all(lanes) => told.into_iter().flatten().collect(),
+        }
     }
 
     /// Ends the servers that were started.

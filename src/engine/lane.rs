@@ -2,7 +2,7 @@
 //! the server is started, that it is started again if it dies, and that it is stopped.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::Duration;
 
 use tokio::sync::{Mutex, watch};
@@ -15,6 +15,7 @@ use crate::model::client::Client;
 use crate::model::pool::Pool;
 use crate::model::serve::{Place, Server};
 use crate::model::spec::ModelSpec;
+use crate::model::told::Served;
 
 /// How often a server that dies is started again in one run.
 const RESTARTS: u32 = 3;
@@ -30,12 +31,15 @@ pub struct Lane {
     closed: watch::Sender<u32>,
     /// How often it was started.
     rounds: AtomicU32,
+    /// True once it answered a call.
+    answered: AtomicBool,
 }
 
 #[derive(Default)]
 struct Open {
     client: Option<Result<Client, Box<Diagnostic>>>,
     keeper: Option<Keeper>,
+    served: Option<Served>,
 }
 
 /// The task that keeps a server running.
@@ -53,6 +57,35 @@ impl Lane {
             open: Mutex::default(),
             closed: watch::Sender::new(0),
             rounds: AtomicU32::new(0),
+            answered: AtomicBool::new(false),
+        }
+    }
+
+    /// Notes that it answered a call.
+    pub fn has_answered(&self) {
+        self.answered.store(true, Ordering::Relaxed);
+    }
+
+    /// Lets it not be asked what it is: the run wants to end.
+    pub fn hush(&self) {
+        self.answered.store(false, Ordering::Relaxed);
+    }
+
+    /// What the server that answered calls says of itself, if it is still there or said so before
+    /// it was stopped.
+    pub async fn served(&self) -> Option<Served> {
+        let mut open = self.open.lock().await;
+        self.learn(&mut open).await;
+        open.served.clone()
+    }
+
+    /// Asks the server what it is, once and not for long, if it answered calls.
+    async fn learn(&self, open: &mut Open) {
+        if let Some(Ok(client)) = &open.client
+            && self.answered.swap(false, Ordering::Relaxed)
+            && open.served.is_none()
+        {
+            open.served = Served::by(&self.model, client).await;
         }
     }
 
@@ -131,6 +164,12 @@ impl Lane {
 
     /// Ends the server, if it was started; it is started again when somebody wants it.
     pub async fn close(&self) {
+        // One that is still being started has answered nobody.
+        if let Ok(mut open) = self.open.try_lock()
+            && open.keeper.is_some()
+        {
+            self.learn(&mut open).await;
+        }
         self.closed.send_modify(|times| *times += 1);
         let mut open = self.open.lock().await;
         open.client = None;

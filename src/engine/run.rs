@@ -16,6 +16,7 @@ use super::worker::{Broken, Shop, Worker};
 use super::{asking, exec, flow, working};
 use crate::diag::Diagnostic;
 use crate::hash::Hash;
+use crate::model::told::Served;
 use crate::plan::graph::{Action, Output, content_key};
 use crate::spec::pipeline::OnError;
 use crate::stages::contract::Operator;
@@ -32,6 +33,8 @@ pub struct Outcome {
     pub bad_input: bool,
     /// Why it stopped early, if it did.
     pub stopped: Option<Reason>,
+    /// What the servers that answered calls say of themselves.
+    pub served: Vec<Served>,
 }
 
 /// What became of a stage.
@@ -142,8 +145,10 @@ pub async fn run(shop: &Shop, survey: &Survey) -> Outcome {
             )),
         }
     }
+    let served = shop.calls.served().await;
     shop.calls.close().await;
     Outcome {
+        served,
         stages,
         failures: shop.failures.take(),
         faults,

@@ -105,6 +105,11 @@ impl Fence {
         }
     }
 
+    /// The folder of the pipeline's project, resolved, if there is a fence.
+    pub fn project(&self) -> Option<&Path> {
+        self.roots.first().map(PathBuf::as_path)
+    }
+
     /// The file that a path leads to, if that must not be named; none if it may, or if there is
     /// no such file.
     pub fn refuses(&self, path: &Path) -> Option<PathBuf> {
