@@ -109,7 +109,7 @@ impl Way {
         }
         Way {
             source: Source::Nowhere,
-            ledger: Arc::new(Ledger::new(Depth::Missing)),
+            ledger: Arc::new(Ledger::new(Depth::Keys)),
             again: false,
         }
     }
