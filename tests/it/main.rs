@@ -34,3 +34,5 @@ mod tasks;
 mod templates;
 mod tests_of_pipelines;
 mod traffic;
+mod unsound;
+mod updating;
