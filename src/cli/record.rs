@@ -107,9 +107,11 @@ fn free(args: &Args, pipe: &Pipe) -> Result<(), Diagnostic> {
     let is_output = written
         .iter()
         .any(|path| real(path).is_ok_and(|path| path == place));
+    let mut given = args.run.common.settings.params_files.iter();
+    let given = given.any(|path| real(path).is_ok_and(|path| path == place));
     let why = if is_output {
         "is written by the run itself"
-    } else if read_files(&pipe.pipeline).contains(&place) {
+    } else if read_files(&pipe.pipeline).contains(&place) || given {
         "is read by the pipeline"
     } else {
         return Ok(());

@@ -373,12 +373,17 @@ fn a_cassette_takes_no_other_files_place() {
         ("link", "is read by the pipeline"),
         ("facts.j2", "is read by the pipeline"),
         ("notes.csv", "is read by the pipeline"),
+        (
+            "x.yaml --params x.yaml --store .clue",
+            "is read by the pipeline",
+        ),
         ("out/all.jsonl", "is written by the run itself"),
         ("out/errors.jsonl", "is written by the run itself"),
         ("/dev/null", "is no regular file"),
         ("out", "is a folder"),
     ] {
         project.write("out/all.jsonl", "");
+        project.write("x.yaml", format!("url: {}\n", server.url()));
         let done = project.clue(&words("record", &server, &format!("-o {name}")));
         has(&done, 2, why);
     }

@@ -166,6 +166,7 @@ fn messages_name_the_test_in_the_place_of_files_that_are_gone() {
         all.contains("a.test.yaml") && all.contains("`inputs` of `notes`"),
         "{all}"
     );
+    assert!(all.contains("records 1 and 3 have the same one"), "{all}");
     assert!(
         !all.contains("inputs/notes") && !all.contains("scratch"),
         "{all}"

@@ -26,6 +26,12 @@ fn what_is_marked_sensitive_is_taken_only_on_demand() {
     assert_eq!(done.code, 1, "{}{}", done.stdout, done.stderr);
     assert!(
         done.stdout
+            .contains("`--update --include-sensitive` writes it"),
+        "{}",
+        done.stdout
+    );
+    assert!(
+        done.stdout
             .contains("not updated: what comes from data marked `sensitive`"),
         "{}",
         done.stdout

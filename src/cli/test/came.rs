@@ -148,8 +148,9 @@ impl Came<'_> {
         match std::fs::read(&shown) {
             Ok(wanted) => Ok(compare::text(name, &wanted, bytes, hidden)),
             Err(error) if error.kind() == ErrorKind::NotFound => Ok(Some(format!(
-                "there is no `{}` to compare `{name}` with; `--update` writes it",
-                shown.display()
+                "there is no `{}` to compare `{name}` with; `--update{}` writes it",
+                shown.display(),
+                if hidden { " --include-sensitive" } else { "" }
             ))),
             Err(error) => {
                 let what = format!("cannot read `{}`: {error}", shown.display());

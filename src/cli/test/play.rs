@@ -228,7 +228,10 @@ impl Home<'_> {
             let file = file.display();
             let name = format!("`{test}`, `inputs` of `{stage}`");
             // A line for each.
-            text = text.replace(&format!("`{file}`: line "), &format!("{name}: record "));
+            if text.contains(&file.to_string()) {
+                text = text.replace(": line ", ": record ");
+                text = text.replace(": lines ", ": records ");
+            }
             text = text.replace(&format!("`{file}`"), &name);
             text = text.replace(&file.to_string(), &test.to_string());
         }
