@@ -393,12 +393,12 @@ fn a_cassette_takes_no_other_files_place() {
     use std::os::unix::fs::PermissionsExt;
     project.write("kept.jsonl", "");
     let kept = project.path("kept.jsonl");
-    std::fs::set_permissions(&kept, PermissionsExt::from_mode(0o600)).expect("set");
+    std::fs::set_permissions(&kept, PermissionsExt::from_mode(0o640)).expect("set");
     std::os::unix::fs::symlink("kept.jsonl", project.path("c.jsonl")).expect("linked");
     project.ok(&words("record", &server, "-o c.jsonl"));
     assert!(project.path("c.jsonl").is_symlink());
     let mode = std::fs::metadata(&kept).expect("there").permissions();
-    assert_eq!(mode.mode() & 0o777, 0o600);
+    assert_eq!(mode.mode() & 0o777, 0o640);
     assert_eq!(lines(&project, "kept.jsonl").len(), 24);
 }
 

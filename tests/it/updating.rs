@@ -194,7 +194,7 @@ fn rights_and_links_of_expected_files_stay() {
     project.write("expected", "old");
     symlink("expected", project.path("link")).expect("linked");
     for name in ["expected", "a.test.yaml"] {
-        let mode = std::fs::Permissions::from_mode(0o600);
+        let mode = std::fs::Permissions::from_mode(0o640);
         std::fs::set_permissions(project.path(name), mode).expect("set");
     }
     project.ok("test --update");
@@ -202,7 +202,7 @@ fn rights_and_links_of_expected_files_stay() {
     assert_ne!(project.read("expected"), b"old");
     for name in ["expected", "a.test.yaml"] {
         let mode = std::fs::metadata(project.path(name)).expect("there");
-        assert_eq!(mode.permissions().mode() & 0o777, 0o600, "{name}");
+        assert_eq!(mode.permissions().mode() & 0o777, 0o640, "{name}");
     }
     project.ok("test");
     // Nor is anything replaced that is no regular file.
