@@ -4,12 +4,13 @@ use std::collections::HashSet;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use super::scratch::sweep;
 use super::session::refuse;
 use super::{err, out};
 use crate::diag::Diagnostic;
 use crate::engine::history::RunRecord;
 use crate::plan::manifest::Item;
-use crate::report::words::size;
+use crate::report::words::{count, size};
 use crate::store::{Amount, Store};
 
 /// Which folder, and how to tell.
@@ -106,6 +107,16 @@ fn verify(place: &Place) -> Result<ExitCode, Diagnostic> {
 }
 
 fn gc(place: &Place, keep_runs: usize, dry_run: bool) -> Result<ExitCode, Diagnostic> {
+    let left = sweep(dry_run);
+    // A killed replay may have had no cache beside it.
+    if left > 0 && !place.store.is_dir() {
+        if place.json {
+            out(&format!("{}\n", serde_json::json!({ "left_behind": left })));
+        } else {
+            out(&behind(left, dry_run));
+        }
+        return Ok(ExitCode::SUCCESS);
+    }
     existing(place)?;
     let store = Store::open(&place.store)?;
     let runs = store.runs::<RunRecord>();
@@ -138,9 +149,21 @@ fn gc(place: &Place, keep_runs: usize, dry_run: bool) -> Result<ExitCode, Diagno
             freed.blobs.count,
             freed.entries.count
         ));
+        if left > 0 {
+            out(&behind(left, dry_run));
+        }
     }
     tell(&store);
     Ok(ExitCode::SUCCESS)
+}
+
+/// Says what commands that were killed left where temporary files go.
+fn behind(left: u64, dry_run: bool) -> String {
+    let would = if dry_run { "would remove" } else { "removed" };
+    format!(
+        "{would} {} that killed commands left behind\n",
+        count(left, "folder")
+    )
 }
 
 fn tell(store: &Store) {

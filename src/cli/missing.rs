@@ -15,7 +15,7 @@ use crate::replay::ledger::MissingCall;
 use crate::report::words::{count, thousands};
 
 /// The file, in the output folder.
-const FILE: &str = "missing_calls.jsonl";
+pub const FILE: &str = "missing_calls.jsonl";
 
 /// Stages that are named one by one.
 const NAMED: usize = 6;
@@ -25,7 +25,7 @@ pub struct Missing {
     calls: Vec<MissingCall>,
     /// Different calls of each stage, in the pipeline's order.
     stages: Vec<(String, u64)>,
-    /// Calls that were answered.
+    /// Different calls that were answered.
     answered: u64,
     /// Answers that are missing might have led to more calls.
     at_least: bool,
@@ -45,7 +45,8 @@ impl Missing {
                 None => stages.push((call.stage.clone(), 1)),
             }
         }
-        let lacks = |at: usize| calls.iter().any(|call| call.stage == names[at]);
+        let lacking: HashSet<&str> = calls.iter().map(|call| call.stage.as_str()).collect();
+        let lacks = |at: usize| lacking.contains(names[at]);
         let behind = |at: usize| {
             let mut open: Vec<usize> = survey.nodes[at].sources().collect();
             let mut seen = HashSet::new();
@@ -60,10 +61,11 @@ impl Missing {
             false
         };
         let asking = (0..survey.nodes.len()).filter(|at| survey.nodes[*at].asks);
+        let at_least = !calls.is_empty() && asking.into_iter().any(behind);
         Missing {
             stages,
-            answered: board.stages.iter().map(|row| row.cached.get()).sum(),
-            at_least: !calls.is_empty() && asking.into_iter().any(behind),
+            answered: way.ledger.used(),
+            at_least,
             place: match way.source {
                 Source::Cassette => "on the cassette",
                 _ => "in the cache",

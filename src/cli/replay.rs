@@ -8,6 +8,7 @@ use std::sync::Arc;
 use futures::future::try_join_all;
 
 use super::run::{self, Way, prepared};
+use super::scratch::Scratch;
 use super::session::{bad, refuse};
 use super::{err, out};
 use crate::diag::Diagnostic;
@@ -93,6 +94,10 @@ fn told(json: bool, all: usize, used: usize) {
 /// What is wrong with it, and in which line. Lines are not shown: they may hold anything.
 pub fn read(path: &Path) -> Result<Vec<Entry>, Diagnostic> {
     let shown = path.display();
+    // Whatever else it is may never end.
+    if path.exists() && !path.is_file() {
+        return Err(Diagnostic::error(format!("`{shown}` is no regular file")));
+    }
     let bytes = std::fs::read(path).map_err(|error| match error.kind() {
         std::io::ErrorKind::NotFound => Diagnostic::error(format!("no file `{shown}`")),
         _ => Diagnostic::error(format!("cannot read `{shown}`: {error}")),
@@ -109,15 +114,13 @@ pub fn read(path: &Path) -> Result<Vec<Entry>, Diagnostic> {
 
 /// A folder for a cache, removed when dropped: inside of the user's cache if there is one, on the
 /// same disk and with the same rights. That is held open so that nobody cleans it up meanwhile.
-fn temporary(store: &Path) -> Result<(tempfile::TempDir, Option<Store>), Diagnostic> {
+fn temporary(store: &Path) -> Result<(Scratch, Option<Store>), Diagnostic> {
     let inside = store.join("tmp");
     let beside = inside.is_dir().then(|| Store::open(store)).transpose()?;
     let made = match &beside {
-        Some(_) => tempfile::tempdir_in(inside),
-        None => tempfile::tempdir(),
+        Some(_) => Scratch::inside(&inside)?,
+        None => Scratch::make()?,
     };
-    let made = made
-        .map_err(|error| Diagnostic::error(format!("no folder for a temporary cache: {error}")))?;
     Ok((made, beside))
 }
 

@@ -115,7 +115,7 @@ impl Way {
         }
         Way {
             source: Source::Nowhere,
-            ledger: Arc::new(Ledger::new(Depth::Missing)),
+            ledger: Arc::new(Ledger::new(Depth::Keys)),
             again: false,
         }
     }

@@ -93,21 +93,15 @@ pub fn read(bytes: &[u8]) -> Result<Vec<Entry>, Fault> {
     })?;
     let mut lines = text.lines().enumerate();
     let head = lines.next().map_or("", |(_, line)| line);
-    let parsed: Json = serde_json::from_str(head).unwrap_or_default();
-    match parsed["clue_cassette"].as_u64() {
-        Some(FORMAT) => unsealed(head).map_err(|(what, help)| fault(1, what, help))?,
-        Some(newer) if newer > FORMAT => {
-            let what = format!("is of format {newer}, and this clue reads formats up to {FORMAT}");
-            return Err(fault(1, what, Some("use the newer clue that recorded it")));
-        }
-        _ => {
-            let help = Some("`clue record` makes cassettes");
-            return Err(fault(1, "is not the head of a cassette".to_owned(), help));
-        }
-    };
+    sound_head(head).map_err(|(what, help)| fault(1, what, help))?;
     let mut entries: Vec<Entry> = Vec::new();
     let mut seen: HashMap<Hash, usize> = HashMap::new();
     for (at, line) in lines.filter(|(_, line)| !line.trim().is_empty()) {
+        // Of cassettes that were put together, each brought its own.
+        if line.starts_with(HEAD) {
+            sound_head(line).map_err(|(what, help)| fault(at + 1, what, help))?;
+            continue;
+        }
         let body = unsealed(line).map_err(|(what, help)| fault(at + 1, what, help))?;
         // What serde says may quote the text.
         let entry: Entry = serde_json::from_str(&body)
@@ -128,6 +122,27 @@ pub fn read(bytes: &[u8]) -> Result<Vec<Entry>, Fault> {
     Ok(entries)
 }
 
+/// What is wrong, and how to mend it.
+type Wrong = (String, Option<&'static str>);
+
+/// Checks that a line is the head of a cassette that this program reads.
+fn sound_head(line: &str) -> Result<(), Wrong> {
+    let parsed: Json = serde_json::from_str(line).unwrap_or_default();
+    match parsed["clue_cassette"].as_u64() {
+        Some(FORMAT) => unsealed(line).map(|_| ()),
+        Some(newer) if newer > FORMAT => Err((
+            format!("is of format {newer}, and this clue reads formats up to {FORMAT}"),
+            Some("use the newer clue that recorded it"),
+        )),
+        _ => Err((
+            "is not the head of a cassette".to_owned(),
+            Some("`clue record` makes cassettes"),
+        )),
+    }
+}
+
+/// How heads begin.
+const HEAD: &str = "{\"clue_cassette\":";
 const MEND: &str = "get the file anew, or record it again";
 const CHECK: &str = ",\"check\":\"";
 const END: &str = "\"}";
@@ -141,7 +156,7 @@ fn sealed<T: Serialize>(value: &T) -> Vec<u8> {
 }
 
 /// The JSON of a line without its check.
-fn unsealed(line: &str) -> Result<String, (String, Option<&'static str>)> {
+fn unsealed(line: &str) -> Result<String, Wrong> {
     let parts = line.strip_suffix(END).and_then(|l| l.rsplit_once(CHECK));
     let Some((body, check)) = parts else {
         return Err((
@@ -264,6 +279,15 @@ mod tests {
         let merged = format!("{merged}{}", a.lines().nth(1).expect("a line"));
         let found = read(merged.replace('\n', "\r\n").as_bytes());
         assert_eq!(found, Ok(vec![entry("a", "1"), entry("b", "2")]));
+        // As `cat` does it, with a head in the middle.
+        let found = read(format!("{a}{b}").as_bytes());
+        assert_eq!(found, Ok(vec![entry("a", "1"), entry("b", "2")]));
+        let newer = b.replace("{\"clue_cassette\":1", "{\"clue_cassette\":2");
+        let fault = read(format!("{a}{newer}").as_bytes()).expect_err("is newer");
+        assert_eq!(
+            (fault.line, fault.what.as_str()),
+            (3, "is of format 2, and this clue reads formats up to 1")
+        );
     }
 
     proptest! {

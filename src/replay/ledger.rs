@@ -2,7 +2,7 @@
 //! Owns the order in which that is told, which does not depend on what came first.
 
 use std::cmp::Ordering;
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -115,9 +115,10 @@ impl Ledger {
         let mut missing = lock(&self.missing).clone();
         let lost = lock(&self.lost);
         missing.retain(|call| lost.contains(&(call.stage.clone(), call.record.clone())));
+        let place = places(stages);
         missing.sort_by(|a, b| {
-            place(stages, &a.stage)
-                .cmp(&place(stages, &b.stage))
+            place(&a.stage)
+                .cmp(&place(&b.stage))
                 .then_with(|| shortlex(&a.record, &b.record))
                 .then_with(|| a.call.cmp(&b.call))
         });
@@ -130,13 +131,19 @@ impl Ledger {
         lock(&self.used).contains(&call)
     }
 
+    /// How many different calls were answered.
+    pub fn used(&self) -> u64 {
+        lock(&self.used).len() as u64
+    }
+
     /// All calls with their answers, each once: by stage in the order of `stages`, then by
     /// record, then as they were wanted.
     pub fn take_calls(&self, stages: &[&str]) -> Vec<Entry> {
         let mut calls = std::mem::take(&mut *lock(&self.calls));
+        let place = places(stages);
         calls.sort_by(|(i, a), (j, b)| {
-            place(stages, &a.stage)
-                .cmp(&place(stages, &b.stage))
+            place(&a.stage)
+                .cmp(&place(&b.stage))
                 .then_with(|| shortlex(&a.record, &b.record))
                 .then(i.cmp(j))
         });
@@ -150,9 +157,11 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-fn place(stages: &[&str], stage: &str) -> usize {
-    let found = stages.iter().position(|name| *name == stage);
-    found.unwrap_or(stages.len())
+/// Where each stage stands; others come last.
+fn places<'a>(stages: &[&'a str]) -> impl Fn(&str) -> usize + use<'a> {
+    let places: HashMap<&str, usize> = stages.iter().copied().zip(0..).collect();
+    let last = stages.len();
+    move |stage| places.get(stage).copied().unwrap_or(last)
 }
 
 /// Short keys first, so that `2` comes before `10`.

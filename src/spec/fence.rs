@@ -117,7 +117,8 @@ impl Fence {
         (!self.gone && !self.holds(&real)).then_some(real)
     }
 
-    fn holds(&self, real: &Path) -> bool {
+    /// True if a file, resolved, lies inside, whether it is there or not.
+    pub fn holds(&self, real: &Path) -> bool {
         let hidden = |part: Component<'_>| matches!(part, Component::Normal(name) if name.as_encoded_bytes().starts_with(b"."));
         let in_project = |root: &PathBuf| {
             let below = real.strip_prefix(root);

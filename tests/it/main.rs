@@ -36,3 +36,5 @@ mod tasks;
 mod templates;
 mod tests_of_pipelines;
 mod traffic;
+mod unsound;
+mod updating;

@@ -362,3 +362,134 @@ fn calls_that_were_only_asked_ahead_are_not_missed() {
         assert_eq!(project.read("out/all.jsonl"), made);
     }
 }
+
+#[test]
+fn a_cassette_takes_no_other_files_place() {
+    let server = Server::stub("");
+    let project = project();
+    std::os::unix::fs::symlink("p.yaml", project.path("link")).expect("linked");
+    for (name, why) in [
+        ("p.yaml", "is read by the pipeline"),
+        ("link", "is read by the pipeline"),
+        ("facts.j2", "is read by the pipeline"),
+        ("notes.csv", "is read by the pipeline"),
+        (
+            "x.yaml --params x.yaml --store .clue",
+            "is read by the pipeline",
+        ),
+        ("out/all.jsonl", "is written by the run itself"),
+        ("out/errors.jsonl", "is written by the run itself"),
+        ("/dev/null", "is no regular file"),
+        ("out", "is a folder"),
+    ] {
+        project.write("out/all.jsonl", "");
+        project.write("x.yaml", format!("url: {}\n", server.url()));
+        let done = project.clue(&words("record", &server, &format!("-o {name}")));
+        has(&done, 2, why);
+    }
+    assert_eq!(server.count("/__stats", "requests"), 0);
+    assert_eq!(project.read("p.yaml"), PIPELINE.as_bytes());
+    // A link stays one, and rights stay.
+    use std::os::unix::fs::PermissionsExt;
+    project.write("kept.jsonl", "");
+    let kept = project.path("kept.jsonl");
+    std::fs::set_permissions(&kept, PermissionsExt::from_mode(0o640)).expect("set");
+    std::os::unix::fs::symlink("kept.jsonl", project.path("c.jsonl")).expect("linked");
+    project.ok(&words("record", &server, "-o c.jsonl"));
+    assert!(project.path("c.jsonl").is_symlink());
+    let mode = std::fs::metadata(&kept).expect("there").permissions();
+    assert_eq!(mode.mode() & 0o777, 0o640);
+    assert_eq!(lines(&project, "kept.jsonl").len(), 24);
+}
+
+/// Of calls that several records share, each counts once.
+#[test]
+fn missing_calls_are_counted_among_different_ones() {
+    let project = project();
+    let rows: String = (0..12).map(|at| format!("{at},same\n")).collect();
+    project.write("notes.csv", format!("id,text\n{rows}"));
+    let server = Server::stub("");
+    project.ok(&words("record", &server, "-o c.jsonl"));
+    drop(server);
+    project.write(
+        "question.j2",
+        "{% user %}Ask now about {{ fact }}{% enduser %}",
+    );
+    let told = "missing: 1 of 2 calls are not in the cache: `questions` 1\n";
+    has(
+        &project.clue("run p.yaml --out out --offline --force facts"),
+        1,
+        told,
+    );
+    let told = "missing: 1 of 2 calls are not on the cassette: `questions` 1\n";
+    has(&project.clue("replay p.yaml c.jsonl --out out"), 1, told);
+}
+
+/// A replay that is killed leaves a folder that is known for what it is.
+#[test]
+fn what_a_killed_replay_left_is_cleaned_up() {
+    let project = recorded();
+    std::fs::remove_dir_all(project.path(".clue")).expect("removed");
+    let slow = PIPELINE.replace("where: \"id != '3'\"", "exec: {command: [sh, wait.sh]}");
+    project.write("p.yaml", slow);
+    project.write("wait.sh", "echo $$ > pid\nexec sleep 60\n");
+    std::fs::create_dir(project.path("temp")).expect("a folder");
+    let command = |words: &str| {
+        let mut command = project.command(words);
+        command.env("TMPDIR", project.path("temp"));
+        command
+    };
+    let mut child = command("replay p.yaml c.jsonl --out other --yes")
+        .stdout(std::process::Stdio::null())
+        .stderr(std::process::Stdio::null())
+        .spawn()
+        .expect("runs");
+    let begun = std::time::Instant::now();
+    while !std::fs::read_to_string(project.path("pid")).is_ok_and(|pid| pid.ends_with('\n')) {
+        assert!(begun.elapsed().as_secs() < 20, "it never began");
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    }
+    let left = || {
+        std::fs::read_dir(project.path("temp"))
+            .expect("a folder")
+            .count()
+    };
+    // In use: nobody touches it.
+    let done = crate::support::done(command("cache gc").output().expect("runs"));
+    has(&done, 2, "no cache at `.clue`");
+    assert_eq!(left(), 1);
+    child.kill().expect("killed");
+    child.wait().expect("gone");
+    let program = String::from_utf8(project.read("pid")).expect("UTF-8");
+    let program = rustix::process::Pid::from_raw(program.trim().parse().expect("a number"));
+    let _ =
+        rustix::process::kill_process(program.expect("a process"), rustix::process::Signal::KILL);
+    assert_eq!(left(), 1);
+    let done = crate::support::done(command("cache gc --dry-run").output().expect("runs"));
+    has(
+        &done,
+        0,
+        "would remove 1 folder that killed commands left behind",
+    );
+    let done = crate::support::done(command("cache gc").output().expect("runs"));
+    has(
+        &done,
+        0,
+        "removed 1 folder that killed commands left behind",
+    );
+    assert_eq!(left(), 0);
+}
+
+#[test]
+fn a_pipe_is_no_cassette() {
+    let project = project();
+    let made = std::process::Command::new("mkfifo")
+        .arg(project.path("pipe"))
+        .status();
+    assert!(made.expect("mkfifo runs").success());
+    has(
+        &project.clue("replay p.yaml pipe"),
+        2,
+        "`pipe` is no regular file",
+    );
+}

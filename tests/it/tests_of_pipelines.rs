@@ -2,7 +2,7 @@
 
 use crate::support::{Done, Project, Server, root};
 
-const PIPELINE: &str = r#"clue: 1
+pub const PIPELINE: &str = r#"clue: 1
 name: p
 params:
   notes: {type: path, default: none.csv}
@@ -19,7 +19,7 @@ outputs:
   count.json: {from: counted}
 "#;
 
-const TEST: &str = r#"clue_test: 1
+pub const TEST: &str = r#"clue_test: 1
 pipeline: p.yaml
 inputs:
   notes:
@@ -39,7 +39,7 @@ expect:
       [{"n": 2}]
 "#;
 
-fn project(test: &str) -> Project {
+pub fn project(test: &str) -> Project {
     Project::new(&[
         ("p.yaml", PIPELINE),
         ("ask.j2", "{% user %}Why? {{ text }}{% enduser %}"),
@@ -48,7 +48,7 @@ fn project(test: &str) -> Project {
 }
 
 /// What is told, without how long it took.
-fn told(done: &Done) -> String {
+pub fn told(done: &Done) -> String {
     let text = format!("{}{}", done.stdout, done.stderr);
     let lines = text.lines().map(|line| {
         let line = line.split(", in ").next().unwrap_or(line);
@@ -245,7 +245,8 @@ fn programs_run_only_with_consent() {
         told(&done),
         "REFUSED  a.test.yaml\n    this test would\n      run   cat   (stage `found`)\n\
          1 test: 0 passed, 1 refused\n\
-         tests that start programs need your consent: say so with `--yes`"
+         tests need your consent for what they would do: say so with `--yes`, or once and for all \
+         with `clue trust PIPELINE`"
     );
     let yes = project.clue("test --yes");
     // Who trusts the pipeline trusts its tests.

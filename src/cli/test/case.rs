@@ -4,10 +4,79 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::file::TestFile;
+use super::file::{Records, TestFile};
+use serde_json::Value as Json;
+
 use crate::diag::{Diagnostic, Sources, Span, in_order};
 use crate::spec::document;
 use crate::spec::node::{Node, NodeValue};
+use crate::stages::named::Named;
+
+/// Whole numbers that the tree can hold as close ones only, as the text has them.
+fn exact(file: &mut TestFile, root: &Node, text: &str) {
+    let named = |node: Option<&Node>, fields: &mut Named<Json>| {
+        for (name, value) in &mut fields.0 {
+            if let Some(node) = node.and_then(|node| node.get(name)) {
+                whole(node, text, value);
+            }
+        }
+    };
+    for (stage, records) in &mut file.inputs.0 {
+        let node = root.get("inputs").and_then(|node| node.get(stage));
+        for (at, record) in records.iter_mut().enumerate() {
+            named(node.and_then(|node| item(node, at)), record);
+        }
+    }
+    let expected = root.get("expect").and_then(|node| node.get("records"));
+    for (stage, records) in &mut file.expect.records.0 {
+        let node = expected.and_then(|node| node.get(stage));
+        match records {
+            Records::All(all) => {
+                for (at, record) in all.iter_mut().enumerate() {
+                    named(node.and_then(|node| item(node, at)), record);
+                }
+            }
+            Records::Some(some) => {
+                for (key, record) in &mut some.0 {
+                    named(node.and_then(|node| node.get(key)), record);
+                }
+            }
+        }
+    }
+}
+
+fn item(node: &Node, at: usize) -> Option<&Node> {
+    match &node.value {
+        NodeValue::Seq(items) => items.get(at),
+        _ => None,
+    }
+}
+
+fn whole(node: &Node, text: &str, value: &mut Json) {
+    match (&node.value, value) {
+        (NodeValue::Float(_), value) => {
+            let span = node.span.start as usize..node.span.end as usize;
+            let digits = text.get(span).unwrap_or("");
+            if digits.bytes().all(|byte| byte.is_ascii_digit())
+                && let Ok(number) = digits.parse::<u64>()
+            {
+                *value = number.into();
+            }
+        }
+        (NodeValue::Seq(nodes), Json::Array(values)) => {
+            let pairs = nodes.iter().zip(values);
+            pairs.for_each(|(node, value)| whole(node, text, value));
+        }
+        (NodeValue::Map(_), Json::Object(values)) => {
+            for (name, value) in values {
+                if let Some(node) = node.get(name) {
+                    whole(node, text, value);
+                }
+            }
+        }
+        _ => {}
+    }
+}
 
 /// A test.
 pub struct Case {
@@ -36,6 +105,8 @@ impl Case {
             Err(faults) => return Err((faults, sources)),
         };
         let text = sources.text(root.span.file).clone();
+        let mut file = file;
+        exact(&mut file, &root, &text);
         let case = Case {
             path: path.to_owned(),
             text,

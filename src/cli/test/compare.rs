@@ -1,7 +1,9 @@
 //! Compares what came with what was expected, in words. Pure. Values are shown unless they are
 //! of sensitive data.
 
-use serde_json::Value as Json;
+use std::collections::HashSet;
+
+use serde_json::{Number, Value as Json};
 use similar::TextDiff;
 
 use super::file::{Fails, Records};
@@ -43,12 +45,22 @@ pub struct Other {
     pub found: Json,
 }
 
+/// True if it is known which record belongs to which expectation.
+pub fn paired(wanted: &Records, found: &[Record]) -> bool {
+    match wanted {
+        Records::All(all) => all.len() == found.len(),
+        Records::Some(_) => true,
+    }
+}
+
 /// Compares the records of a stage.
 pub fn records(stage: &str, wanted: &Records, found: &[Record], hidden: bool) -> Vec<Wrong> {
     let mut faults = Vec::new();
     match wanted {
         Records::All(all) => {
-            if all.len() != found.len() {
+            // Which belongs to which is not known then: nobody must take values over.
+            let paired = paired(wanted, found);
+            if !paired {
                 faults.push(Wrong::new(format!(
                     "`{stage}`: expected {}, found {}",
                     count(all.len() as u64, "record"),
@@ -58,6 +70,9 @@ pub fn records(stage: &str, wanted: &Records, found: &[Record], hidden: bool) ->
             for (at, (wanted, found)) in all.iter().zip(found).enumerate() {
                 let place = (at.to_string(), format!("`{stage}` record {}", at + 1));
                 fields(place, wanted, &found.fields, hidden, &mut faults);
+            }
+            if !paired {
+                faults.iter_mut().for_each(|wrong| wrong.other = None);
             }
         }
         Records::Some(some) => {
@@ -111,7 +126,7 @@ fn fields(
 /// count.
 fn same(a: &Json, b: &Json) -> bool {
     match (a, b) {
-        (Json::Number(a), Json::Number(b)) => match (a.as_i64(), b.as_i64()) {
+        (Json::Number(a), Json::Number(b)) => match (whole(a), whole(b)) {
             (Some(a), Some(b)) => a == b,
             _ => {
                 let (a, b) = (a.as_f64().unwrap_or(0.0), b.as_f64().unwrap_or(1.0));
@@ -127,6 +142,11 @@ fn same(a: &Json, b: &Json) -> bool {
         }
         _ => a == b,
     }
+}
+
+fn whole(number: &Number) -> Option<i128> {
+    let signed = number.as_i64().map(i128::from);
+    signed.or_else(|| number.as_u64().map(i128::from))
 }
 
 fn shown(value: &Json) -> String {
@@ -168,13 +188,22 @@ pub fn text(name: &str, wanted: &[u8], found: &[u8], hidden: bool) -> Option<Str
     ))
 }
 
-/// Compares the failures with those that are expected.
-pub fn failures(wanted: &Named<Fails>, found: &[Failure]) -> Vec<String> {
+/// Compares the failures with those that are expected. Records that lack an answer (`lacking`:
+/// stage and key) can never be what is expected.
+pub fn failures(
+    wanted: &Named<Fails>,
+    found: &[Failure],
+    lacking: &HashSet<(String, String)>,
+) -> Vec<String> {
     let mut told = Vec::new();
     for failure in found {
         let Failure {
             stage, key, why, ..
         } = failure;
+        if lacking.contains(&(stage.clone(), key.clone())) {
+            told.push(format!("`{stage}` record `{key}` failed: {why}"));
+            continue;
+        }
         let fails = wanted.iter().find(|(name, _)| name == stage);
         let listed = fails.map_or(Vec::new(), |(_, fails)| fails.list());
         match listed.iter().find(|(wanted, _)| wanted == key) {
@@ -232,6 +261,8 @@ mod tests {
             told(r#"[{"b": "y"}]"#),
             "`s`: expected 1 record, found 2; `s` record 1: `b`: expected \"y\", found \"x\""
         );
+        let shifted = records("s", &named(r#"[{"b": "y"}]"#), &found, false);
+        assert!(shifted.iter().all(|wrong| wrong.other.is_none()));
         let wanted: Records = named(r#"[{"b": "y"}, {"a": "2"}]"#);
         let hidden = records("s", &wanted, &found, true);
         assert!(
@@ -249,6 +280,7 @@ mod tests {
         assert!(same("1", "1.0") && same("0", "0.0") && same("0.1", "0.10000000000000001"));
         assert!(!same("1", "1.00001") && !same("0", "1e-12") && !same("1", "\"1\""));
         assert!(!same("9007199254740993", "9007199254740992"));
+        assert!(!same("18446744073709551615", "18446744073709551614"));
         assert!(!same("[1]", "[1, 2]") && !same(r#"{"a": 1}"#, r#"{"a": 1, "b": 2}"#));
     }
 
@@ -283,7 +315,8 @@ mod tests {
             why: why.to_owned(),
         };
         let found = [failed("1", "status 500"), failed("2", "empty")];
-        let told = |wanted: &str| failures(&named(wanted), &found).join("; ");
+        let none = HashSet::new();
+        let told = |wanted: &str| failures(&named(wanted), &found, &none).join("; ");
         assert_eq!(told(r#"{"s": [1, "2"]}"#), "");
         assert_eq!(
             told(r#"{"s": {"1": "500", "3": ""}}"#),
@@ -292,6 +325,11 @@ mod tests {
         assert_eq!(
             told(r#"{"s": {"1": "429", "2": "empty"}}"#),
             "`s` record `1` failed, but not because of `429`: status 500"
+        );
+        let lacking = HashSet::from([("s".to_owned(), "2".to_owned())]);
+        assert_eq!(
+            failures(&named(r#"{"s": [1, 2]}"#), &found, &lacking),
+            ["`s` record `2` failed: empty"]
         );
     }
 }

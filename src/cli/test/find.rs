@@ -1,5 +1,6 @@
 //! Finds test files: those that are named, and those below folders that are.
 
+use std::collections::HashSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -10,23 +11,29 @@ const ENDINGS: [&str; 2] = [".test.yaml", ".test.yml"];
 /// Folders that hold copies and products of others, besides hidden ones.
 const LEFT_OUT: [&str; 2] = ["node_modules", "target"];
 
-/// The test files of these files and folders, each once, those of a folder by their names.
+/// The test files of these files and folders, each once however it is named, those of a folder by
+/// their names.
 ///
 /// # Errors
-/// There is no such file or folder, or it cannot be read.
+/// There is no such file or folder, it cannot be read, or is something else.
 pub fn find(paths: &[PathBuf]) -> Result<Vec<PathBuf>, Diagnostic> {
     let mut found: Vec<PathBuf> = Vec::new();
+    let mut seen = HashSet::new();
     for path in paths {
         let some = if path.is_dir() {
             below(path)?
-        } else if path.exists() {
+        } else if path.is_file() {
             vec![path.clone()]
+        } else if path.exists() {
+            let what = format!("`{}` is no regular file", path.display());
+            return Err(Diagnostic::error(what));
         } else {
             let what = format!("no file or folder `{}`", path.display());
             return Err(Diagnostic::error(what));
         };
         for path in some {
-            if !found.contains(&path) {
+            let real = path.canonicalize().unwrap_or_else(|_| path.clone());
+            if seen.insert(real) {
                 found.push(path);
             }
         }
@@ -57,7 +64,7 @@ fn below(folder: &Path) -> Result<Vec<PathBuf>, Diagnostic> {
                 if !name.starts_with('.') && !LEFT_OUT.contains(&&*name) {
                     open.push(path);
                 }
-            } else if ENDINGS.iter().any(|ending| name.ends_with(ending)) {
+            } else if ENDINGS.iter().any(|ending| name.ends_with(ending)) && path.is_file() {
                 found.push(path);
             }
         }
@@ -84,9 +91,14 @@ mod tests {
             fs::create_dir_all(at(name).parent().expect("a parent")).expect("a folder");
             fs::write(at(name), "").expect("written");
         }
-        let found = find(&[at("a/plain.yaml"), at(""), at("b.test.yaml")]).expect("found");
+        let again = at("a/../b.test.yaml");
+        std::os::unix::fs::symlink("b.test.yaml", at("z.test.yaml")).expect("linked");
+        let all = [at("a/plain.yaml"), at(""), at("b.test.yaml"), again];
+        let found = find(&all).expect("found");
         let wanted = [at("a/plain.yaml"), at("a/c.test.yml"), at("b.test.yaml")];
         assert_eq!(found, wanted);
         assert!(find(&[at("none")]).is_err());
+        let device = find(&[PathBuf::from("/dev/null")]).expect_err("refused");
+        assert_eq!(device.message, "`/dev/null` is no regular file");
     }
 }

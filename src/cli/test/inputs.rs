@@ -4,7 +4,7 @@
 use std::collections::HashSet;
 use std::fs;
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value as Json};
 
@@ -13,12 +13,19 @@ use crate::spec::decode::Src;
 use crate::spec::node::{Key, Node, NodeValue};
 use crate::spec::pipeline::{Pipeline, StageSpec};
 use crate::stages::named::Named;
+use crate::trust::config::Config;
 
-/// Lets a stage load these records instead. The records are kept in `folder`.
+/// Lets a stage load these records instead, which are `sensitive` as those of the stage are. They
+/// are kept in `folder`: in which file.
 ///
 /// # Errors
 /// The file for them cannot be written.
-pub fn stand_in(stage: &mut StageSpec, records: &[Named<Json>], folder: &Path) -> io::Result<()> {
+pub fn stand_in(
+    stage: &mut StageSpec,
+    records: &[Named<Json>],
+    sensitive: bool,
+    folder: &Path,
+) -> io::Result<PathBuf> {
     let mut text = String::new();
     for record in records {
         let fields = record.iter();
@@ -39,9 +46,13 @@ pub fn stand_in(stage: &mut StageSpec, records: &[Named<Json>], folder: &Path) -
         word("format", "jsonl", span),
     ];
     if stage.verb.value == "load"
-        && let Some(key) = stage.config.get("key").and_then(Node::as_str)
+        && let Some(field) = stage.config.get("key").and_then(Node::as_str)
     {
-        config.push(word("key", key, span));
+        config.push(word("key", field, span));
+    }
+    if sensitive {
+        let value = NodeValue::Bool(true);
+        config.push((key("sensitive", span), Node { span, value }));
     }
     stage.config = Node {
         span,
@@ -53,26 +64,57 @@ pub fn stand_in(stage: &mut StageSpec, records: &[Named<Json>], folder: &Path) -
     };
     stage.from.clear();
     stage.with.clear();
-    Ok(())
+    Ok(path)
 }
 
 fn word(name: &str, text: &str, span: Span) -> (Key, Node) {
-    let key = Key {
+    let value = NodeValue::Str(text.to_owned());
+    (key(name, span), Node { span, value })
+}
+
+fn key(name: &str, span: Span) -> Key {
+    Key {
         name: name.to_owned(),
         span,
+    }
+}
+
+/// The stages whose records are sensitive before any is stood in for: what `clue trust` saw.
+pub fn sensitive(pipeline: &Pipeline, config: &Config) -> HashSet<String> {
+    let real = |path: &Path| path.canonicalize().unwrap_or_else(|_| path.to_owned());
+    let marked: Vec<PathBuf> = config.sensitive.iter().map(|path| real(path)).collect();
+    let own = |stage: &StageSpec| {
+        let set = stage.config.get("sensitive").map(|node| &node.value);
+        let path = stage.config.get("path").and_then(Node::as_str);
+        let path = path.filter(|_| stage.verb.value == "load");
+        let file = path.map(|path| real(&stage.dir.join(path)));
+        matches!(set, Some(NodeValue::Bool(true)))
+            || file.is_some_and(|file| marked.iter().any(|path| file.starts_with(path)))
     };
-    let value = NodeValue::Str(text.to_owned());
-    (key, Node { span, value })
+    let mut found: HashSet<String> = HashSet::new();
+    loop {
+        let count = found.len();
+        for stage in &pipeline.stages {
+            if own(stage) || sources(stage).any(|source| found.contains(source)) {
+                found.insert(stage.name.value.clone());
+            }
+        }
+        if found.len() == count {
+            return found;
+        }
+    }
+}
+
+fn sources(stage: &StageSpec) -> impl Iterator<Item = &str> {
+    let with = stage.with.iter().map(|(_, source)| source);
+    let all = stage.from.iter().chain(with);
+    all.map(|source| source.value.as_str())
 }
 
 /// The stages that others read.
 pub fn read(pipeline: &Pipeline) -> HashSet<String> {
     let stages = pipeline.stages.iter();
-    let sources = stages.flat_map(|stage| {
-        let with = stage.with.iter().map(|(_, source)| source);
-        stage.from.iter().chain(with)
-    });
-    sources.map(|source| source.value.clone()).collect()
+    stages.flat_map(sources).map(str::to_owned).collect()
 }
 
 /// Leaves out the stages that were read `before`, and are read by no stage any more.
@@ -88,4 +130,22 @@ pub fn prune(pipeline: &mut Pipeline, before: &HashSet<String>) {
             return;
         }
     }
+}
+
+/// Leaves out what none of these stages is made of: a test needs no data that nothing it looks
+/// at reads. Without any, all stays.
+pub fn keep(pipeline: &mut Pipeline, wanted: &[String]) {
+    if wanted.is_empty() {
+        return;
+    }
+    let mut needed: HashSet<String> = HashSet::new();
+    let mut open = wanted.to_vec();
+    while let Some(name) = open.pop() {
+        let stage = pipeline.stages.iter().find(|s| s.name.value == name);
+        if let Some(stage) = stage.filter(|_| needed.insert(name.clone())) {
+            open.extend(sources(stage).map(str::to_owned));
+        }
+    }
+    let stages = &mut pipeline.stages;
+    stages.retain(|stage| needed.contains(&stage.name.value));
 }

@@ -1,12 +1,15 @@
 //! `clue test`: pipelines on a few records, with answers that are given. Needs no server, no
 //! network and no cache, and leaves nothing behind.
 
+mod came;
 mod case;
 mod compare;
 pub mod file;
 mod find;
 mod inputs;
+mod known;
 mod play;
+mod stop;
 mod update;
 
 use std::path::{Path, PathBuf};
@@ -16,20 +19,22 @@ use std::time::Instant;
 use serde_json::json;
 
 use super::consent::config;
-use super::run::{FAILED, REFUSED};
+use super::run::{FAILED, INTERRUPTED, REFUSED};
 use super::session::{BAD_INPUT, refuse};
 use super::{err, out};
 use crate::diag::Diagnostic;
 use crate::report::words::{count, time};
 use case::Case;
 use play::{May, Played, Unplayed, play, rendered};
+use stop::Stop;
 
 /// Arguments of `clue test`.
 #[derive(clap::Args)]
 #[command(after_help = "\
 A test file names a pipeline, a few records, what models answer (by rule, or from a cassette by
 `clue record`), and what must come of it; `clue schema --test` prints its schema. Exit codes: 0 all
-passed, 1 some failed, 2 a file is at fault, 3 a test would start a program.")]
+passed, 1 some failed, 2 a file is at fault, 3 a test needs consent, to start a program or to read a
+file outside of its pipeline's project, 130 interrupted.")]
 pub struct Args {
     /// Test files, or folders with files named *.test.yaml
     #[arg(value_name = "PATH", default_value = ".")]
@@ -37,7 +42,10 @@ pub struct Args {
     /// Take what comes as what is expected: in files, and values in test files
     #[arg(long)]
     update: bool,
-    /// Allow the programs that the pipelines name
+    /// With `--update`: take also what comes from data marked `sensitive`
+    #[arg(long, requires = "update")]
+    include_sensitive: bool,
+    /// Allow the programs and files that the pipelines name
     #[arg(long)]
     yes: bool,
     /// Tell it as JSON lines
@@ -82,19 +90,29 @@ fn tested(args: &Args) -> Result<ExitCode, Diagnostic> {
         Ok(config) => config,
         Err(code) => return Ok(code),
     };
+    let stop = Stop::listen(&runtime)
+        .map_err(|error| Diagnostic::error(format!("cannot listen to signals: {error}")))?;
     let may = May {
         run: args.yes,
         update: args.update,
+        include_sensitive: args.include_sensitive,
         config,
+        stop: stop.clone(),
     };
     let start = Instant::now();
     let mut counts = Counts::default();
     for path in &found {
+        if stop.is_raised() {
+            break;
+        }
         let start = Instant::now();
         let played = match Case::read(path) {
             Ok(case) => play(&case, &may, &runtime),
             Err((faults, sources)) => Err(Unplayed::Bad(rendered(&faults, &sources))),
         };
+        if matches!(played, Err(Unplayed::Stopped)) {
+            break;
+        }
         let seconds = start.elapsed();
         let (word, lines) = counts.add(played);
         if args.json {
@@ -110,7 +128,8 @@ fn tested(args: &Args) -> Result<ExitCode, Diagnostic> {
             told(path, word, &lines, &time(seconds));
         }
     }
-    let code = counts.code();
+    let stopped = stop.is_raised();
+    let code = if stopped { INTERRUPTED } else { counts.code() };
     if args.json {
         let told = json!({
             "event": "end",
@@ -120,6 +139,7 @@ fn tested(args: &Args) -> Result<ExitCode, Diagnostic> {
             "failed": counts.failed,
             "at_fault": counts.bad,
             "refused": counts.refused,
+            "interrupted": stopped,
         });
         out(&format!("{told}\n"));
     } else {
@@ -127,7 +147,13 @@ fn tested(args: &Args) -> Result<ExitCode, Diagnostic> {
         out(&format!("{}, in {took}\n", counts.text()));
     }
     if counts.refused > 0 && !args.json {
-        err("tests that start programs need your consent: say so with `--yes`\n");
+        err(
+            "tests need your consent for what they would do: say so with `--yes`, or once and for \
+             all with `clue trust PIPELINE`\n",
+        );
+    }
+    if stopped {
+        err("interrupted\n");
     }
     // A blocking read that never returns must not keep the program from ending.
     runtime.shutdown_background();
@@ -171,6 +197,8 @@ impl Counts {
                 self.refused += 1;
                 ("REFUSED", vec![format!("this test would\n{needs}")])
             }
+            // Told for all of them.
+            Err(Unplayed::Stopped) => ("STOPPED", Vec::new()),
         }
     }
 
