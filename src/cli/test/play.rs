@@ -274,6 +274,7 @@ async fn run(
         halt,
         failures: Arc::new(Failures::default()),
         taps: taps.clone(),
+        agreed: Arc::default(),
         dry: false,
     };
     execute(&shop, survey).await
