@@ -242,7 +242,7 @@ impl Search {
                 } else if !known(&TOOLS) {
                     open.push_back(name);
                 }
-            } else if is_script(&path) && path.is_file() {
+            } else if path.is_file() && is_script(&path) {
                 self.scripts += 1;
                 self.bytes += fs::metadata(&path).map_or(0, |about| about.len());
                 if self.scripts > MOST_SCRIPTS || self.bytes > MOST_BYTES {
@@ -255,12 +255,14 @@ impl Search {
     }
 }
 
-/// True for what is run or loaded, by its name or its rights.
+/// True for what is run or loaded, by its name or its rights. On some disks all files may be run,
+/// so that rights alone say nothing.
 fn is_script(path: &Path) -> bool {
     let name = path.file_name().and_then(|name| name.to_str());
+    let may_run = |about: fs::Metadata| about.permissions().mode() & 0o111 != 0;
     has_ending(path)
         || name.is_some_and(|name| NAMES.contains(&name))
-        || fs::metadata(path).is_ok_and(|about| about.permissions().mode() & 0o111 != 0)
+        || fs::metadata(path).is_ok_and(may_run) && begins_as_program(path)
 }
 
 fn has_ending(path: &Path) -> bool {
@@ -279,7 +281,7 @@ fn identity(path: &Path) -> Hash {
     let Ok(about) = fs::metadata(path) else {
         return unreadable();
     };
-    if about.len() > CONTENT && !is_script(path) && !begins_as_script(path) {
+    if about.len() > CONTENT && !is_script(path) && !begins_as_program(path) {
         // The time at which the system noted a change cannot be set.
         let noted = (about.len(), about.mtime(), about.mtime_nsec(), about.dev());
         let set = (about.ctime(), about.ctime_nsec(), about.ino());
@@ -289,10 +291,11 @@ fn identity(path: &Path) -> Hash {
     hash.unwrap_or_else(|_| unreadable())
 }
 
-fn begins_as_script(path: &Path) -> bool {
+/// True for a script that names its interpreter, and for a binary of Linux or macOS.
+fn begins_as_program(path: &Path) -> bool {
     let mut start = [0; 2];
     let read = File::open(path).and_then(|mut file| file.read_exact(&mut start));
-    read.is_ok() && start == *b"#!"
+    read.is_ok() && [*b"#!", *b"\x7fE", *b"\xcf\xfa"].contains(&start)
 }
 
 #[cfg(test)]
@@ -382,6 +385,19 @@ mod tests {
         );
         assert_eq!(names(&["vllm", "serve", "x"]), ["(unseen)"]);
         assert!(names(&["cat"]).is_empty());
+    }
+
+    #[test]
+    fn programs_are_known_by_rights_and_content() {
+        let dir = folder(&["run", "out.jsonl", "b.py"]);
+        let path = |name: &str| dir.path().join(name);
+        fs::write(path("run"), "#!/bin/sh\n").expect("written");
+        for name in ["run", "out.jsonl"] {
+            let rights = fs::Permissions::from_mode(0o777);
+            fs::set_permissions(path(name), rights).expect("set");
+        }
+        assert_eq!(names(&["python3", "-m", "b"], dir.path()), ["b.py", "run"]);
+        assert!(is_script(&path("run")) && !is_script(&path("out.jsonl")));
     }
 
     #[test]

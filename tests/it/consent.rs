@@ -254,3 +254,37 @@ outputs:
     assert!(!told.contains(wrong), "{told}");
     assert!(project.path("was_run").exists());
 }
+
+#[test]
+fn what_a_module_or_a_tool_runs_is_part_of_what_is_agreed_to() {
+    let pipeline = |command: &str| PIPELINE.replace("[cat]", command);
+    let project = Project::new(&[
+        ("p.yaml", &pipeline("[python3, -m, pkg.tool]")),
+        ("n.jsonl", "{\"x\":1}\n"),
+        (
+            "pkg/tool.py",
+            "import sys\nsys.stdout.write(sys.stdin.read())\n",
+        ),
+        ("pkg/deep/part.py", ""),
+    ]);
+    project.ok("trust p.yaml --yes");
+    project.ok("run p.yaml --out out");
+    project.write("pkg/deep/part.py", "import os");
+    let told = project.clue("run p.yaml --until b --force b");
+    assert_eq!(told.code, 3);
+    insta::assert_snapshot!(told.stderr, @"
+    this run needs your consent, because it would
+      run   python3 -m pkg.tool   (stage `b`)
+              file pkg/deep/part.py, 9c21680bbc77
+              file pkg/tool.py, aafe1c8ed19d
+    allow it with `clue trust p.yaml`, or for this run with `--yes`
+    ");
+    project.write("p.yaml", pipeline("[some-tool, --fast]"));
+    let told = project.clue("run p.yaml");
+    insta::assert_snapshot!(told.stderr, @"
+    this run needs your consent, because it would
+      run   some-tool --fast   (stage `b`)
+              other files of this folder may change unseen
+    allow it with `clue trust p.yaml`, or for this run with `--yes`
+    ");
+}

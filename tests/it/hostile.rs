@@ -497,6 +497,13 @@ fn bombs_in_prompts_are_put_out() {
         "in/p.yaml",
         format!("{text}models: {{m: {{id: m, url: \"http://127.0.0.1:1/v1\"}}}}\n"),
     );
+    let model = format!(
+        "models: {{m: {{id: m, api: completions, url: \"http://127.0.0.1:1/v1\", chat_template: {{inline: {:?}}}}}}}\n",
+        deep(9000, "{{ messages[0].content }}")
+    );
+    project.write("in/q.yaml", format!("{text}{model}"));
+    project.write("in/ask.j2", "x");
+    project.ok("check in/q.yaml");
     project.write("in/ask.j2", "{% include 'ask.j2' %}");
     insta::assert_snapshot!(refused(&project, "check in/p.yaml", 2), @"
     error: prompts include each other: `in/ask.j2` → `in/ask.j2`
