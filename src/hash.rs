@@ -18,6 +18,16 @@ impl Hash {
         Hash(*blake3::hash(bytes).as_bytes())
     }
 
+    /// The same of all that a reader gives.
+    ///
+    /// # Errors
+    /// It cannot be read.
+    pub fn of_reader(reader: impl std::io::Read) -> std::io::Result<Hash> {
+        let mut hasher = blake3::Hasher::new();
+        hasher.update_reader(reader)?;
+        Ok(Hash(*hasher.finalize().as_bytes()))
+    }
+
     /// The key of `value` under `context`, e.g. `"clue call v1"`.
     pub fn of<T: Serialize + ?Sized>(context: &str, value: &T) -> Hash {
         let mut hasher = blake3::Hasher::new_derive_key(context);

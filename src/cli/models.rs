@@ -19,7 +19,8 @@ use crate::model::reach::ways;
 use crate::model::serve::{Place, Server};
 use crate::model::spec::{ApiKind, ModelSpec};
 use crate::store::Store;
-use crate::trust::gather::of_models;
+use crate::trust::gather::{files_of_server, of_models};
+use crate::trust::need::Need;
 
 /// The commands.
 #[derive(clap::Subcommand)]
@@ -71,7 +72,8 @@ pub fn models(command: &Command) -> ExitCode {
 fn checked(args: &Args, pipe: &Pipe) -> Result<ExitCode, Box<Diagnostic>> {
     let wanted = wanted(pipe, &args.models)?;
     let models = wanted.iter().map(|(_, model, _)| &**model);
-    if let Err(code) = allowed(&args.common, of_models(pipe, models), args.yes, "check") {
+    let needs = of_models(pipe, models);
+    if let Err(code) = allowed(&args.common, needs.clone(), args.yes, "check") {
         return Ok(code);
     }
     // Set-ups of servers live in the cache; whoever starts none needs none.
@@ -84,11 +86,11 @@ fn checked(args: &Args, pipe: &Pipe) -> Result<ExitCode, Box<Diagnostic>> {
         .map_err(|error| Diagnostic::error(format!("cannot start: {error}")))?;
     let mut rows = Vec::new();
     for (names, model, dir) in wanted {
-        let checks = runtime.block_on(look(&model, dir, store.as_ref()));
+        let checks = runtime.block_on(look(&model, dir, store.as_ref(), &needs));
         let row = Row {
             models: names,
             api: model.api(),
-            hosts: ways(&model).into_iter().map(|way| way.host).collect(),
+            hosts: hosts(&model),
             ready: checks.iter().all(|found| found.state != State::Wrong),
             checks,
         };
@@ -105,6 +107,17 @@ fn checked(args: &Args, pipe: &Pipe) -> Result<ExitCode, Box<Diagnostic>> {
         ));
     }
     Ok(ExitCode::from(if ready { 0 } else { FAILED }))
+}
+
+/// The machines that it is asked on, each once.
+fn hosts(model: &ModelSpec) -> Vec<String> {
+    let mut hosts: Vec<String> = Vec::new();
+    for way in ways(model) {
+        if !hosts.contains(&way.host) {
+            hosts.push(way.host);
+        }
+    }
+    hosts
 }
 
 /// The names of a model, the model, and the folder that its paths start from.
@@ -144,7 +157,12 @@ fn wanted<'a>(pipe: &'a Pipe, names: &[String]) -> Result<Vec<Wanted<'a>>, Diagn
 }
 
 /// Looks at one model, with its server started if it has one.
-async fn look(model: &ModelSpec, dir: &Path, store: Option<&Store>) -> Vec<Finding> {
+async fn look(
+    model: &ModelSpec,
+    dir: &Path,
+    store: Option<&Store>,
+    needs: &[Need],
+) -> Vec<Finding> {
     let Some(store) = store.filter(|_| model.serve.is_some()) else {
         let mut found = Vec::new();
         for url in model.urls() {
@@ -154,7 +172,13 @@ async fn look(model: &ModelSpec, dir: &Path, store: Option<&Store>) -> Vec<Findi
     };
     let say = |line: String| err(&format!("{line}\n"));
     let started = match Place::new(dir, store.root(), &store.root().join("logs")) {
-        Ok(place) => Server::start(model, &place, &say).await,
+        Ok(mut place) => {
+            let serve = model.serve.iter();
+            place.agreed = serve
+                .flat_map(|serve| files_of_server(serve, dir, needs))
+                .collect();
+            Server::start(model, &place, &say).await
+        }
         Err(why) => Err(Diagnostic::error(format!(
             "no folder to start it in: {why}"
         ))),

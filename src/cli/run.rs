@@ -35,7 +35,8 @@ use crate::model::serve::Place;
 use crate::plan::graph::Action;
 use crate::replay::ledger::{Depth, Ledger};
 use crate::store::Store;
-use crate::trust::gather::{of_programs, of_stages};
+use crate::trust::gather::{files_of_server, files_of_stages, of_programs, of_stages};
+use crate::trust::need::Need;
 use crate::trust::outputs::outside;
 
 /// Some records or stages failed.
@@ -213,14 +214,16 @@ pub fn prepared(args: &Args, pipe: &Arc<Pipe>, way: &Way) -> Result<Ran, Box<Dia
     if way.source.asks() {
         fits(pipe, &survey, &args.how.means())?;
     }
-    if let Err(code) = consented(args, pipe, &survey, way.source.asks()) {
-        return Ok(Ran::refused(code));
-    }
+    let agreed = match consented(args, pipe, &survey, way.source.asks()) {
+        Ok(agreed) => agreed,
+        Err(code) => return Ok(Ran::refused(code)),
+    };
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
         .map_err(|error| Diagnostic::error(format!("cannot start: {error}")))?;
-    let ran = runtime.block_on(go(args, pipe, &store, &survey, way, held.as_ref()));
+    let ran = go(args, pipe, &store, &survey, &agreed, way, held.as_ref());
+    let ran = runtime.block_on(ran);
     // A blocking read that never returns must not keep the program from ending.
     runtime.shutdown_background();
     ran.map_err(Box::new)
@@ -268,8 +271,8 @@ fn fits(pipe: &Pipe, survey: &Survey, means: &Means) -> Result<(), Box<Diagnosti
     Ok(())
 }
 
-/// Whether the user allows what the stages do that run, which ask models or not.
-fn consented(args: &Args, pipe: &Pipe, survey: &Survey, asks: bool) -> Result<(), ExitCode> {
+/// What the stages do that run, which ask models or not, if the user allows it.
+fn consented(args: &Args, pipe: &Pipe, survey: &Survey, asks: bool) -> Result<Vec<Need>, ExitCode> {
     let runs = |at: &usize| survey.planned[*at].action == Action::Run;
     let running: Vec<usize> = (0..pipe.stages.len()).filter(runs).collect();
     refuse(pipe, &outside(pipe, args.common.settings.out.is_some()))?;
@@ -279,7 +282,8 @@ fn consented(args: &Args, pipe: &Pipe, survey: &Survey, asks: bool) -> Result<()
     } else {
         of_programs(pipe, running)
     };
-    allowed(&args.common, needs, args.how.yes, "run")
+    allowed(&args.common, needs.clone(), args.how.yes, "run")?;
+    Ok(needs)
 }
 
 async fn go(
@@ -287,6 +291,7 @@ async fn go(
     pipe: &Arc<Pipe>,
     store: &Store,
     survey: &Survey,
+    agreed: &[Need],
     way: &Way,
     held: Option<&Held>,
 ) -> Result<Ran, Diagnostic> {
@@ -306,7 +311,13 @@ async fn go(
     let root = store.root().to_owned();
     let place = |name: &str| {
         let dir = pipe.model_dir(name);
-        Place::new(dir, &root, &root.join("logs")).ok()
+        let place = Place::new(dir, &root, &root.join("logs")).ok()?;
+        let serve = pipe.models.get(name).and_then(|model| model.serve.as_ref());
+        let files = serve.map(|serve| files_of_server(serve, dir, agreed));
+        Some(Place {
+            agreed: files.unwrap_or_default(),
+            ..place
+        })
     };
     let means = args.how.means();
     let stock = Stock::new(store, way.source.clone(), way.ledger.clone());
@@ -321,6 +332,7 @@ async fn go(
         halt,
         failures: Arc::new(Failures::default()),
         taps: Arc::new(Taps::default()),
+        agreed: Arc::new(files_of_stages(pipe, agreed)),
         dry: false,
     };
     let outcome = execute(&shop, survey).await;
@@ -475,6 +487,7 @@ pub fn rehearse(
         halt,
         failures: Arc::new(Failures::default()),
         taps: Arc::new(Taps::default()),
+        agreed: Arc::default(),
         dry: true,
     };
     let outcome = runtime.block_on(execute(&shop, survey));

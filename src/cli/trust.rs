@@ -79,7 +79,7 @@ fn list(memory: &Memory) -> String {
     let mut text = String::new();
     for agreed in memory.all() {
         let _ = writeln!(text, "{}", quoted(&agreed.pipeline.display().to_string()));
-        for line in agreed.needs.values() {
+        for line in agreed.needs.values().flat_map(|shown| shown.lines()) {
             let _ = writeln!(text, "  {}", plain(line));
         }
     }

@@ -10,8 +10,10 @@ use tokio::process::Command;
 
 use super::worker::{Broken, Worker};
 use crate::diag::Diagnostic;
+use crate::model::scripts::changed;
 use crate::record::{Fields, Record};
 use crate::stages::contract::{ExecCommand, Fault};
+use crate::text::visible::plain;
 
 /// Runs the program over all records.
 ///
@@ -26,6 +28,15 @@ pub async fn exec(worker: &mut Worker, command: ExecCommand) -> Result<(), Broke
     let stderr = fs::create_dir_all(&logs)
         .and_then(|()| File::create(&log))
         .map_err(|error| fault(format!("has no log file `{}`: {error}", log.display())))?;
+    // The consent may be hours old.
+    let agreed = worker.shop.agreed.get(&worker.at);
+    if let Some(file) = agreed.and_then(|files| changed(files)) {
+        let name = plain(&file.name);
+        let why = format!("was not run: `{name}` has changed since it was allowed");
+        return Err(fault(why)
+            .help("see what has changed, and run again")
+            .into());
+    }
     let mut child = Command::new(&program)
         .args(command.argv.iter().skip(1))
         .current_dir(&command.dir)

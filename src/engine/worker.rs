@@ -1,7 +1,7 @@
 //! One stage at work: where its records come from and go to, what it counts, and how it ends.
 //! The loops over records are in `flow`, `asking` and `exec`.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
 use super::board::{Board, Event, Events, Kind, Row, State};
@@ -13,6 +13,7 @@ use super::pipe::Pipe;
 use super::taps::Taps;
 use crate::diag::Diagnostic;
 use crate::hash::Hash;
+use crate::model::scripts::Script;
 use crate::record::Record;
 use crate::spec::pipeline::OnError;
 use crate::stages::contract::{Build, Fault, Operator};
@@ -37,6 +38,8 @@ pub struct Shop {
     pub failures: Arc<Failures>,
     /// Where records are taken down.
     pub taps: Arc<Taps>,
+    /// The files of the stages' programs as the user agreed to them.
+    pub agreed: Arc<BTreeMap<usize, Vec<Script>>>,
     /// True to look only: no call is made, nothing is written.
     pub dry: bool,
 }

@@ -11,7 +11,9 @@ use std::time::Duration;
 
 use tokio::process::{Child, Command};
 
+use super::scripts::changed;
 use super::serve::{Place, Say};
+use crate::text::visible::plain;
 
 /// More than the supervisor's own time of grace.
 const STOP_WITHIN: Duration = Duration::from_secs(10);
@@ -27,13 +29,19 @@ pub(super) struct Leashed {
 }
 
 impl Leashed {
-    /// Starts the program in the pipeline's folder; its output goes to a new file at `log`.
+    /// Starts the program in the pipeline's folder, unless a file of it is not what the user
+    /// agreed to; its output goes to a new file at `log`.
     pub(super) fn start(
         place: &Place,
         argv: &[String],
         env: &BTreeMap<String, String>,
         log: &Path,
     ) -> io::Result<Leashed> {
+        if let Some(file) = changed(&place.agreed) {
+            let name = plain(&file.name);
+            let what = format!("`{name}` has changed since it was allowed");
+            return Err(io::Error::other(what));
+        }
         if let Some(folder) = log.parent() {
             std::fs::create_dir_all(folder)?;
         }

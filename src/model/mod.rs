@@ -18,6 +18,7 @@ pub mod prefix;
 pub mod probe;
 pub mod reach;
 pub mod retry;
+pub mod scripts;
 pub mod serve;
 mod serve_spec;
 pub mod setup;

@@ -9,13 +9,16 @@ use std::net::IpAddr;
 use hyper_util::client::proxy::matcher::{Intercept, Matcher};
 use reqwest::Url;
 
-use super::spec::ModelSpec;
+use super::spec::{ModelSpec, Port};
 
 /// A way that requests take.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Way {
     /// The machine that answers them.
     pub host: String,
+    /// Scheme, host and port, such as `https://api.example.org`; the port only if it is not the
+    /// scheme's own, and as `{port}` if it is chosen when a server is started.
+    pub origin: String,
     /// The machine that passes them on, which sees them too (all but their content if they
     /// are encrypted).
     pub proxy: Option<String>,
@@ -24,11 +27,19 @@ pub struct Way {
 /// All ways that a model's requests may take; none without a valid address.
 pub fn ways(model: &ModelSpec) -> Vec<Way> {
     let mut ways: Vec<Way> = Vec::new();
+    let free = model.serve.as_ref().is_some_and(|serve| {
+        matches!(serve.port, Port::Free(_)) && model.url_on(1) != model.url_on(2)
+    });
     for url in addresses(model) {
         let Some(host) = url.host_str() else { continue };
+        let origin = match free {
+            true => format!("{}://{host}:{{port}}", url.scheme()),
+            false => url.origin().ascii_serialization(),
+        };
         let through = proxy(&url).map(|proxy| host_of(&proxy));
         let way = Way {
             host: host.to_owned(),
+            origin,
             proxy: through,
         };
         if !ways.contains(&way) {
@@ -42,7 +53,10 @@ pub fn ways(model: &ModelSpec) -> Vec<Way> {
 fn addresses(model: &ModelSpec) -> Vec<Url> {
     let texts = match &model.serve {
         None => model.urls().to_vec(),
-        Some(_) => vec![model.url_on(1)],
+        Some(serve) => vec![model.url_on(match serve.port {
+            Port::Fixed(port) => port,
+            Port::Free(_) => 1,
+        })],
     };
     texts
         .iter()
@@ -139,5 +153,21 @@ mod tests {
         assert_eq!(ways(&served)[0].host, "127.0.0.1");
         served = served.with_url("http://evil.example:{port}/v1");
         assert_eq!(ways(&served)[0].host, "evil.example");
+        assert_eq!(ways(&served)[0].origin, "http://evil.example:{port}");
+    }
+
+    #[test]
+    fn scheme_and_port_tell_servers_of_one_machine_apart() {
+        let mut model = ModelSpec::new("m", "m");
+        let mut origin = |url: &str| {
+            model = model.with_url(url);
+            ways(&model)[0].origin.clone()
+        };
+        assert_eq!(origin("https://API.example:443/v1"), "https://api.example");
+        assert_eq!(origin("http://api.example/v1"), "http://api.example");
+        assert_eq!(
+            origin("https://api.example:8443/v1"),
+            "https://api.example:8443"
+        );
     }
 }

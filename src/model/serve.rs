@@ -12,9 +12,11 @@ use reqwest::{StatusCode, Url};
 
 use super::http::http_client;
 use super::leash::{Leashed, how, last_lines};
+use super::scripts::Script;
 use super::setup::prepare;
 use super::spec::{ModelSpec, Port, ServeSpec};
 use crate::diag::Diagnostic;
+use crate::spec::home::home;
 
 /// How often a starting program is looked at.
 pub(super) const LOOK: Duration = Duration::from_millis(100);
@@ -35,6 +37,10 @@ pub struct Place {
     pub logs: PathBuf,
     /// This program, which is run again as the supervisor.
     pub exe: PathBuf,
+    /// The files of the commands as the user agreed to them.
+    pub agreed: Vec<Script>,
+    /// The folder that notes which set-ups were made here; none without a home.
+    pub made: Option<PathBuf>,
 }
 
 impl Place {
@@ -56,6 +62,8 @@ impl Place {
             envs: absolute(cache)?.join("envs"),
             logs: absolute(logs)?,
             exe: std::env::current_exe()?,
+            agreed: Vec::new(),
+            made: home("XDG_STATE_HOME", ".local/state").map(|dir| dir.join("clue/envs")),
         })
     }
 

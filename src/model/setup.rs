@@ -1,10 +1,13 @@
 //! The set-up of a local server: a command that fills a folder, run once for each content.
 //! The folder stays where it was made, since installed programs remember their paths; a
-//! marker inside says that it is whole, and what lacks the marker is made anew.
+//! marker inside says that it is whole, and what lacks the marker is made anew. So is what this
+//! machine's user did not make: a folder that comes along with a pipeline was filled by somebody
+//! else, with whatever. The user's state folder notes which ones were made here.
 
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::io;
+use std::hash::{BuildHasher, Hasher, RandomState};
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -53,7 +56,7 @@ pub(super) async fn prepare(
         Diagnostic::error(format!("cannot set up model `{name}`: {why}"))
             .note(format!("the folder is `{}`", folder.display()))
     };
-    if is_whole(&folder) {
+    if is_whole(place, &folder) {
         return Ok(Some(folder));
     }
     std::fs::create_dir_all(&place.envs).map_err(failed)?;
@@ -61,14 +64,41 @@ pub(super) async fn prepare(
         .await
         .map_err(failed)?;
     // Another run may have done it while this one waited.
-    if !is_whole(&folder) {
+    if !is_whole(place, &folder) {
         make(name, spec, place, &folder, say).await?;
     }
     Ok(Some(folder))
 }
 
-fn is_whole(folder: &Path) -> bool {
-    folder.join(MARKER).is_file()
+/// True if the set-up in the folder went to its end, here.
+fn is_whole(place: &Place, folder: &Path) -> bool {
+    let marker = std::fs::read_to_string(folder.join(MARKER));
+    match (marker, note(place, folder)) {
+        (Err(_), _) => false,
+        // Without a home there is nowhere to note it.
+        (Ok(_), None) => true,
+        (Ok(mark), Some(note)) => std::fs::read_to_string(note).is_ok_and(|noted| noted == mark),
+    }
+}
+
+/// The file that notes the mark of a folder that was made here.
+fn note(place: &Place, folder: &Path) -> Option<PathBuf> {
+    let folder = folder.canonicalize().ok()?;
+    let name = Hash::of("clue set-up made here v1", &folder.to_string_lossy());
+    Some(place.made.as_ref()?.join(name.to_string()))
+}
+
+/// Marks the folder as whole, and notes its mark, which nobody can know before.
+fn mark(place: &Place, folder: &Path) -> io::Result<()> {
+    let random = || RandomState::new().build_hasher().finish();
+    let mark = Hash::of("clue set-up mark v1", &[random(), random(), random()]).to_string();
+    if let Some(note) = note(place, folder) {
+        std::fs::create_dir_all(note.parent().unwrap_or(Path::new(".")))?;
+        std::fs::write(note, &mark)?;
+    }
+    let mut marker = File::create(folder.join(MARKER))?;
+    marker.write_all(mark.as_bytes())?;
+    marker.sync_all()
 }
 
 fn key(name: &str, spec: &ServeSpec, place: &Place) -> Result<Hash, Diagnostic> {
@@ -167,7 +197,5 @@ async fn make(
         }
         return Err(fault);
     }
-    File::create(folder.join(MARKER))
-        .and_then(|marker| marker.sync_all())
-        .map_err(failed)
+    mark(place, folder).map_err(failed)
 }

@@ -30,6 +30,8 @@ pub(super) struct File {
     /// The files that it names, each with its number in the list of files; `None` for one
     /// that may be missing, and is.
     pub links: Vec<(String, Option<usize>)>,
+    /// The file that was read: of another folder, if one shadows it.
+    pub actual: PathBuf,
     /// Where it lies, as if nothing shadowed it.
     path: PathBuf,
 }
@@ -116,6 +118,7 @@ impl Reader<'_> {
             pieces: pieces.clone(),
             rewritten,
             links: Vec::new(),
+            actual: actual.to_owned(),
             path,
         });
         for piece in pieces.iter().filter(|piece| piece.kind == Kind::Block) {

@@ -33,6 +33,8 @@ pub struct Prompt {
     /// What decides what it renders to: each of its files as messages name it, the hash of
     /// the text, and the text. The prompt itself comes first.
     pub files: Vec<(String, Hash, Arc<str>)>,
+    /// The paths of the files that were read, in the same order.
+    pub paths: Vec<PathBuf>,
     env: Environment<'static>,
     names: Vec<(String, Span)>,
     has_roles: bool,
@@ -59,6 +61,7 @@ impl Prompt {
             names: names::names(&files, &env),
             has_roles: files.iter().any(|file| file.rewritten.has_roles),
             schemas: files.iter().flat_map(files::File::schemas).collect(),
+            paths: files.iter().map(|file| file.actual.clone()).collect(),
             files: files
                 .into_iter()
                 .map(|file| {

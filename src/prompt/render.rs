@@ -12,6 +12,7 @@ use super::Prompt;
 use super::files::File;
 use super::roles::FUNCTION;
 use crate::diag::{Diagnostic, Span, nearest};
+use crate::jinja::deep;
 use crate::jinja::expr::{Scope, describe, is_global};
 use crate::model::chat::{Chat, Role, Turn};
 use crate::text::{is_space, strip};
@@ -50,6 +51,9 @@ pub(super) fn environment(files: &[File]) -> Result<Environment<'static>, Vec<Di
         if let Err(error) = env.add_template_owned(file.name.clone(), text) {
             faults.push(syntax(&error, file));
         }
+    }
+    if files.iter().any(|file| deep::may_nest(&file.text)) {
+        deep::limit(&mut env);
     }
     if faults.is_empty() {
         Ok(env)
@@ -108,6 +112,15 @@ fn role(state: &mut State, name: String, kwargs: Kwargs) -> Result<Value, Error>
 
 /// The chat for one record.
 pub(super) fn render(prompt: &Prompt, scope: &Scope) -> Result<Chat, String> {
+    let mut texts = prompt.files.iter().map(|(_, _, text)| text);
+    if texts.any(|text| deep::may_nest(text)) {
+        deep::on_large_stack(|| rendered(prompt, scope))?
+    } else {
+        rendered(prompt, scope)
+    }
+}
+
+fn rendered(prompt: &Prompt, scope: &Scope) -> Result<Chat, String> {
     let name = prompt.files.first().map_or("", |(name, ..)| name);
     let _busy = crate::jinja::watch::busy(&name.into());
     let captured = prompt

@@ -5,8 +5,9 @@
 //! params that the user set, and the folders of flags and of the user's configuration. The project
 //! is the nearest folder around the pipeline's file that is marked as one (`.git` and the like);
 //! else the working folder, if the file lies below it; else the file's own folder. A home folder,
-//! or one around it, is never a project. Hidden files (`.env`, `.git`) are inside of nothing,
-//! unless the user gave them.
+//! or one around it, is never a project, nor is a folder that all users share (`/tmp`): of a
+//! pipeline that lies right there, only its own file is inside. Hidden files (`.env`, `.git`) are
+//! inside of nothing, unless the user gave them.
 
 use std::path::{Component, Path, PathBuf};
 
@@ -40,8 +41,12 @@ impl Fence {
         let root = project(&own, here.as_deref(), home.as_deref());
         // The folder that it is named in, if it is a link: includes start there.
         let named = resolved(&super::file::folder(pipeline));
+        let mut roots = vec![root, own, named];
+        let home = home.as_deref().map(resolved);
+        roots.retain(|folder| !too_wide(folder, home.as_deref()));
         Fence {
-            roots: vec![root, own, named],
+            roots,
+            given: vec![file],
             ..Fence::default()
         }
     }
@@ -130,10 +135,16 @@ impl Fence {
     /// The fault of naming a file that must not be named; `name` as the pipeline says it.
     pub fn fault(&self, path: &Path, name: &str) -> Option<Diagnostic> {
         let real = self.refuses(path)?;
-        let root = self.roots.first().map_or(Path::new("."), PathBuf::as_path);
-        let fault = Diagnostic::error(format!("`{name}` is outside of the pipeline's project"))
+        let file = format!("the file is `{}`", real.display());
+        let fault = Diagnostic::error(format!("`{name}` is outside of the pipeline's project"));
+        let Some(root) = self.roots.first() else {
+            let wide = "the pipeline has none: its folder is a home, or shared by all users";
+            let help = "put the pipeline and its files into a folder of their own";
+            return Some(fault.note(wide).note(file).help(help));
+        };
+        let fault = fault
             .note(format!("the project is `{}`", root.display()))
-            .note(format!("the file is `{}`", real.display()));
+            .note(file);
         Some(fault.help(
             "give it as a param, or run clue in a folder around both, or allow it under `paths` in your configuration",
         ))
@@ -143,9 +154,7 @@ impl Fence {
 /// The folder of the project of a pipeline in the folder `own`; all resolved.
 fn project(own: &Path, here: Option<&Path>, home: Option<&Path>) -> PathBuf {
     let home = home.map(resolved);
-    let too_wide = |folder: &Path| {
-        folder.parent().is_none() || home.as_ref().is_some_and(|home| home.starts_with(folder))
-    };
+    let too_wide = |folder: &Path| too_wide(folder, home.as_deref());
     let marked = |folder: &Path| MARKS.iter().any(|mark| folder.join(mark).exists());
     let mut around = own.ancestors().take_while(|folder| !too_wide(folder));
     if let Some(project) = around.find(|folder| marked(folder)) {
@@ -156,6 +165,16 @@ fn project(own: &Path, here: Option<&Path>, home: Option<&Path>) -> PathBuf {
         Some(here) => here,
         None => own.to_owned(),
     }
+}
+
+/// True for folders with far more in them than one project: the root, the home and what is around
+/// it, and those that all users share.
+fn too_wide(folder: &Path, home: Option<&Path>) -> bool {
+    let shared = ["/tmp", "/var/tmp", "/dev/shm"].map(PathBuf::from);
+    let mut shared = shared.into_iter().chain([std::env::temp_dir()]);
+    folder.parent().is_none()
+        || home.is_some_and(|home| home.starts_with(folder))
+        || shared.any(|shared| resolved(&shared) == folder)
 }
 
 fn resolved(path: &Path) -> PathBuf {

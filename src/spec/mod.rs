@@ -7,6 +7,7 @@ pub mod document;
 pub mod fence;
 pub mod file;
 mod files;
+pub mod home;
 mod instances;
 mod load;
 pub mod node;

@@ -124,6 +124,7 @@ impl PromptFile {
     pub fn trace(&self, traces: &mut Traces, cx: &Build<'_>) {
         if let Ok(prompt) = self.get(cx) {
             traces.prompts.extend_from_slice(&prompt.files);
+            traces.paths.extend_from_slice(&prompt.paths);
             for (name, _) in prompt.names() {
                 traces.read_name(name, cx);
             }

@@ -1,6 +1,7 @@
 //! What decides a stage's output besides its settings, its files and its input: prompts,
 //! models, and the params that expressions read. The planner makes manifests of it.
 
+use std::path::PathBuf;
 use std::sync::{Arc, LazyLock};
 
 use regex::Regex;
@@ -14,6 +15,8 @@ use crate::hash::Hash;
 pub struct Traces {
     /// The files of its prompts: as messages name them, hash of the text, text.
     pub prompts: Vec<(String, Hash, Arc<str>)>,
+    /// The paths of these files: what they hold decides, not where they lie.
+    pub paths: Vec<PathBuf>,
     /// Names of the models that it asks. What decides their answers is theirs to say.
     pub models: Vec<String>,
     /// Names of the params that it reads, sorted. There may be too many, never too few.

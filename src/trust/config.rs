@@ -12,7 +12,6 @@
 //! paths: [/shared/prompts]
 //! ```
 
-use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 use schemars::JsonSchema;
@@ -24,6 +23,7 @@ use crate::model::reach::is_loopback;
 use crate::spec::decode::Src;
 use crate::spec::document;
 use crate::spec::file::folder;
+use crate::spec::home::home;
 
 /// What the user's configuration says.
 #[derive(Clone, Debug, Default)]
@@ -78,15 +78,6 @@ impl Config {
     pub fn allows(&self, host: &str) -> bool {
         is_loopback(host) || self.hosts.iter().any(|hosts| hosts.include(host))
     }
-}
-
-/// A folder of the user's: from a variable, which must be absolute, else below the home.
-pub fn home(variable: &str, below: &str) -> Option<PathBuf> {
-    let absolute = |name: &str| {
-        let dir = std::env::var_os(name).filter(|dir: &OsString| Path::new(dir).is_absolute());
-        dir.map(PathBuf::from)
-    };
-    absolute(variable).or_else(|| Some(absolute("HOME")?.join(below)))
 }
 
 fn is_blank(line: &str) -> bool {

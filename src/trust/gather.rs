@@ -2,14 +2,14 @@
 //! commands name, and the environment's proxies; runs nothing.
 
 use std::collections::{BTreeMap, HashSet};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::need::{Act, Need, Program, add};
-use super::scripts::files;
-use crate::engine::pipe::Pipe;
+use crate::engine::pipe::{Pipe, Stage};
 use crate::metrics::bertscore::place::is_cached;
 use crate::model::reach::{is_loopback, ways};
-use crate::model::spec::ModelSpec;
+use crate::model::scripts::{Script, scripts};
+use crate::model::spec::{ModelSpec, ServeSpec};
 
 /// What these stages need, in the order of the pipeline.
 pub fn of_stages(pipe: &Pipe, stages: impl IntoIterator<Item = usize>) -> Vec<Need> {
@@ -49,11 +49,7 @@ fn add_files(pipe: &Pipe, at: usize, needs: &mut Vec<Need>) {
         let outside = pipe.pipeline.fence.refuses(&file);
         if let Some(real) = outside.filter(|_| !is_cached(&file)) {
             let path = real.to_string_lossy().into_owned();
-            add(
-                needs,
-                Act::Read { path },
-                format!("stage `{}`", stage.spec.name.value),
-            );
+            add(needs, Act::Read { path }, purpose_of(stage));
         }
     }
 }
@@ -94,7 +90,7 @@ pub fn of_models<'a>(pipe: &Pipe, models: impl IntoIterator<Item = &'a ModelSpec
             .filter(|way| !is_loopback(&way.host))
         {
             let act = Act::Send {
-                host: way.host,
+                origin: way.origin,
                 proxy: way.proxy,
                 token: model.key_env.clone(),
             };
@@ -102,6 +98,50 @@ pub fn of_models<'a>(pipe: &Pipe, models: impl IntoIterator<Item = &'a ModelSpec
         }
     }
     needs
+}
+
+/// The files that were agreed to of the programs of stages, by the stages.
+pub fn files_of_stages(pipe: &Pipe, needs: &[Need]) -> BTreeMap<usize, Vec<Script>> {
+    let stages = pipe.stages.iter().enumerate();
+    let files = |(at, stage): (usize, &Stage)| {
+        let purpose = purpose_of(stage);
+        let mut programs = programs(needs).filter(|(need, _)| need.purposes.contains(&purpose));
+        Some((at, programs.next()?.1.scripts.files.clone()))
+    };
+    stages.filter_map(files).collect()
+}
+
+/// The files that were agreed to of a server's programs, which run in `dir`.
+pub fn files_of_server(serve: &ServeSpec, dir: &Path, needs: &[Need]) -> Vec<Script> {
+    let dir = real(dir).to_string_lossy().into_owned();
+    let its = |program: &&Program| {
+        program.dir == dir && (program.argv == serve.setup || program.argv == serve.command)
+    };
+    let programs = programs(needs).map(|(_, program)| program).filter(its);
+    programs
+        .flat_map(|program| program.scripts.files.clone())
+        .collect()
+}
+
+fn programs(needs: &[Need]) -> impl Iterator<Item = (&Need, &Program)> {
+    needs.iter().filter_map(|need| match &need.act {
+        Act::Run(program) => Some((need, program)),
+        _ => None,
+    })
+}
+
+fn purpose_of(stage: &Stage) -> String {
+    format!("stage `{}`", stage.spec.name.value)
+}
+
+/// A folder as it is, links followed.
+fn real(dir: &Path) -> PathBuf {
+    let dir = if dir.as_os_str().is_empty() {
+        Path::new(".")
+    } else {
+        dir
+    };
+    dir.canonicalize().unwrap_or_else(|_| dir.to_owned())
 }
 
 /// The program that a stage runs.
@@ -123,8 +163,7 @@ fn add_program(pipe: &Pipe, at: usize, needs: &mut Vec<Need>) {
     // An input comes from data that is marked; what the program makes of it is sensitive too.
     let gets = stage.sources().any(|from| pipe.stages[from].sensitive);
     let program = program(&argv, &words, build.dir, BTreeMap::new(), gets);
-    let name = &stage.spec.name.value;
-    add(needs, Act::Run(program), format!("stage `{name}`"));
+    add(needs, Act::Run(program), purpose_of(stage));
 }
 
 fn program(
@@ -134,15 +173,13 @@ fn program(
     env: BTreeMap<String, String>,
     sensitive: bool,
 ) -> Program {
-    let dir = if dir.as_os_str().is_empty() {
-        Path::new(".")
-    } else {
-        dir
-    };
-    let real = dir.canonicalize().unwrap_or_else(|_| dir.to_owned());
+    let real = real(dir);
+    // Variables name files, too: folders of modules, libraries that are loaded before.
+    let values = env.values().map(String::as_str);
+    let words: Vec<&str> = words.iter().copied().chain(values).collect();
     Program {
         argv: argv.to_vec(),
-        files: files(words, &real),
+        scripts: scripts(&words, &real),
         dir: real.to_string_lossy().into_owned(),
         env,
         sensitive,

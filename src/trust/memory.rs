@@ -1,26 +1,27 @@
 //! What the user agreed to: for each pipeline file, the hashes of what it may do. Owns the files
 //! in `$XDG_STATE_HOME/clue/trust` (else `~/.local/state/clue/trust`), one for each pipeline.
 //!
-//! A file is replaced as a whole, so that one that is read is whole; of two that write at once
-//! one wins, and what the other said is asked for again.
+//! A file is replaced as a whole, so that one that is read is whole; who writes holds a lock, so
+//! that of two that write at once each adds to what the other wrote.
 
 use std::collections::BTreeMap;
+use std::fs::File;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use super::config::home;
 use super::need::Need;
 use crate::diag::Diagnostic;
 use crate::hash::Hash;
+use crate::spec::home::home;
 
 /// What was agreed to for one pipeline.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Agreed {
     /// The pipeline's file, resolved.
     pub pipeline: PathBuf,
-    /// Hashes of needs, each with the line that the user read.
+    /// Hashes of needs, each with the lines that the user read.
     pub needs: BTreeMap<Hash, String>,
 }
 
@@ -70,15 +71,17 @@ impl Memory {
     /// # Errors
     /// It cannot be written.
     pub fn add(&self, pipeline: &Path, needs: &[Need]) -> Result<(), Diagnostic> {
-        let mut agreed = self.of(pipeline);
         let (_, file) = self.place(pipeline).ok_or_else(|| {
             Diagnostic::error("nowhere to remember what you allow: `HOME` is not set")
         })?;
-        let new = needs.iter().map(|need| (need.hash(), need.line()));
-        agreed.needs.extend(new);
-        write(&file, &agreed).map_err(|error| {
+        let fault = |error: io::Error| {
             Diagnostic::error(format!("cannot write `{}`: {error}", file.display()))
-        })
+        };
+        let _lock = lock(&file).map_err(fault)?;
+        let mut agreed = self.of(pipeline);
+        let lines = needs.iter().map(|need| need.lines().join("\n"));
+        agreed.needs.extend(needs.iter().map(Need::hash).zip(lines));
+        write(&file, &agreed).map_err(fault)
     }
 
     /// Forgets what was agreed to for a pipeline; false if there was nothing.
@@ -132,9 +135,18 @@ fn read(file: &Path) -> Option<Agreed> {
     serde_json::from_slice(&std::fs::read(file).ok()?).ok()
 }
 
-fn write(file: &Path, agreed: &Agreed) -> io::Result<()> {
+/// Waits until nobody else writes the file. The lock ends with the handle, however that ends;
+/// its own file stays, since one that is removed would be no lock to who waits for it.
+fn lock(file: &Path) -> io::Result<File> {
     let folder = file.parent().unwrap_or(Path::new("."));
     std::fs::create_dir_all(folder)?;
+    let lock = File::create(file.with_extension("lock"))?;
+    lock.lock()?;
+    Ok(lock)
+}
+
+fn write(file: &Path, agreed: &Agreed) -> io::Result<()> {
+    let folder = file.parent().unwrap_or(Path::new("."));
     // For the user's eyes only, as temporary files are.
     let mut temp = tempfile::NamedTempFile::new_in(folder)?;
     serde_json::to_writer_pretty(&mut temp, agreed)?;
@@ -161,7 +173,7 @@ mod tests {
     fn need(host: &str) -> Need {
         Need {
             act: Act::Send {
-                host: host.to_owned(),
+                origin: host.to_owned(),
                 proxy: None,
                 token: None,
             },
@@ -207,10 +219,12 @@ mod tests {
         std::thread::scope(|scope| {
             for at in 0..8 {
                 let (memory, pipeline) = (&memory, &pipeline);
-                scope.spawn(move || memory.add(pipeline, &[need(&at.to_string())]));
+                scope.spawn(move || {
+                    let added = memory.add(pipeline, &[need(&at.to_string())]);
+                    added.expect("written");
+                });
             }
         });
-        let agreed = memory.of(&pipeline).needs.len();
-        assert!((1..=8).contains(&agreed), "{agreed}");
+        assert_eq!(memory.of(&pipeline).needs.len(), 8);
     }
 }

@@ -14,5 +14,4 @@ pub mod hosts;
 pub mod memory;
 pub mod need;
 pub mod outputs;
-mod scripts;
 pub mod sensitive;

@@ -7,10 +7,13 @@ use std::fmt::Write;
 use serde::Serialize;
 
 use crate::hash::Hash;
+use crate::model::scripts::{Script, Scripts};
 use crate::text::visible::{plain, quoted};
 
 /// How many of the purposes of one need are told.
 const TOLD: usize = 3;
+/// Up to how many files are told each.
+const MOST_FILES: usize = 10;
 
 /// One thing that the user must allow.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -28,8 +31,8 @@ pub enum Act {
     Run(Program),
     /// Text would be sent to another machine.
     Send {
-        /// The machine.
-        host: String,
+        /// Scheme, machine and port.
+        origin: String,
         /// The machine that passes it on.
         proxy: Option<String>,
         /// The environment variable whose content is sent along.
@@ -51,29 +54,34 @@ pub struct Program {
     pub dir: String,
     /// Environment variables that the pipeline sets.
     pub env: BTreeMap<String, String>,
-    /// The files that it names, and scripts next to them: as the pipeline names them, and what
-    /// says that they are the same.
-    pub files: Vec<(String, Hash)>,
+    /// The files that decide what it does.
+    pub scripts: Scripts,
     /// True when it gets sensitive records.
     pub sensitive: bool,
 }
 
 impl Need {
-    /// Names what would happen, exactly: another program, argument, variable, script or host is
-    /// another need. What for is not part of it.
+    /// Names what would happen, exactly: another program, argument, variable, script, host, port
+    /// or token is another need, and so is a way that is not encrypted. What for is not part of it.
     pub fn hash(&self) -> Hash {
-        Hash::of("clue consent v1", &self.act)
+        Hash::of("clue consent v2", &self.act)
     }
 
-    /// It in one line, for a list of what was allowed.
-    pub fn line(&self) -> String {
+    /// It as the user reads it: a line, and one for each fact that there is to know.
+    pub fn lines(&self) -> Vec<String> {
+        let facts = self.facts().into_iter();
+        let facts = facts.map(|fact| format!("        {fact}"));
+        std::iter::once(self.line()).chain(facts).collect()
+    }
+
+    fn line(&self) -> String {
         match &self.act {
             Act::Run(program) => {
                 let words: Vec<String> = program.argv.iter().map(|word| quoted(word)).collect();
                 format!("run   {}   ({})", words.join(" "), self.told())
             }
-            Act::Send { host, .. } => {
-                format!("send  prompts to `{}`   ({})", plain(host), self.told())
+            Act::Send { origin, .. } => {
+                format!("send  prompts to `{}`   ({})", plain(origin), self.told())
             }
             Act::Read { path } => format!("read  {}   ({})", quoted(path), self.told()),
         }
@@ -91,24 +99,56 @@ impl Need {
                 let env = program.env.iter();
                 let env =
                     env.map(|(name, value)| format!("with {}={}", plain(name), quoted(value)));
-                let files = program.files.iter();
-                let files =
-                    files.map(|(name, hash)| format!("file {}, {}", quoted(name), hash.short()));
+                let files = files(&program.scripts.files, &program.argv);
+                let unseen = program
+                    .scripts
+                    .unseen
+                    .then(|| "other files of this folder may change unseen".to_owned());
                 let gets = program
                     .sensitive
                     .then(|| "gets sensitive records".to_owned());
-                gets.into_iter().chain(env).chain(files).collect()
+                gets.into_iter()
+                    .chain(env)
+                    .chain(files)
+                    .chain(unseen)
+                    .collect()
             }
             Act::Read { .. } => Vec::new(),
-            Act::Send { proxy, token, .. } => {
+            Act::Send {
+                origin,
+                proxy,
+                token,
+            } => {
+                let open = origin
+                    .starts_with("http:")
+                    .then(|| "not encrypted: whoever is on the way can read all of it".to_owned());
                 let token = token.iter();
                 let token = token.map(|name| format!("with the content of ${}", plain(name)));
                 let proxy = proxy.iter();
                 let proxy = proxy.map(|proxy| format!("through the proxy `{}`", plain(proxy)));
-                token.chain(proxy).collect()
+                open.into_iter().chain(token).chain(proxy).collect()
             }
         }
     }
+}
+
+/// A line for each file; of many, one for each that a word names, and one for the rest.
+fn files(files: &[Script], words: &[String]) -> Vec<String> {
+    let line = |file: &Script| format!("file {}, {}", quoted(&file.name), file.hash.short());
+    if files.len() <= MOST_FILES {
+        return files.iter().map(line).collect();
+    }
+    let named = |file: &&Script| words.iter().any(|word| word.contains(&file.name));
+    let (named, rest): (Vec<&Script>, Vec<&Script>) = files.iter().partition(named);
+    let mut lines: Vec<String> = named.into_iter().map(line).collect();
+    if !rest.is_empty() {
+        let hash = Hash::of("clue scripts v1", &rest).short();
+        lines.push(format!(
+            "{} other scripts beside and below, {hash}",
+            rest.len()
+        ));
+    }
+    lines
 }
 
 /// The first of some things, and how many more there are.
@@ -136,9 +176,8 @@ pub fn add(needs: &mut Vec<Need>, act: Act, purpose: String) {
 pub fn render(needs: &[Need]) -> String {
     let mut text = String::new();
     for need in needs {
-        let _ = writeln!(text, "  {}", need.line());
-        for fact in need.facts() {
-            let _ = writeln!(text, "          {fact}");
+        for line in need.lines() {
+            let _ = writeln!(text, "  {line}");
         }
     }
     text
@@ -148,12 +187,33 @@ pub fn render(needs: &[Need]) -> String {
 mod tests {
     use super::*;
 
+    fn script(name: &str) -> Script {
+        Script {
+            name: name.to_owned(),
+            hash: Hash::of_bytes(b"x"),
+            path: name.into(),
+        }
+    }
+
+    #[test]
+    fn of_many_files_those_are_told_that_are_named() {
+        let all: Vec<Script> = (0..30).map(|at| script(&format!("{at}.py"))).collect();
+        let words = ["python3".to_owned(), "./17.py".to_owned()];
+        let told = files(&all, &words);
+        assert_eq!(told.len(), 3, "{told:?}");
+        assert!(told[1].starts_with("file 7.py") || told[1].starts_with("file 17.py"));
+        assert!(told[2].starts_with("28 other scripts beside and below, "));
+    }
+
     fn run(argv: &[&str]) -> Act {
         Act::Run(Program {
             argv: argv.iter().map(|word| (*word).to_owned()).collect(),
             dir: "/p".to_owned(),
             env: BTreeMap::from([("HF_HOME".to_owned(), "/tmp/a b".to_owned())]),
-            files: vec![("serve.py".to_owned(), Hash::of_bytes(b"x"))],
+            scripts: Scripts {
+                files: vec![script("serve.py")],
+                unseen: true,
+            },
             sensitive: true,
         })
     }
@@ -162,7 +222,7 @@ mod tests {
     fn needs_are_listed_once_and_cannot_disguise_themselves() {
         let mut needs = Vec::new();
         let send = || Act::Send {
-            host: "api.example.org".to_owned(),
+            origin: "http://api.example.org".to_owned(),
             proxy: Some("proxy.lab".to_owned()),
             token: Some("API_TOKEN".to_owned()),
         };
@@ -179,7 +239,9 @@ mod tests {
                 gets sensitive records
                 with HF_HOME='/tmp/a b'
                 file serve.py, 3ae7d805f678
-        send  prompts to `api.example.org`   (model `a`, model `b`, model `c`, 2 more)
+                other files of this folder may change unseen
+        send  prompts to `http://api.example.org`   (model `a`, model `b`, model `c`, 2 more)
+                not encrypted: whoever is on the way can read all of it
                 with the content of $API_TOKEN
                 through the proxy `proxy.lab`
         ");
@@ -196,8 +258,20 @@ mod tests {
         assert_ne!(first, need(run(&["a", ""]), "x").hash());
         let mut other = run(&["a"]);
         if let Act::Run(program) = &mut other {
-            program.files[0].1 = Hash::of_bytes(b"y");
+            program.scripts.files[0].hash = Hash::of_bytes(b"y");
         }
         assert_ne!(first, need(other, "x").hash());
+        let send = |origin: &str, token: &str| {
+            let act = Act::Send {
+                origin: origin.to_owned(),
+                proxy: None,
+                token: Some(token.to_owned()),
+            };
+            need(act, "x").hash()
+        };
+        let first = send("https://a.example", "A");
+        assert_ne!(first, send("http://a.example", "A"));
+        assert_ne!(first, send("https://a.example:8443", "A"));
+        assert_ne!(first, send("https://a.example", "B"));
     }
 }

@@ -1,8 +1,9 @@
 //! Where sensitive records would go. They are what a stage marked `sensitive` makes, what the
-//! files make that the user's configuration calls so, and all that is made of either. Only the
-//! user's configuration lets them leave this machine for a model.
+//! files make that the user's configuration calls so, and all that is made of either. A prompt, a
+//! schema or a chat template may be such a file, too. Only the user's configuration lets any of it
+//! leave this machine for a model.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::config::Config;
 use crate::diag::Diagnostic;
@@ -21,24 +22,51 @@ pub struct Asks {
     pub refused: Option<String>,
 }
 
-/// Marks the stages that read a file which the user's configuration calls sensitive, and all
-/// that depend on them.
+/// Marks the stages that read, or ask with, a file which the user's configuration calls
+/// sensitive, and all that depend on them.
 pub fn mark(pipe: &mut Pipe, config: &Config) {
     if config.sensitive.is_empty() {
         return;
     }
-    let real = |path: &Path| path.canonicalize().unwrap_or_else(|_| path.to_owned());
-    let marked: Vec<_> = config.sensitive.iter().map(|path| real(path)).collect();
+    let marked = Marked::of(config);
     for at in pipe.order.clone() {
-        let stage = &pipe.stages[at];
-        let build = pipe.build(at, Vec::new());
-        let files = stage.verb.files(&build);
-        let own = files
-            .iter()
-            .any(|file| marked.iter().any(|path| real(file).starts_with(path)));
-        let inherited = stage.sources().any(|from| pipe.stages[from].sensitive);
+        let own = files(pipe, at).iter().any(|file| marked.holds(file));
+        let inherited = pipe.stages[at]
+            .sources()
+            .any(|from| pipe.stages[from].sensitive);
         pipe.stages[at].sensitive |= own || inherited;
     }
+}
+
+/// The files and folders that the configuration calls sensitive, links followed.
+struct Marked(Vec<PathBuf>);
+
+impl Marked {
+    fn of(config: &Config) -> Marked {
+        Marked(config.sensitive.iter().map(|path| real(path)).collect())
+    }
+
+    fn holds(&self, file: &Path) -> bool {
+        let file = real(file);
+        self.0.iter().any(|path| file.starts_with(path))
+    }
+}
+
+fn real(path: &Path) -> PathBuf {
+    path.canonicalize().unwrap_or_else(|_| path.to_owned())
+}
+
+/// All files whose content may stand in what a stage makes or asks.
+fn files(pipe: &Pipe, at: usize) -> Vec<PathBuf> {
+    let verb = &pipe.stages[at].verb;
+    let build = pipe.build(at, Vec::new());
+    let mut files = verb.files(&build);
+    files.extend(verb.traces(&build).paths);
+    for model in pipe.asked(at) {
+        let template = model.template.iter();
+        files.extend(template.flat_map(|template| template.files().to_vec()));
+    }
+    files
 }
 
 /// All ways that sensitive records of these stages would take.
@@ -56,7 +84,12 @@ pub fn asked(pipe: &Pipe, stages: impl IntoIterator<Item = usize>, config: &Conf
                 way,
                 refused,
             };
-            if !found.contains(&asks) {
+            // Which of a machine's ports answers makes no difference.
+            let known = |known: &Asks| {
+                let (a, b) = (&known.way, &asks.way);
+                known.stage == stage && a.host == b.host && a.proxy == b.proxy
+            };
+            if !found.iter().any(known) {
                 found.push(asks);
             }
         }
@@ -84,7 +117,7 @@ fn fault(pipe: &Pipe, asks: &Asks, host: &str, config: &Config) -> Diagnostic {
     let fault = Diagnostic::error(format!(
         "stage `{name}` would send sensitive records of {} {through}, which your own \
          configuration does not allow",
-        origins(pipe, asks.stage)
+        origins(pipe, asks.stage, config)
     ))
     .at(stage.spec.verb.span, "");
     match &config.file {
@@ -96,8 +129,9 @@ fn fault(pipe: &Pipe, asks: &Asks, host: &str, config: &Config) -> Diagnostic {
     }
 }
 
-/// Where the sensitive records of a stage come from: stages, with the files they read.
-fn origins(pipe: &Pipe, stage: usize) -> String {
+/// Where the sensitive records of a stage come from: stages, with the files they read, or those
+/// of them that the configuration calls sensitive.
+fn origins(pipe: &Pipe, stage: usize, config: &Config) -> String {
     let mut seen = vec![false; pipe.stages.len()];
     let mut open = vec![stage];
     while let Some(at) = open.pop() {
@@ -109,12 +143,16 @@ fn origins(pipe: &Pipe, stage: usize) -> String {
         let mut sources = pipe.stages[*at].sources();
         seen[*at] && !sources.any(|from| pipe.stages[from].sensitive)
     };
+    let marked = Marked::of(config);
     let told: Vec<String> = (0..pipe.stages.len())
         .filter(first)
         .map(|at| {
             let stage = &pipe.stages[at];
-            let files = stage.verb.files(&pipe.build(at, Vec::new()));
-            let files: Vec<String> = files
+            let mut all = files(pipe, at);
+            if all.iter().any(|file| marked.holds(file)) {
+                all.retain(|file| marked.holds(file));
+            }
+            let files: Vec<String> = all
                 .iter()
                 .filter_map(|file| file.file_name())
                 .map(|name| plain(&name.to_string_lossy()))

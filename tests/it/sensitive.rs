@@ -170,10 +170,75 @@ fn a_proxy_is_a_host_that_records_go_to() {
     );
     insta::assert_snapshot!(told("trust p.yaml"), @"
     `p.yaml` would
-      send  prompts to `api.invalid`   (model `far`)
+      send  prompts to `https://api.invalid`   (model `far`)
               through the proxy `proxy.invalid`
     sensitive records would go to
       `api.invalid` through the proxy `proxy.invalid`   (stage `asked`)
     there is no terminal to ask at; say so with `--yes`
     ");
+}
+
+/// What is refused when a file is sensitive that the only stage that asks does so with.
+fn asked_with(model: &str, setting: &str, sensitive: &str, words: &str) -> String {
+    let pipeline = format!(
+        "clue: 1
+name: p
+models:
+  far: {{url: \"https://api.invalid/v1\", id: m, retries: 0{model}}}
+stages:
+  open:
+    load: {{path: open.jsonl, key: id}}
+  asked:
+    from: open
+    generate: {{model: far, prompt: prompts/ask.j2{setting}}}
+outputs:
+  o.jsonl: {{from: asked}}
+"
+    );
+    let project = Project::new(&[
+        ("p.yaml", &pipeline),
+        ("open.jsonl", NOTES),
+        ("prompts/ask.j2", "{% include 'part.j2' %}"),
+        ("prompts/part.j2", "A note of a patient. {{ text }}"),
+        ("other/part.j2", "Another note of a patient. {{ text }}"),
+        ("answer.json", "{\"type\": \"object\", \"properties\": {}}"),
+        ("tok/chat_template.jinja", "{{ messages[0].content }}"),
+        ("tok/tokenizer_config.json", "{}"),
+    ]);
+    let words = format!("run p.yaml --yes {words}");
+    assert_eq!(project.clue(&words).code, 1, "not sensitive");
+    project.write(
+        ".home/config/clue/config.yaml",
+        format!(
+            "sensitive: {{paths: [{}]}}\n",
+            project.path(sensitive).display()
+        ),
+    );
+    let refused = project.clue(&words);
+    assert_eq!(refused.code, 3, "{}", refused.stderr);
+    let first = refused.stderr.lines().next().expect("a line");
+    first.to_owned()
+}
+
+#[test]
+fn what_is_asked_with_may_be_sensitive() {
+    let template = ", api: completions, chat_template: tok";
+    let told = [
+        asked_with("", "", "prompts/ask.j2", ""),
+        asked_with("", "", "prompts/part.j2", ""),
+        asked_with("", "", "other", "--prompts other"),
+        asked_with("", ", schema: answer.json", "answer.json", ""),
+        asked_with(template, "", "tok/chat_template.jinja", ""),
+        asked_with(template, "", "tok/tokenizer_config.json", ""),
+    ];
+    insta::assert_snapshot!(told.join("\n"), @"
+    error: stage `asked` would send sensitive records of `asked` (ask.j2) to `api.invalid`, which your own configuration does not allow
+    error: stage `asked` would send sensitive records of `asked` (part.j2) to `api.invalid`, which your own configuration does not allow
+    error: stage `asked` would send sensitive records of `asked` (part.j2) to `api.invalid`, which your own configuration does not allow
+    error: stage `asked` would send sensitive records of `asked` (answer.json) to `api.invalid`, which your own configuration does not allow
+    error: stage `asked` would send sensitive records of `asked` (chat_template.jinja) to `api.invalid`, which your own configuration does not allow
+    error: stage `asked` would send sensitive records of `asked` (tokenizer_config.json) to `api.invalid`, which your own configuration does not allow
+    ");
+    let file = ", api: completions, chat_template: tok/chat_template.jinja";
+    asked_with(file, "", "tok", "");
 }

@@ -379,6 +379,7 @@ async fn run(
         halt: halt.clone(),
         failures: Arc::new(Failures::default()),
         taps: taps.clone(),
+        agreed: Arc::default(),
         dry: false,
     };
     let outcome = stop.guard(execute(&shop, survey), &halt).await;

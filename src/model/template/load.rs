@@ -13,6 +13,7 @@ use super::setting::{ChatTemplate, Settings};
 use super::{NAME, Template, python};
 use crate::diag::{Diagnostic, nearest};
 use crate::hash::Hash;
+use crate::jinja::deep;
 use crate::jinja::expr::describe;
 use crate::model::chat::{Chat, Role, Turn};
 use crate::model::spec::{ModelSpec, SystemPrompt};
@@ -21,6 +22,15 @@ use crate::spec::file::bytes;
 use crate::spec::node::Node;
 
 const CONFIG: &str = "tokenizer_config.json";
+/// The folder of more templates in a tokenizer's folder.
+const ADDITIONAL: &str = "additional_chat_templates";
+/// The files of a tokenizer's folder that say something of templates.
+const FILES: [&str; 4] = [
+    CONFIG,
+    "special_tokens_map.json",
+    "chat_template.jinja",
+    "chat_template.json",
+];
 
 /// Special tokens by the names that templates know them by.
 const TOKENS: [&str; 7] = [
@@ -114,7 +124,10 @@ impl Template {
             "inline"
         };
         let template = Template::new(&settings, &found, source, day);
-        let template = template.map_err(|fault| (key, fault))?;
+        let mut template = template.map_err(|fault| (key, fault))?;
+        template.files = (settings.path.iter())
+            .flat_map(|path| files(&dir.join(path)))
+            .collect();
         template
             .try_out(&found.shown)
             .map_err(|fault| (key, fault))?;
@@ -145,6 +158,9 @@ impl Template {
                 }
                 fault
             })?;
+        if deep::may_nest(&text) {
+            deep::limit(&mut env);
+        }
         let bos = found.tokens.get("bos_token").filter(|bos| !bos.is_empty());
         let keeps = settings.keep_bos.unwrap_or(found.adds_bos == Some(false));
         let without = bos.filter(|_| !keeps).cloned();
@@ -170,6 +186,7 @@ impl Template {
             names: tokens.chain(vars).collect(),
             without,
             hash,
+            files: Vec::new(),
         })
     }
 
@@ -236,6 +253,18 @@ fn chosen(found: &mut Found, name: Option<&str>) -> Result<String, Diagnostic> {
     })
 }
 
+/// The files that [`read`] may take something from.
+fn files(path: &Path) -> Vec<PathBuf> {
+    let mut files = match path.is_dir() {
+        true => FILES.map(|name| path.join(name)).to_vec(),
+        false => vec![path.to_owned(), path.with_file_name(CONFIG)],
+    };
+    let more = std::fs::read_dir(path.join(ADDITIONAL)).into_iter();
+    files.extend(more.flatten().flatten().map(|entry| entry.path()));
+    files.retain(|path| path.is_file());
+    files
+}
+
 fn read(path: &Path, fence: &Fence) -> Result<Found, Diagnostic> {
     if path.is_dir() {
         return folder(path, fence);
@@ -279,7 +308,7 @@ fn folder(path: &Path, fence: &Fence) -> Result<Found, Diagnostic> {
         own = config(&path, &text(&path, fence)?)?.templates;
         shown = Some(path);
     }
-    let more = std::fs::read_dir(path.join("additional_chat_templates"));
+    let more = std::fs::read_dir(path.join(ADDITIONAL));
     for entry in more.into_iter().flatten().flatten() {
         let path = entry.path();
         let name = path.file_stem().and_then(|stem| stem.to_str());

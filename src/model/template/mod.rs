@@ -14,12 +14,14 @@ pub mod setting;
 mod tests;
 
 use std::fmt;
+use std::path::PathBuf;
 
 use minijinja::{Environment, Error, Value};
 
 use super::chat::{Chat, Role, Turn};
 use super::spec::SystemPrompt;
 use crate::hash::Hash;
+use crate::jinja::deep;
 use crate::jinja::expr::describe;
 use crate::text::{is_space, strip};
 
@@ -39,6 +41,8 @@ pub struct Template {
     /// What a text must not begin with, since the server puts it there.
     without: Option<String>,
     hash: Hash,
+    /// The files that it was read from.
+    files: Vec<PathBuf>,
 }
 
 impl fmt::Debug for Template {
@@ -55,6 +59,11 @@ impl PartialEq for Template {
 }
 
 impl Template {
+    /// The files that it was read from.
+    pub fn files(&self) -> &[PathBuf] {
+        &self.files
+    }
+
     /// Names all that decides what it makes of a chat.
     pub fn hash(&self) -> Hash {
         self.hash
@@ -112,10 +121,17 @@ impl Template {
         ];
         let given = self.names.iter().map(|(n, v)| (n.as_str(), v.clone()));
         let names = Value::from_pairs(own.into_iter().chain(given));
-        self.env
-            .get_template(NAME)
-            .and_then(|template| template.render(names))
-            .map_err(|error| self.explain(&error))
+        let render = || {
+            let template = self.env.get_template(NAME);
+            template
+                .and_then(|template| template.render(names))
+                .map_err(|error| self.explain(&error))
+        };
+        if deep::may_nest(&self.source) {
+            deep::on_large_stack(render)?
+        } else {
+            render()
+        }
     }
 
     /// One line on what went wrong. The template's own words are told if they stand in it as
