@@ -58,6 +58,12 @@ impl Sources {
             .map(|at| FileId(at as u16))
     }
 
+    /// All files, in the order in which they were added: path and text.
+    pub fn files(&self) -> impl Iterator<Item = (&Path, &str)> {
+        let files = self.files.iter();
+        files.map(|(path, text)| (path.as_path(), &**text))
+    }
+
     /// The whole text of a file.
     pub fn text(&self, file: FileId) -> &Arc<str> {
         &self.files[usize::from(file.0)].1

@@ -16,7 +16,9 @@ mod missing;
 mod models;
 mod plan;
 mod record;
+mod rehearse;
 mod replay;
+mod report;
 mod run;
 mod schema;
 mod session;
@@ -63,6 +65,8 @@ enum Command {
     Check(check::Args),
     /// Show the records of a stage from the cache
     Show(show::Args),
+    /// Make a page of HTML about the last run: results, records, stages, failures
+    Report(report::Args),
     /// Draw the stages as Mermaid, DOT or SVG
     Graph(graph::Args),
     /// Find out whether models can be asked
@@ -101,6 +105,7 @@ pub fn main() -> ExitCode {
         Command::Why(args) => plan::why(&args),
         Command::Check(args) => check::check(&args),
         Command::Show(args) => show::show(&args),
+        Command::Report(args) => report::report(&args),
         Command::Graph(args) => graph::graph(&args),
         Command::Models(command) => models::models(&command),
         Command::Trust(args) => trust::trust(args),

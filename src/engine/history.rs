@@ -6,13 +6,14 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use super::board::Stint;
 use super::edge::BATCH;
 use super::keep::ArtifactRecords;
 use super::pipe::Pipe;
 use super::run::Outcome;
 use super::survey::{Survey, out_file};
 use crate::hash::Hash;
-use crate::plan::graph::Output;
+use crate::plan::graph::{Action, Output};
 use crate::plan::manifest::{Manifest, ParamChange, Then};
 use crate::store::{Store, StoreError};
 
@@ -25,6 +26,12 @@ pub struct RunRecord {
     pub params: BTreeMap<String, serde_json::Value>,
     /// Every stage as it last finished, in this or an earlier run.
     pub stages: BTreeMap<String, StageRecord>,
+    /// When it began, in milliseconds since 1970 (UTC).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub began: Option<u64>,
+    /// What the stages did that worked in this run.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub stints: BTreeMap<String, Stint>,
 }
 
 /// A stage as it last finished.
@@ -87,8 +94,24 @@ pub fn remember(
         pipeline: absolute(&pipe.pipeline.file),
         params: params(pipe).collect(),
         stages,
+        began: Some(outcome.began),
+        stints: stints(survey, outcome).collect(),
     };
     store.put_run(id, &run)
+}
+
+/// What the stages did that worked: what was read from the cache is no work.
+fn stints(survey: &Survey, outcome: &Outcome) -> impl Iterator<Item = (String, Stint)> {
+    let stages = (0..survey.nodes.len()).filter(|at| survey.planned[*at].action == Action::Run);
+    stages.filter_map(|at| Some((survey.nodes[at].name.clone(), outcome.stages[at].stint?)))
+}
+
+/// All runs of a pipeline that are remembered, newest first.
+pub fn runs(store: &Store, pipe: &Pipe) -> Vec<RunRecord> {
+    let file = absolute(&pipe.pipeline.file);
+    let runs = store.runs::<RunRecord>().into_iter();
+    let runs = runs.map(|(_, run)| run);
+    runs.filter(|run| run.pipeline == file).collect()
 }
 
 /// True for stages whose output is what their manifest says: made now, or known before.
@@ -112,7 +135,8 @@ fn finished(survey: &Survey, outcome: &Outcome, at: usize) -> bool {
     }
 }
 
-fn params(pipe: &Pipe) -> impl Iterator<Item = (String, serde_json::Value)> {
+/// The values of all params, each under its name in the whole pipeline.
+pub fn params(pipe: &Pipe) -> impl Iterator<Item = (String, serde_json::Value)> {
     let scopes = pipe.pipeline.scopes.iter();
     scopes.flat_map(|scope| {
         scope.params.iter().map(|p| {

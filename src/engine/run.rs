@@ -2,11 +2,12 @@
 //! each. Owns the wiring; the loops over records are elsewhere.
 
 use std::collections::{BTreeSet, HashSet};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use minijinja::Value;
 use tokio::task::JoinSet;
 
-use super::board::{Board, Event, Row, State};
+use super::board::{Board, Event, Row, State, Stint};
 use super::edge::{End, Inlet, Outlet};
 use super::halt::Reason;
 use super::keep::{Artifact, Failure};
@@ -32,6 +33,8 @@ pub struct Outcome {
     pub bad_input: bool,
     /// Why it stopped early, if it did.
     pub stopped: Option<Reason>,
+    /// When it began, in milliseconds since 1970 (UTC).
+    pub began: u64,
 }
 
 /// What became of a stage.
@@ -47,6 +50,8 @@ pub struct StageOutcome {
     pub unanswered: bool,
     /// Keys of the records that it read, for stages that ask, in a dry run.
     pub keys: HashSet<String>,
+    /// What it did, and when.
+    pub stint: Option<Stint>,
 }
 
 impl Outcome {
@@ -86,6 +91,7 @@ pub fn board(pipe: &Pipe, survey: &Survey) -> Board {
 
 /// Runs what the plan says has to run.
 pub async fn run(shop: &Shop, survey: &Survey) -> Outcome {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH);
     let mut stages: Vec<StageOutcome> = (0..survey.nodes.len())
         .map(|at| StageOutcome {
             state: State::Fresh,
@@ -93,6 +99,7 @@ pub async fn run(shop: &Shop, survey: &Survey) -> Outcome {
             bytes: None,
             unanswered: false,
             keys: HashSet::new(),
+            stint: None,
         })
         .collect();
     let mut faults = Vec::new();
@@ -143,12 +150,16 @@ pub async fn run(shop: &Shop, survey: &Survey) -> Outcome {
         }
     }
     shop.calls.close().await;
+    for (stage, row) in stages.iter_mut().zip(&shop.board.stages) {
+        stage.stint = row.stint();
+    }
     Outcome {
         stages,
         failures: shop.failures.take(),
         faults,
         bad_input,
         stopped: shop.halt.reason(),
+        began: now.map_or(0, |now| u64::try_from(now.as_millis()).unwrap_or(0)),
     }
 }
 
@@ -399,5 +410,6 @@ async fn finish(mut worker: Worker, job: &Job, with: Vec<End>) -> Result<StageOu
         bytes,
         unanswered,
         keys,
+        stint: None,
     })
 }

@@ -166,15 +166,15 @@ impl Worker {
     pub fn lose(&self, key: &str, kind: Kind, why: String) {
         self.row().failed.add(1);
         self.row().unread.add(u64::from(kind == Kind::Answer));
-        if self.shop.dry {
-            return;
-        }
         self.shop.failures.add(Failure {
             stage: self.name().to_owned(),
             key: key.to_owned(),
             kind,
             why: why.clone(),
         });
+        if self.shop.dry {
+            return;
+        }
         let _ = self.shop.events.send(Event::Failed {
             stage: self.at,
             key: key.to_owned(),
