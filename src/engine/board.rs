@@ -68,8 +68,11 @@ impl Default for Clock {
 }
 
 impl Clock {
-    fn now(&self) -> u64 {
-        u64::try_from(self.start.elapsed().as_millis()).unwrap_or(u64::MAX - 1) + 1
+    fn note(&self, when: &AtomicU64) {
+        if when.load(Ordering::Relaxed) == 0 {
+            let now = u64::try_from(self.start.elapsed().as_millis()).unwrap_or(0);
+            let _ = when.compare_exchange(0, now + 1, Ordering::Relaxed, Ordering::Relaxed);
+        }
     }
 }
 
@@ -172,13 +175,14 @@ impl Row {
     pub fn set_state(&self, state: State) {
         let at = STATES.iter().position(|s| *s == state).unwrap_or(0);
         self.state.store(at as u8, Ordering::Relaxed);
-        let clock = match state {
-            State::Fresh | State::Waiting => return,
-            State::Reading | State::Running => &self.clock.begun,
-            State::Done | State::Lossy | State::Broken => &self.clock.ended,
-        };
-        // The first time counts.
-        let _ = clock.compare_exchange(0, self.clock.now(), Ordering::Relaxed, Ordering::Relaxed);
+        if matches!(state, State::Done | State::Lossy | State::Broken) {
+            self.clock.note(&self.clock.ended);
+        }
+    }
+
+    /// Notes that the stage has something to do: only the first time counts.
+    pub fn begin(&self) {
+        self.clock.note(&self.clock.begun);
     }
 
     /// What the stage did, if it did anything and is through.

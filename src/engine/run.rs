@@ -327,6 +327,7 @@ async fn perform(worker: &mut Worker, with: Vec<Named>, job: &Job) -> Result<Vec
     match operator {
         Operator::Source(source) => {
             worker.state(State::Running);
+            worker.row().begin();
             flow::source(worker, source).await?;
         }
         Operator::Flow(operator) => flow::flow(worker, operator).await?,

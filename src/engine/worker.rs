@@ -117,13 +117,14 @@ impl Worker {
             self.state(State::Running);
         }
         let records = self.inlets.get_mut(port)?.next().await?;
+        self.row().begin();
         self.row().read.add(records.len() as u64);
         Some(records)
     }
 
     /// True when nobody needs more records of this stage.
     pub fn deserted(&self) -> bool {
-        self.outlet.deserted()
+        self.outlet.deserted() && !self.shop.taps.wants_all(self.at)
     }
 
     /// Passes records on, and keeps them if they are to be kept.

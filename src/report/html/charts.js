@@ -13,7 +13,8 @@ const SHAPES = [
 function extent(numbers) {
   const low = Math.min(...numbers);
   const high = Math.max(...numbers);
-  if (low >= 0 && high <= 1) return [0, 1];
+  // What a bootstrap adds below 0 is no reason for another axis.
+  if (low > -0.05 && high <= 1) return [Math.min(0, low), 1];
   if (low === high) return [low - 0.5, high + 0.5];
   const room = (high - low) * 0.05;
   return [low >= 0 ? Math.max(0, low - room) : low - room, high + room];
@@ -25,7 +26,7 @@ function whiskers(title, groups, percent) {
   const numbers = rows.flatMap(row => [row.mean, row.low, row.high]).filter(n => typeof n === 'number');
   if (!numbers.length) return h('p', { class: 'soft' }, 'No scores.');
   const [low, high] = extent(numbers);
-  const [left, right, width] = [150, 130, 440];
+  const [left, right, width] = [150, 150, 560];
   const x = value => left + ((value - low) / (high - low)) * (width - left - right);
   const svg = s('svg', { role: 'img' });
   let y = 8;
@@ -61,7 +62,7 @@ function whiskers(title, groups, percent) {
     svg.append(s('text', { class: 'soft', x: x(end), y: y + 10, 'text-anchor': anchor, 'font-size': 10 }, number(end, percent)));
   }
   const height = y + 16;
-  dress(svg, { viewBox: `0 0 ${width} ${height}`, width: '100%', 'aria-label': `${title}. ${spoken.join('; ')}` });
+  dress(svg, { viewBox: `0 0 ${width} ${height}`, width, height, 'aria-label': `${title}. ${spoken.join('; ')}` });
   return svg;
 }
 
@@ -97,11 +98,11 @@ function histogram(name, spread, pick) {
 /** When stages worked: rows of `{name, kind, begun, ended}` in milliseconds. */
 function timeline(rows) {
   const end = Math.max(1, ...rows.map(row => row.ended));
-  const [left, width] = [210, 900];
+  const [left, width] = [230, 1000];
   const x = ms => left + (ms / end) * (width - left - 70);
   const height = rows.length * 20 + 22;
   const svg = s('svg', {
-    viewBox: `0 0 ${width} ${height}`, width: '100%', role: 'img',
+    viewBox: `0 0 ${width} ${height}`, width, height, role: 'img',
     'aria-label': `Timeline of ${count(rows.length, 'stage')} over ${time(end)}; the table of stages has the same times`,
   });
   for (let part = 0; part <= 4; part += 1) {
@@ -115,7 +116,7 @@ function timeline(rows) {
     const from = x(row.begun);
     const to = Math.max(from + 2, x(row.ended));
     svg.append(
-      s('text', { x: 0, y: y + 11 }, short(row.name, 31), s('title', null, row.name)),
+      s('text', { x: 0, y: y + 11 }, ended(row.name, 30), s('title', null, row.name)),
       s('rect', { class: `bar ${row.kind}`, x: from, y, width: to - from, height: 14, rx: 2 }, s('title', null, `${row.name}: ${time(row.begun)} to ${time(row.ended)}`)),
       s('text', { class: 'soft', x: to + 5, y: y + 11, 'font-size': 10.5 }, time(row.ended - row.begun)));
   });

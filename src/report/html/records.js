@@ -40,7 +40,7 @@ class Records {
         tables.map((table, at) => h('option', { value: at }, `${stages[table.stage].name} (${whole.format(table.total)})`))));
     return [
       h('div', { class: 'tools' }, pick, this.search, h('button', { type: 'button', onclick: () => this.reset() }, 'Clear'), this.told),
-      this.about, this.filtering, this.menu, this.sheet,
+      this.about, h('div', { class: 'choices only-screen' }, this.filtering, this.menu), this.sheet,
       h('p', { class: 'soft small only-screen' }, h('kbd', null, '/'), ' search  ', h('kbd', null, '↑'), ' ', h('kbd', null, '↓'), ' move  ', h('kbd', null, 'Enter'), ' open  ', h('kbd', null, '?'), ' all keys'),
       this.spreads,
     ];
@@ -85,7 +85,8 @@ class Records {
     columns.forEach((column, at) => column.kind === 'score' && wanted.length < 7 && add(at));
     columns.forEach((column, at) => column.made !== null && wanted.length < 6 && add(at));
     // What says the same of every record says nothing.
-    const varies = at => this.data.columns[at].some(value => value !== this.data.columns[at][0]);
+    const varies = at => this.data.columns[at].some(value => value !== this.data.columns[at][0])
+      && this.data.columns[at].some((value, row) => value !== this.data.keys[row]);
     columns.forEach((column, at) => wanted.length < 4 && varies(at) && add(at));
     columns.forEach((column, at) => wanted.length < 1 && add(at));
     return wanted.sort((a, b) => (columns[a].kind === 'score') - (columns[b].kind === 'score') || wanted.indexOf(a) - wanted.indexOf(b));
@@ -226,6 +227,7 @@ class Records {
     this.chosen = Math.max(0, rows.indexOf(before));
     this.told.textContent = rows.length === keys.length ? count(keys.length, 'record') : `${whole.format(rows.length)} of ${count(keys.length, 'record')}`;
     this.body.style.height = `${rows.length * ROW}px`;
+    this.sheet.style.setProperty('--tall', `${(Math.max(3, rows.length) + 1) * ROW + 20}px`);
     this.sheet.setAttribute('aria-rowcount', rows.length + 1);
     this.reveal();
     this.draw();

@@ -74,8 +74,8 @@ function charts(overview) {
     });
     const n = [...new Set(facet.n.values())].sort((a, b) => a - b);
     const missing = groups.reduce((sum, group) => sum + group.missing, 0);
-    return h('div', { class: 'card' }, h('h3', null, title || 'All'),
-      whiskers(title || 'All', groups, facet.percent),
+    return h('div', { class: 'card' }, h('h3', null, title || 'All together'),
+      whiskers(title || 'All together', groups, facet.percent),
       h('p', { class: 'soft small' }, `n = ${n.map(m => whole.format(m)).join(' to ')}${missing ? `, ${missing} without a score` : ''}. Dots are means, lines bootstrap intervals.`));
   });
 }
@@ -126,10 +126,12 @@ function funnel(overview, table, open) {
   for (const at of chain(overview, table.stage)) {
     const stage = stages[at];
     const { emitted } = stage;
-    const telling = before === null || emitted === null || emitted !== before || stage.failed || stage.missing || at === table.stage;
-    if (telling) steps.push({ stage, at, change: before === null || emitted === null ? null : emitted - before, same: 0 });
+    const sure = emitted !== null && !stage.chance;
+    const telling = before === null || !sure || emitted !== before || stage.failed || stage.missing || at === table.stage;
+    if (telling) steps.push({ stage, at, change: before === null || !sure ? null : emitted - before, same: 0 });
     else steps.at(-1).same += 1;
     if (emitted !== null) before = emitted;
+    else before = null;
   }
   const most = Math.max(1, ...steps.map(step => step.stage.emitted ?? 0));
   const why = ({ stage, change }) => {
@@ -143,9 +145,12 @@ function funnel(overview, table, open) {
   return h('ol', { class: 'funnel' }, steps.map(step => h('li', null,
     h('span', { class: 'step' }, h('button', { class: 'link', type: 'button', title: step.stage.name, onclick: () => open(step.at) }, step.stage.name.split('/').at(-1)), h('span', { class: 'soft small' }, ` ${step.stage.verb}`)),
     h('span', { class: 'track' }, step.stage.emitted !== null && h('i', { '--part': `${(step.stage.emitted / most) * 100}%` })),
-    h('span', { class: 'wrap small' }, h('b', null, step.stage.emitted === null ? 'as many as needed' : whole.format(step.stage.emitted)), ' ', h('span', { class: 'soft' }, why(step))),
+    h('span', { class: 'wrap small' }, h('b', null, step.stage.emitted === null ? 'not known' : whole.format(step.stage.emitted)), step.stage.chance && h('span', { class: 'soft' }, ', as many as were needed'), ' ', h('span', { class: 'soft' }, why(step))),
     step.same > 0 && h('span', { class: 'steps' }, `${count(step.same, 'more step')} without a change of number`))));
 }
+
+/** Stages in the timeline at most. */
+const SPANS = 40;
 
 function pipeline(overview, open) {
   const { stages, tables } = overview;
@@ -154,13 +159,18 @@ function pipeline(overview, open) {
     h('button', { class: 'link', type: 'button', onclick: () => open(at) }, stage.name), stage.verb, cell(stage.read), cell(stage.emitted), cell(stage.failed), cell(stage.calls),
     time(stage.time?.took), cell(stage.time?.prompt_tokens || null), cell(stage.time?.answer_tokens || null),
   ]));
-  const spans = stages.filter(stage => stage.span).map(stage => ({ name: stage.name, kind: stage.kind, begun: stage.span[0], ended: stage.span[1] }));
-  spans.sort((a, b) => a.begun - b.begun || a.ended - b.ended);
+  const all = stages.filter(stage => stage.span).map(stage => ({ name: stage.name, kind: stage.kind, begun: stage.span[0], ended: stage.span[1] }));
+  const least = all.map(span => span.ended - span.begun).sort((a, b) => b - a)[SPANS - 1] ?? 0;
+  const spans = all.filter(span => span.ended - span.begun >= least).slice(0, SPANS);
+  const pick = tables.length > 1 && h('div', { class: 'tools' }, h('label', null, 'Table ',
+    h('select', { id: 'funnel', onchange: event => became.replaceChildren(funnel(overview, tables[Number(event.target.value)], open)) },
+      tables.map((one, at) => h('option', { value: at }, stages[one.stage].name)))));
+  const became = h('div', { class: 'card' }, tables.length > 0 && funnel(overview, tables[0], open));
   return [
     framed(overview, open),
     h('details', null, h('summary', null, `All ${count(stages.length, 'stage')} as a table`), table),
-    spans.length > 0 && [h('h3', null, 'Timeline'), h('p', { class: 'soft small' }, 'Of the last run in which anything was done: from each stage’s first record to its end. What came from the cache is not in it.'), h('div', { class: 'frame card' }, timeline(spans))],
-    tables.length > 0 && [h('h3', null, 'What became of the records'), tables.map((one, at) => h('details', { class: 'card', open: at < 2 }, h('summary', null, stages[one.stage].name), funnel(overview, one, open)))],
+    spans.length > 0 && [h('h3', null, 'Timeline'), h('p', { class: 'soft small' }, 'Of the last run in which anything was done: from each stage’s first record to its end. What came from the cache is not in it.', spans.length < all.length && ` The ${spans.length} longest of ${all.length} stages.`), h('div', { class: 'frame card' }, timeline(spans))],
+    tables.length > 0 && [h('h3', null, 'What became of the records'), pick, became],
   ];
 }
 
@@ -185,13 +195,21 @@ function failures(overview) {
   ];
 }
 
+/** Lines of a list that are seen without asking for them. */
+const MANY = 12;
+
 function origin(overview) {
   const code = text => h('code', { class: 'wrap' }, text);
   const value = json => code(typeof json === 'string' ? json : JSON.stringify(json));
-  const files = (title, list) => list.length > 0 && [h('h3', null, title), grid(null, ['file', '#records', 'BLAKE3'], list.map(file => [h('span', { class: 'wrap' }, file.path), file.rows === null ? '–' : whole.format(file.rows), file.hash ? code(file.hash) : '–']))];
+  const params = list => grid(null, ['param', 'value'], list.map(([name, json]) => [name, value(json)]));
+  const own = overview.params.filter(([name]) => !name.includes('/'));
+  const rest = overview.params.filter(([name]) => name.includes('/'));
+  const folded = (title, much, made) => (much ? h('details', null, h('summary', null, title), made) : made);
+  const files = (title, list) => list.length > 0 && [h('h3', null, title), folded(count(list.length, 'file'), list.length > MANY, grid(null, ['file', '#records', 'BLAKE3'], list.map(file => [h('span', { class: 'wrap' }, file.path), file.rows === null ? '–' : whole.format(file.rows), file.hash ? code(file.hash) : '–'])))];
   return [
-    overview.params.length > 0 && [h('h3', null, 'Params'), grid(null, ['param', 'value'], overview.params.map(([name, json]) => [name, value(json)]))],
-    overview.models.length > 0 && [h('h3', null, 'Models'), h('p', { class: 'soft small' }, 'As far as they decide answers: not where they are.'), grid(null, ['model', 'what decides its answers'], overview.models.map(model => [model.name, code(brief(model.identity))]))],
+    own.length > 0 && [h('h3', null, 'Params'), params(own)],
+    rest.length > 0 && folded(`${count(rest.length, 'param')} of included pipelines`, true, params(rest)),
+    overview.models.length > 0 && [h('h3', null, 'Models'), h('p', { class: 'soft small' }, 'As far as they decide answers: not where they are.'), folded(count(overview.models.length, 'model'), overview.models.length > MANY, grid(null, ['model', 'what decides its answers'], overview.models.map(model => [model.name, code(brief(model.identity))])))],
     files('Read', overview.inputs), files('Written', overview.outputs),
     h('h3', null, 'The pipeline’s files'),
     overview.sources.map(source => h('details', null, h('summary', null, source.path, ' ', h('span', { class: 'soft mono small' }, source.hash)), h('pre', { class: 'text' }, source.text))),

@@ -1,7 +1,7 @@
 //! Which stages a page is made of, found from verbs alone: what has to be gone through again,
 //! and whose records are taken down.
 
-use crate::engine::pipe::Pipe;
+use crate::engine::pipe::{Pipe, Stage};
 use crate::engine::survey::Survey;
 use crate::plan::graph::Action;
 use crate::replay::ledger::Depth;
@@ -23,12 +23,20 @@ pub struct Choice {
     pub boards: Vec<usize>,
     /// How much is noted of calls.
     pub depth: Depth,
+    /// For each stage: true if it is stopped when its readers have enough.
+    pub open: Vec<bool>,
 }
 
 impl Choice {
     /// The stages whose records are taken down.
     pub fn taps(&self) -> impl Iterator<Item = usize> {
         self.tables.iter().chain(&self.boards).copied()
+    }
+
+    /// The stages that go to their end in a run, and are to do so now, whoever reads them.
+    pub fn whole(&self) -> impl Iterator<Item = usize> {
+        let stages = self.open.iter().enumerate();
+        stages.filter(|(_, open)| !**open).map(|(at, _)| at)
     }
 }
 
@@ -78,7 +86,28 @@ pub fn choose(pipe: &Pipe, known: &Survey, open: bool) -> Choice {
         tables,
         boards,
         depth: if asks { Depth::Calls } else { Depth::Nothing },
+        open: open_ended(pipe),
     }
+}
+
+/// The stages that are stopped when their readers have enough: how far they come by then is
+/// chance. `take` is the one verb that has enough.
+fn open_ended(pipe: &Pipe) -> Vec<bool> {
+    let mut open = vec![false; pipe.stages.len()];
+    for &at in pipe.order.iter().rev() {
+        let stages = pipe.stages.iter().enumerate();
+        let mut readers = stages.filter(|(_, stage)| stage.sources().any(|from| from == at));
+        let enough = |(reader, stage): (usize, &Stage)| {
+            // Named inputs are read to their end.
+            let named = stage.with.iter().any(|(_, from)| *from == at);
+            !named && (stage.verb.name() == "take" || open[reader])
+        };
+        open[at] = match readers.next() {
+            None => false,
+            Some(first) => enough(first) && readers.all(enough),
+        };
+    }
+    open
 }
 
 /// Who reads the records of each stage.

@@ -87,10 +87,12 @@ pub struct Stage {
     pub with: Vec<(String, usize)>,
     /// Left and upper edge, and width, in pixels.
     pub at: (f64, f64, f64),
-    /// Records read; none where it depends on chance how many.
+    /// Records read, if it is known.
     pub read: Option<u64>,
-    /// Records emitted; none likewise.
+    /// Records emitted, if it is known.
     pub emitted: Option<u64>,
+    /// It is stopped when others have enough: how many records it reads is chance.
+    pub chance: bool,
     /// Records that failed.
     pub failed: u64,
     /// Its calls, if it makes any.

@@ -113,7 +113,6 @@ pub fn gather(mut found: Found<'_>, options: &Options) -> Report {
 /// Failed records in the order of the stages: those that fail again, and those that the last
 /// run listed, such as for calls that no server answered.
 fn failures(found: &Found<'_>, mask: &Mask) -> (Vec<Failed>, usize) {
-    let open = stages::open_ended(found);
     let mut all: Vec<(usize, &Failure)> = Vec::new();
     // Which records are read ahead of a reader that has enough is chance: what the run itself
     // told counts there.
@@ -124,7 +123,7 @@ fn failures(found: &Found<'_>, mask: &Mask) -> (Vec<Failed>, usize) {
         };
         let skipped = found.choice.survey.planned[stage].action == Action::Skip;
         let told = found.errors.contains(failure);
-        if skipped || (open[stage] && !told) {
+        if skipped || (found.choice.open[stage] && !told) {
             continue;
         }
         all.push((stage, failure));

@@ -1,6 +1,6 @@
 //! Where a page's results come from: files, params, models and prompts.
 
-use std::path::Path;
+use std::path::{Component, Path, PathBuf};
 
 use serde_json::Value as Json;
 
@@ -82,7 +82,13 @@ pub fn outputs(found: &Found<'_>) -> Vec<File> {
 pub fn params(found: &Found<'_>) -> Vec<(String, Json)> {
     let params = all_params(found.pipe);
     let params = params.map(|(name, value)| {
-        let value = redact(&name, value);
+        let value = match redact(&name, value) {
+            // Where files are on this machine is left out.
+            Json::String(text) if Path::new(&text).is_absolute() => {
+                Json::String(near(found, Path::new(&text)))
+            }
+            value => value,
+        };
         (name, value)
     });
     params.collect()
@@ -127,6 +133,7 @@ pub fn told(found: &Found<'_>) -> (Option<String>, Vec<String>) {
 /// machine is nobody's business.
 pub fn near(found: &Found<'_>, path: &Path) -> String {
     let dir = &found.pipe.pipeline.dir;
+    let path = &straight(path);
     let inside = path.strip_prefix(dir).unwrap_or(path);
     if inside.is_absolute() {
         let here = std::env::current_dir().ok();
@@ -138,6 +145,21 @@ pub fn near(found: &Found<'_>, path: &Path) -> String {
         };
     }
     inside.display().to_string()
+}
+
+/// A path without the detours (`a/../b`) that come of joining paths.
+fn straight(path: &Path) -> PathBuf {
+    let mut straight = PathBuf::new();
+    for part in path.components() {
+        let climbs = part == Component::ParentDir;
+        let last = straight.components().next_back();
+        if climbs && matches!(last, Some(Component::Normal(_))) {
+            straight.pop();
+        } else {
+            straight.push(part);
+        }
+    }
+    straight
 }
 
 /// A value without what may be a secret: settings that are called so, and logins in addresses.

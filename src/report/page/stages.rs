@@ -3,7 +3,7 @@
 
 use super::data::{Edge, Run, Stage, Time};
 use super::gather::Found;
-use crate::engine::history::RunRecord;
+use crate::engine::board::Stint;
 use crate::plan::graph::Action;
 use crate::report::layout::layout;
 
@@ -21,7 +21,6 @@ pub fn stages(found: &Found<'_>) -> (Vec<Stage>, Vec<Edge>, (f64, f64)) {
     let ends: Vec<(usize, usize, bool)> = edges(found).collect();
     let pairs: Vec<(usize, usize)> = ends.iter().map(|(from, to, _)| (*from, *to)).collect();
     let drawn = layout(&widths, &pairs);
-    let open = open_ended(found);
     let told = found.runs.first();
     let rows = pipe.stages.iter().enumerate().map(|(at, stage)| {
         let (x, y) = drawn.boxes.get(at).copied().unwrap_or_default();
@@ -31,10 +30,12 @@ pub fn stages(found: &Found<'_>) -> (Vec<Stage>, Vec<Edge>, (f64, f64)) {
         let sink = stage.verb.writes().is_some();
         let is_active = found.choice.survey.planned[at].action != Action::Skip && !sink;
         let written = output.filter(|_| sink).map(|output| output.rows);
-        let certain = |count: u64| (is_active && !open[at]).then_some(count);
+        let open = found.choice.open[at];
+        let certain = |count: u64| (is_active && !open).then_some(count);
         let asks = found.known.nodes[at].asks && is_active;
         let is_read = found.choice.survey.planned[at].action == Action::Read;
         let calls = row.calls.get();
+        let stint = last(found, &stage.spec.name);
         Stage {
             name: stage.spec.name.value.clone(),
             verb: stage.verb.name(),
@@ -48,23 +49,25 @@ pub fn stages(found: &Found<'_>) -> (Vec<Stage>, Vec<Edge>, (f64, f64)) {
             with: stage.with.clone(),
             at: (x, y, widths[at]),
             // What is read from the cache says how many came out, not how many went in; who
-            // stops early has read more than it took, by chance.
+            // stops early has read more than it took. There, and where a stage was stopped
+            // early, it counts how many there were when it worked.
             read: match stage.verb.name() {
                 "take" => None,
                 _ => certain(row.read.get()).filter(|_| !is_read).or(written),
-            },
-            emitted: certain(row.emitted.get()).or(written),
+            }
+            .or(stint.map(|stint| stint.read)),
+            emitted: certain(row.emitted.get())
+                .or(written)
+                .or(stint.map(|stint| stint.emitted)),
+            chance: open,
             failed: row.failed.get(),
-            calls: (asks && !is_read && !open[at]).then_some(calls),
-            missing: if asks && !open[at] {
+            calls: (asks && !is_read && !open).then_some(calls),
+            missing: if asks && !open {
                 calls - row.cached.get().min(calls)
             } else {
                 0
             },
-            time: found
-                .runs
-                .iter()
-                .find_map(|run| time(run, &stage.spec.name)),
+            time: stint.map(time),
             span: told.and_then(|run| {
                 let stint = run.stints.get(&stage.spec.name.value)?;
                 Some((stint.begun, stint.ended))
@@ -93,15 +96,20 @@ pub fn run(found: &Found<'_>) -> Option<Run> {
     })
 }
 
-fn time(run: &RunRecord, name: &str) -> Option<Time> {
-    let stint = run.stints.get(name)?;
-    Some(Time {
+/// What a stage did when it worked last.
+fn last<'a>(found: &'a Found<'_>, name: &str) -> Option<&'a Stint> {
+    let mut runs = found.runs.iter();
+    runs.find_map(|run| run.stints.get(name))
+}
+
+fn time(stint: &Stint) -> Time {
+    Time {
         took: stint.ended - stint.begun.min(stint.ended),
         asked: stint.asked,
         cached: stint.cached,
         prompt_tokens: stint.prompt_tokens,
         answer_tokens: stint.answer_tokens,
-    })
+    }
 }
 
 fn edges<'a>(found: &'a Found<'_>) -> impl Iterator<Item = (usize, usize, bool)> + 'a {
@@ -115,25 +123,4 @@ fn edges<'a>(found: &'a Found<'_>) -> impl Iterator<Item = (usize, usize, bool)>
 fn width(name: &str) -> f64 {
     let characters = name.chars().count().min(LONGEST) as f64;
     LEAST.max(20.0 + CHARACTER * characters)
-}
-
-/// The stages that are stopped when their readers have enough: how far they come by then is
-/// chance. `take` is the one verb that has enough.
-pub fn open_ended(found: &Found<'_>) -> Vec<bool> {
-    let pipe = found.pipe;
-    let mut open = vec![false; pipe.stages.len()];
-    for &at in pipe.order.iter().rev() {
-        let mut reads = pipe.stages.iter().enumerate().filter(|(reader, stage)| {
-            let active = found.choice.survey.planned[*reader].action == Action::Run;
-            active && stage.verb.writes().is_none() && stage.sources().any(|from| from == at)
-        });
-        let enough = |(reader, stage): (usize, &crate::engine::pipe::Stage)| {
-            stage.verb.name() == "take" || open[reader]
-        };
-        open[at] = match reads.next() {
-            None => false,
-            Some(first) => enough(first) && reads.all(enough),
-        };
-    }
-    open
 }
