@@ -21,6 +21,7 @@ mod messages;
 mod models;
 mod prompts;
 mod replay;
+mod report;
 mod schema;
 mod sensitive;
 mod servers;

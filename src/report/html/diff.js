@@ -37,7 +37,7 @@ function parts(words, kept, tag) {
   let run = '';
   let inside = false;
   const flush = () => {
-    if (run) made.push(inside ? h(tag, null, run) : run);
+    if (run) made.push(inside ? h(tag, null, seen(run)) : seen(run));
     run = '';
   };
   words.forEach((word, at) => {
@@ -60,11 +60,11 @@ function compared(reference, prediction) {
   const b = prediction.match(WORDS) ?? [];
   const kept = common(a, b);
   const side = (title, text, made) =>
-    h('div', null, h('h4', null, title), h('div', { class: 'text', dir: 'auto' }, text === '' ? h('span', { class: 'soft' }, 'empty') : made));
+    h('div', null, h('h3', null, title), h('div', { class: 'text', dir: 'auto' }, text === '' ? h('span', { class: 'soft' }, 'empty') : made));
   return [
     h('div', { class: 'two' },
-      side('Reference', reference, kept ? parts(a, kept[0], 'del') : reference),
-      side('Prediction', prediction, kept ? parts(b, kept[1], 'ins') : prediction)),
+      side('Reference', reference, kept ? parts(a, kept[0], 'del') : seen(reference)),
+      side('Prediction', prediction, kept ? parts(b, kept[1], 'ins') : seen(prediction))),
     kept && reference !== prediction && h('p', { class: 'soft small' }, h('del', null, 'green, dotted'), ': only in the reference. ', h('ins', null, 'orange, underlined'), ': only in the prediction.'),
     !kept && h('p', { class: 'soft small' }, 'Differences are not marked: the texts are too long.'),
   ];

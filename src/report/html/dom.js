@@ -39,12 +39,22 @@ function tell(text) {
   byId('told').textContent = text;
 }
 
+/** Characters that cannot be seen, or that turn the text after them round. */
+const UNSEEN = /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u2069\ufeff]/;
+
+/** A text in which such characters show, and do nothing. */
+function seen(text) {
+  if (!UNSEEN.test(text)) return [text];
+  const code = c => `U+${c.codePointAt(0).toString(16).toUpperCase().padStart(4, '0')}`;
+  return text.split(new RegExp(`(${UNSEEN.source})`)).map(part => (UNSEEN.test(part) ? h('span', { class: 'control', 'data-code': code(part) }, part) : part));
+}
+
 /** A text whose parts that were searched for are marked. */
 function marked(text, words) {
-  if (!words.length || !text) return [text];
+  if (!words.length || !text) return seen(text);
   const lower = text.toLowerCase();
   // Where case changes the length, places do not fit: then nothing is marked.
-  if (lower.length !== text.length) return [text];
+  if (lower.length !== text.length) return seen(text);
   const parts = [];
   let at = 0;
   while (at < text.length && parts.length < 400) {
@@ -58,21 +68,22 @@ function marked(text, words) {
       }
     }
     if (next < 0) break;
-    parts.push(text.slice(at, next), h('mark', null, text.slice(next, next + length)));
+    parts.push(seen(text.slice(at, next)), h('mark', null, text.slice(next, next + length)));
     at = next + length;
   }
-  parts.push(text.slice(at));
+  parts.push(seen(text.slice(at)));
   return parts;
 }
 
 /** A dialog with a title bar; what is in it is made anew each time. */
 function show(id, title, tools, ...children) {
   const dialog = byId(id);
-  const close = h('button', { type: 'button', onclick: () => dialog.close(), 'aria-label': 'Close' }, 'Close ', h('kbd', { 'aria-hidden': 'true' }, 'Esc'));
+  const close = h('button', { type: 'button', onclick: () => dialog.close() }, 'Close ', h('kbd', { 'aria-hidden': 'true' }, 'Esc'));
   dialog.replaceChildren(
     h('div', { class: 'bar-top' }, h('h2', { id: `${id}-title`, dir: 'auto' }, title), tools, close),
     fill(h('div', { class: 'inside' }), children),
   );
+  dialog.onkeydown = dialog.onclose = null;
   if (!dialog.open) dialog.showModal();
   dialog.scrollTop = 0;
   return dialog;

@@ -3,6 +3,20 @@
 
 const ROW = 30;
 
+/** A call: what was asked, and answered. */
+function asked(overview, call, text, words) {
+  const stage = overview.stages[call.stage];
+  const tokens = [call.prompt_tokens !== undefined && `${call.prompt_tokens} tokens in`, call.answer_tokens !== undefined && `${call.answer_tokens} out`, call.finish && `ended: ${call.finish}`].filter(Boolean).join(', ');
+  const turn = (role, content, kind) => h('div', { class: `turn ${kind ?? ''}` }, h('div', { class: 'role' }, role), h('div', { class: 'text', dir: 'auto' }, content === '' ? h('span', { class: 'soft' }, 'empty') : marked(content, words)));
+  const sent = brief(call.sent);
+  return [
+    h('h3', null, `${stage.name} `, h('span', { class: 'soft small' }, `${call.model}${tokens ? ` · ${tokens}` : ''}`)),
+    h('details', { open: true }, h('summary', null, `Prompt (${count(call.turns.length, 'part')})`), call.turns.map(([role, place]) => turn(role, text(place))), sent && h('p', { class: 'soft small wrap' }, sent)),
+    call.thinking !== undefined && h('details', null, h('summary', null, 'Thinking'), turn('thinking', text(call.thinking))),
+    turn('answer', text(call.answer), 'answer'),
+  ];
+}
+
 class Records {
   constructor(overview) {
     this.overview = overview;
@@ -23,8 +37,8 @@ class Records {
     this.sheet = h('div', {
       class: 'sheet', id: 'sheet', role: 'grid', tabindex: 0, 'aria-label': 'Records', 'aria-multiselectable': 'false',
       onscroll: () => this.draw(), onkeydown: event => this.onkey(event),
-    }, h('div', { role: 'rowgroup' }, this.titles), this.body);
-    this.spreads = h('div', { class: 'grid fine only-screen' });
+    }, h('div', { role: 'rowgroup', class: 'titled' }, this.titles), this.body);
+    this.spreads = h('div', { class: 'grid fine' });
     this.about = h('p', { class: 'soft' });
     new ResizeObserver(() => this.draw()).observe(this.sheet);
   }
@@ -241,7 +255,7 @@ class Records {
     const last = Math.min(this.rows.length, Math.ceil((top + (this.sheet.clientHeight || 600)) / ROW) + 6);
     const made = [];
     for (let place = first; place < last; place += 1) made.push(this.row(place));
-    if (!this.rows.length) made.push(h('div', { class: 'none' }, 'No record fits.'));
+    if (!this.rows.length) made.push(h('div', { class: 'none' }, this.data.keys.length ? 'No record fits.' : 'No records came here.'));
     this.body.replaceChildren(...made);
     this.sheet.setAttribute('aria-activedescendant', this.rows.length ? `row-${this.chosen}` : '');
   }
@@ -336,7 +350,7 @@ class Records {
         return `${scorer.metric}: ${columns}${options ? ` (${options})` : ''}. `;
       })));
     }
-    for (const call of detail?.calls ?? []) parts.push(this.call(call, text));
+    for (const call of detail?.calls ?? []) parts.push(asked(overview, call, text, this.words));
     const fields = table.columns.map((column, at) => [column, at]).filter(([column, at]) => column.kind !== 'score' && !seen.has(at));
     if (fields.length) {
       parts.push(h('h3', null, 'Fields'), h('table', { class: 'fields' }, h('tbody', null, fields.map(([column, at]) => {
@@ -355,18 +369,5 @@ class Records {
     };
     dialog.onclose = () => this.sheet.focus();
     tell(`record ${where} of ${overview.name}`);
-  }
-
-  call(call, text) {
-    const stage = this.overview.stages[call.stage];
-    const tokens = [call.prompt_tokens !== undefined && `${call.prompt_tokens} tokens in`, call.answer_tokens !== undefined && `${call.answer_tokens} out`, call.finish && `ended: ${call.finish}`].filter(Boolean).join(', ');
-    const turn = (role, content, kind) => h('div', { class: `turn ${kind ?? ''}` }, h('div', { class: 'role' }, role), h('div', { class: 'text', dir: 'auto' }, content === '' ? h('span', { class: 'soft' }, 'empty') : marked(content, this.words)));
-    const sent = brief(call.sent);
-    return [
-      h('h3', null, `${stage.name} `, h('span', { class: 'soft small' }, `${call.model}${tokens ? ` · ${tokens}` : ''}`)),
-      h('details', { open: true }, h('summary', null, `Prompt (${count(call.turns.length, 'part')})`), call.turns.map(([role, place]) => turn(role, text(place))), sent && h('p', { class: 'soft small wrap' }, sent)),
-      call.thinking !== undefined && h('details', null, h('summary', null, 'Thinking'), turn('thinking', text(call.thinking))),
-      turn('answer', text(call.answer), 'answer'),
-    ];
   }
 }

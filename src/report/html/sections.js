@@ -75,7 +75,7 @@ function charts(overview) {
     const n = [...new Set(facet.n.values())].sort((a, b) => a - b);
     const missing = groups.reduce((sum, group) => sum + group.missing, 0);
     return h('div', { class: 'card' }, h('h3', null, title || 'All together'),
-      whiskers(title || 'All together', groups, facet.percent),
+      h('div', { class: 'chart' }, whiskers(title || 'All together', groups, facet.percent)),
       h('p', { class: 'soft small' }, `n = ${n.map(m => whole.format(m)).join(' to ')}${missing ? `, ${missing} without a score` : ''}. Dots are means, lines bootstrap intervals.`));
   });
 }
@@ -145,7 +145,7 @@ function funnel(overview, table, open) {
   return h('ol', { class: 'funnel' }, steps.map(step => h('li', null,
     h('span', { class: 'step' }, h('button', { class: 'link', type: 'button', title: step.stage.name, onclick: () => open(step.at) }, step.stage.name.split('/').at(-1)), h('span', { class: 'soft small' }, ` ${step.stage.verb}`)),
     h('span', { class: 'track' }, step.stage.emitted !== null && h('i', { '--part': `${(step.stage.emitted / most) * 100}%` })),
-    h('span', { class: 'wrap small' }, h('b', null, step.stage.emitted === null ? 'not known' : whole.format(step.stage.emitted)), step.stage.chance && h('span', { class: 'soft' }, ', as many as were needed'), ' ', h('span', { class: 'soft' }, why(step))),
+    h('span', { class: 'wrap small' }, h('b', null, step.stage.emitted === null ? 'not known' : whole.format(step.stage.emitted)), h('span', { class: 'soft' }, [step.stage.chance && ', as many as were needed', why(step) && ` · ${why(step)}`])),
     step.same > 0 && h('span', { class: 'steps' }, `${count(step.same, 'more step')} without a change of number`))));
 }
 
@@ -169,26 +169,38 @@ function pipeline(overview, open) {
   return [
     framed(overview, open),
     h('details', null, h('summary', null, `All ${count(stages.length, 'stage')} as a table`), table),
-    spans.length > 0 && [h('h3', null, 'Timeline'), h('p', { class: 'soft small' }, 'Of the last run in which anything was done: from each stage’s first record to its end. What came from the cache is not in it.', spans.length < all.length && ` The ${spans.length} longest of ${all.length} stages.`), h('div', { class: 'frame card' }, timeline(spans))],
+    spans.length > 0 && [h('h3', null, 'Timeline'), h('p', { class: 'soft small' }, 'Of the last run in which anything was done: from each stage’s first record to its end. What came from the cache is not in it.', spans.length < all.length && ` The ${spans.length} longest of ${all.length} stages.`), h('div', { class: 'frame card', tabindex: 0, role: 'group', 'aria-label': 'Timeline, which can be scrolled' }, timeline(spans))],
     tables.length > 0 && [h('h3', null, 'What became of the records'), pick, became],
   ];
 }
 
 const KEYS = 200;
 
+/** One failed record, with what was asked about it. */
+async function failed(overview, at) {
+  const failure = overview.failures[at];
+  const number_ = overview.failed_details[Math.floor(at / overview.failed_per)];
+  const details = number_ === undefined ? null : await block(`block-${number_}`);
+  const calls = details?.rows[at % overview.failed_per].calls ?? [];
+  show('record', failure.key ?? 'a record', null,
+    h('p', { class: 'note' }, `${overview.stages[failure.stage].name}: ${failure.why}`),
+    calls.map(call => asked(overview, call, place => details.pool[place], [])),
+    calls.length === 0 && h('p', { class: 'soft' }, 'Nothing is known of what was asked about it.'));
+}
+
 function failures(overview) {
   if (!overview.failed) return [h('p', { class: 'soft' }, 'No record failed.')];
   const groups = new Map();
-  for (const failure of overview.failures) {
+  overview.failures.forEach((failure, at) => {
     const name = JSON.stringify([failure.stage, failure.kind, failure.why]);
     if (!groups.has(name)) groups.set(name, { ...failure, keys: [], n: 0 });
     const group = groups.get(name);
     group.n += 1;
-    if (failure.key !== null) group.keys.push(failure.key);
-  }
+    if (failure.key !== null) group.keys.push([failure.key, at]);
+  });
   const rows = [...groups.values()].sort((a, b) => b.n - a.n);
   const keys = group => (group.keys.length === 0 ? h('span', { class: 'soft' }, 'left out')
-    : h('details', null, h('summary', null, count(group.keys.length, 'key')), h('p', { class: 'mono wrap', dir: 'auto' }, group.keys.slice(0, KEYS).join(', '), group.keys.length > KEYS && ` and ${group.keys.length - KEYS} more`)));
+    : h('details', null, h('summary', null, count(group.keys.length, 'key')), h('p', { class: 'mono wrap', dir: 'auto' }, group.keys.slice(0, KEYS).map(([key, at], place) => [place > 0 && ', ', h('button', { class: 'link', type: 'button', onclick: () => failed(overview, at) }, key || '(all)')]), group.keys.length > KEYS && ` and ${group.keys.length - KEYS} more`)));
   return [
     overview.failures.length < overview.failed && h('p', { class: 'soft' }, `The first ${whole.format(overview.failures.length)} of ${whole.format(overview.failed)}.`),
     grid(count(overview.failed, 'failed record'), ['#records', 'stage', 'what', 'why', 'which'], rows.map(group => [whole.format(group.n), overview.stages[group.stage].name, group.kind, h('span', { class: 'wrap' }, group.why), keys(group)])),

@@ -45,6 +45,10 @@ pub struct Overview {
     pub failures: Vec<Failed>,
     /// How many there are, also those that are not listed.
     pub failed: usize,
+    /// The blocks with what was asked about those that are listed, in their order.
+    pub failed_details: Vec<usize>,
+    /// How many records each of these has.
+    pub failed_per: usize,
     /// Tables of records.
     pub tables: Vec<Table>,
     /// Results: means, comparisons, and tables made of them.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::boards::board;
 use super::calls::Calls;
 use super::choose::Choice;
-use super::data::{Failed, Overview, Report};
+use super::data::{Detail, Failed, Overview, Report};
 use super::mask::Mask;
 use super::{origin, stages, tables};
 use crate::engine::board::Board;
@@ -17,6 +17,7 @@ use crate::engine::survey::Survey;
 use crate::plan::graph::Action;
 use crate::record::Record;
 use crate::replay::cassette::Entry;
+use crate::report::words::count;
 
 /// Failed records that are listed at most.
 const FAILURES: usize = 5_000;
@@ -81,7 +82,15 @@ pub fn gather(mut found: Found<'_>, options: &Options) -> Report {
         }
     }
     let (stages, edges, size) = stages::stages(&found);
-    let (listed, failed) = failures(&found, &mask);
+    let (listed, failed) = failures(&found);
+    let failed_details = asked(&found, &listed, &mask, &calls, &mut blocks);
+    let listed = listed.iter().map(|(stage, failure)| Failed {
+        stage: *stage,
+        key: mask.key(&failure.key, pipe.stages[*stage].sensitive),
+        kind: failure.kind.name(),
+        why: failure.why.clone(),
+    });
+    let listed = listed.collect();
     let (description, cite) = origin::told(&found);
     let is_sensitive = pipe.stages.iter().any(|stage| stage.sensitive);
     let overview = Overview {
@@ -99,6 +108,8 @@ pub fn gather(mut found: Found<'_>, options: &Options) -> Report {
         size,
         failures: listed,
         failed,
+        failed_details,
+        failed_per: tables::PER,
         tables: shown,
         boards: results,
         params: origin::params(&found),
@@ -112,7 +123,7 @@ pub fn gather(mut found: Found<'_>, options: &Options) -> Report {
 
 /// Failed records in the order of the stages: those that fail again, and those that the last
 /// run listed, such as for calls that no server answered.
-fn failures(found: &Found<'_>, mask: &Mask) -> (Vec<Failed>, usize) {
+fn failures<'a>(found: &'a Found<'_>) -> (Vec<(usize, &'a Failure)>, usize) {
     let mut all: Vec<(usize, &Failure)> = Vec::new();
     // Which records are read ahead of a reader that has enough is chance: what the run itself
     // told counts there.
@@ -134,16 +145,37 @@ fn failures(found: &Found<'_>, mask: &Mask) -> (Vec<Failed>, usize) {
     });
     all.dedup_by(|(i, a), (j, b)| i == j && a.key == b.key);
     let count = all.len();
-    let listed = all
-        .into_iter()
-        .take(FAILURES)
-        .map(|(stage, failure)| Failed {
-            stage,
-            key: mask.key(&failure.key, found.pipe.stages[stage].sensitive),
-            kind: failure.kind.name(),
-            why: failure.why.clone(),
-        });
-    (listed.collect(), count)
+    all.truncate(FAILURES);
+    (all, count)
+}
+
+/// What was asked about records that failed: the numbers of the blocks.
+fn asked(
+    found: &Found<'_>,
+    failures: &[(usize, &Failure)],
+    mask: &Mask,
+    calls: &Calls,
+    blocks: &mut Vec<String>,
+) -> Vec<usize> {
+    let detail = |stage: usize, failure: &Failure, pool: &mut tables::Pool| {
+        if mask.hides(found.pipe.stages[stage].sensitive) {
+            return Detail::default();
+        }
+        let behind = tables::behind(found.pipe, stage);
+        Detail {
+            calls: calls.of(&failure.key, &behind, pool),
+            ..Detail::default()
+        }
+    };
+    let some = failures.chunks(tables::PER).map(|some| {
+        let mut pool = tables::Pool::default();
+        let rows = some
+            .iter()
+            .map(|(stage, failure)| detail(*stage, failure, &mut pool))
+            .collect();
+        pool.with(rows)
+    });
+    tables::add_all(blocks, &some.collect::<Vec<_>>())
 }
 
 /// What a reader has to know before trusting the numbers.
@@ -151,9 +183,11 @@ fn notes(found: &Found<'_>, stages: &[super::data::Stage]) -> Vec<String> {
     let mut notes = Vec::new();
     let missing: u64 = stages.iter().map(|stage| stage.missing).sum();
     if missing > 0 {
+        let has = if missing == 1 { "has" } else { "have" };
         notes.push(format!(
-            "{missing} calls have no answer in the cache: what depends on them is not here. \
-             Run the pipeline again to complete it."
+            "{} {has} no answer in the cache: what depends on that is not here. Run the \
+             pipeline again to complete it.",
+            count(missing, "call")
         ));
     }
     if found.runs.is_empty() {

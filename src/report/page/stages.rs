@@ -12,7 +12,7 @@ const CHARACTER: f64 = 7.2;
 /// Characters of a name that are drawn.
 const LONGEST: usize = 26;
 /// The least width of a box: counts are written in it too.
-const LEAST: f64 = 128.0;
+const LEAST: f64 = 164.0;
 
 /// The stages with their edges and the size of the drawing.
 pub fn stages(found: &Found<'_>) -> (Vec<Stage>, Vec<Edge>, (f64, f64)) {

@@ -1,6 +1,6 @@
 //! Tables of records: their columns, how they were scored, and what is shown of each record.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use serde_json::Value as Json;
 
@@ -14,7 +14,7 @@ use crate::record::Record;
 use crate::stages::contract::{Check, FieldSet};
 
 /// Records of a block with details.
-const PER: usize = 200;
+pub const PER: usize = 200;
 
 /// Makes a table of a stage's records; its blocks are added to `blocks`.
 pub fn table(
@@ -31,7 +31,7 @@ pub fn table(
     let behind = behind(pipe, stage);
     let scorers = scorers(pipe, &behind);
     let made = made(pipe, &behind);
-    let is_score = |name: &str| scorers.iter().any(|s| s.columns.iter().any(|c| c == name));
+    let scored = scored(pipe, &behind);
     let mut columns = Vec::new();
     let mut values: Vec<Vec<Json>> = Vec::new();
     for name in names(records) {
@@ -40,7 +40,7 @@ pub fn table(
             .map(|record| record.fields.get(&name).map_or(Json::Null, plain))
             .collect();
         let mut kind = kind(all.iter());
-        if kind == "number" && is_score(&name) {
+        if kind == "number" && scored.contains(&name) {
             kind = "score";
         }
         if hidden && kind != "score" {
@@ -80,13 +80,7 @@ pub fn table(
                 }
             });
             let rows = rows.collect();
-            details.push(Details {
-                pool: pool.texts,
-                rows,
-            });
-        }
-        if details.iter().flat_map(|d| &d.rows).all(Detail::is_empty) {
-            details.clear();
+            details.push(pool.with(rows));
         }
     }
     for column in &mut values {
@@ -112,7 +106,7 @@ pub fn table(
         columns,
         scorers,
         block: add(blocks, &columns_block),
-        details: details.iter().map(|block| add(blocks, block)).collect(),
+        details: add_all(blocks, &details),
         per: PER,
     }
 }
@@ -128,6 +122,14 @@ fn add<T: serde::Serialize>(blocks: &mut Vec<String>, block: &T) -> usize {
     blocks.len() - 1
 }
 
+/// Adds blocks with details, unless there is nothing in any of them; their numbers.
+pub fn add_all(blocks: &mut Vec<String>, details: &[Details]) -> Vec<usize> {
+    if details.iter().flat_map(|d| &d.rows).all(Detail::is_empty) {
+        return Vec::new();
+    }
+    details.iter().map(|block| add(blocks, block)).collect()
+}
+
 /// Texts, each once.
 #[derive(Default)]
 pub struct Pool {
@@ -136,6 +138,12 @@ pub struct Pool {
 }
 
 impl Pool {
+    /// A block of these texts and records.
+    pub fn with(self, rows: Vec<Detail>) -> Details {
+        let pool = self.texts;
+        Details { pool, rows }
+    }
+
     /// The number of a text.
     pub fn long(&mut self, text: &str) -> usize {
         if let Some(place) = self.places.get(text) {
@@ -152,7 +160,7 @@ impl Pool {
 }
 
 /// The stages that a stage's records went through, inputs first, itself last.
-fn behind(pipe: &Pipe, stage: usize) -> Vec<usize> {
+pub fn behind(pipe: &Pipe, stage: usize) -> Vec<usize> {
     let mut through = vec![false; pipe.stages.len()];
     let mut open = vec![stage];
     while let Some(at) = open.pop() {
@@ -193,6 +201,23 @@ fn made(pipe: &Pipe, behind: &[usize]) -> HashMap<String, usize> {
         made.extend(adds(pipe, *at).into_iter().map(|name| (name, *at)));
     }
     made
+}
+
+/// The fields that hold scores: those of a verb that scores which no later stage sets to
+/// something else. Only they are shown of sensitive records.
+fn scored(pipe: &Pipe, behind: &[usize]) -> HashSet<String> {
+    let mut scored = HashSet::new();
+    for at in behind {
+        let scores = ["judge", "score"].contains(&pipe.stages[*at].verb.name());
+        for name in adds(pipe, *at) {
+            if scores {
+                scored.insert(name);
+            } else {
+                scored.remove(&name);
+            }
+        }
+    }
+    scored
 }
 
 fn scorers(pipe: &Pipe, behind: &[usize]) -> Vec<Scorer> {
