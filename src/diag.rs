@@ -50,6 +50,11 @@ impl Sources {
         FileId((self.files.len() - 1) as u16)
     }
 
+    /// All files, with their whole texts.
+    pub fn all(&self) -> impl Iterator<Item = (&Path, &Arc<str>)> {
+        self.files.iter().map(|(path, text)| (path.as_path(), text))
+    }
+
     /// The id of a file that was added under exactly this path.
     pub fn find(&self, path: &Path) -> Option<FileId> {
         self.files

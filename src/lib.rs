@@ -35,5 +35,6 @@ pub mod trust;
 // Layer 9: what is made of finished runs, and where data comes from.
 pub mod fetch;
 pub mod report;
+pub mod share;
 // Layer 10: the command line.
 pub mod cli;

@@ -1,6 +1,7 @@
 //! The command line: one file per command. Exit codes: 0 done; 1 some records or stages
-//! failed; 2 bad input or usage; 3 refused for want of consent; 5 a limit of calls, tokens
-//! or cost reached; 130 interrupted.
+//! failed, or outputs are not as a lock says; 2 bad input or usage; 3 refused, for want of
+//! consent or because something is not as a lock says; 5 a limit of calls, tokens or cost
+//! reached; 130 interrupted.
 
 mod around;
 mod ask;
@@ -12,6 +13,8 @@ mod display;
 mod ends;
 mod fetch;
 mod graph;
+mod lock;
+mod locked;
 mod missing;
 mod models;
 mod plan;
@@ -20,14 +23,18 @@ mod rehearse;
 mod replay;
 mod report;
 mod run;
+mod runs;
 mod schema;
 mod session;
 mod show;
+mod status;
 mod summary;
 pub mod supervise;
 mod test;
 mod trust;
 mod umls;
+mod watch;
+mod when;
 
 use std::ffi::OsString;
 use std::io::{self, Write};
@@ -61,6 +68,12 @@ enum Command {
     Plan(plan::PlanArgs),
     /// Say why one stage would run again
     Why(plan::WhyArgs),
+    /// Show how the cache stands to each stage: fresh or not, records, calls, when it last ran
+    Status(status::Args),
+    /// List the runs that the cache remembers, newest first
+    Runs(runs::Args),
+    /// Write down what a run is made of and what came out, for `run --locked` to hold to
+    Lock(lock::Args),
     /// Check a pipeline and everything it names; all faults at once
     Check(check::Args),
     /// Show the records of a stage from the cache
@@ -94,6 +107,9 @@ enum Command {
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
     log();
+    if !matches!(cli.command, Command::Supervise { .. }) {
+        watch::start();
+    }
     match cli.command {
         Command::Run(args) => run::run(&args),
         Command::Bench(args) => bench::bench(args),
@@ -103,6 +119,9 @@ pub fn main() -> ExitCode {
         Command::Fetch(args) => fetch::fetch(&args),
         Command::Plan(args) => plan::plan(&args),
         Command::Why(args) => plan::why(&args),
+        Command::Status(args) => status::status(&args),
+        Command::Runs(args) => runs::runs(&args),
+        Command::Lock(args) => lock::lock(&args),
         Command::Check(args) => check::check(&args),
         Command::Show(args) => show::show(&args),
         Command::Report(args) => report::report(&args),

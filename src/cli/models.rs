@@ -15,6 +15,7 @@ use super::{err, out};
 use crate::diag::Diagnostic;
 use crate::engine::pipe::Pipe;
 use crate::model::probe::{Finding, State, probe};
+use crate::model::reach::ways;
 use crate::model::serve::{Place, Server};
 use crate::model::spec::{ApiKind, ModelSpec};
 use crate::store::Store;
@@ -87,7 +88,7 @@ fn checked(args: &Args, pipe: &Pipe) -> Result<ExitCode, Box<Diagnostic>> {
         let row = Row {
             models: names,
             api: model.api(),
-            hosts: model.hosts(),
+            hosts: ways(&model).into_iter().map(|way| way.host).collect(),
             ready: checks.iter().all(|found| found.state != State::Wrong),
             checks,
         };

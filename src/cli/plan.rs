@@ -52,25 +52,28 @@ pub struct WhyArgs {
 
 /// A stage in the plan.
 #[derive(Serialize)]
-struct Row {
-    stage: String,
-    verb: &'static str,
+pub struct Row {
+    /// Its name.
+    pub stage: String,
+    /// Its verb.
+    pub verb: &'static str,
     action: &'static str,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     why: Vec<String>,
+    /// Its calls, if it asks and would run.
     #[serde(skip_serializing_if = "Option::is_none")]
-    calls: Option<CallCount>,
+    pub calls: Option<CallCount>,
 }
 
 /// The calls of a stage.
 #[derive(Serialize)]
-struct CallCount {
+pub struct CallCount {
     /// Answers that are in the cache.
-    cached: u64,
+    pub cached: u64,
     /// Calls to make.
-    to_make: u64,
+    pub to_make: u64,
     /// True when answers that are not there yet may lead to more.
-    at_least: bool,
+    pub at_least: bool,
     /// Tokens of the prompts of calls to make, at four characters a token.
     prompt_tokens: u64,
     /// The most tokens that their answers may have; 0 if there is no limit.
@@ -87,6 +90,7 @@ pub fn plan(args: &PlanArgs) -> ExitCode {
         let wanted = Wanted {
             until: named(&pipe, &args.until)?,
             force: named(&pipe, &args.force)?,
+            whole: named(&pipe, &args.until)?,
         };
         look(args, &pipe, &wanted)
     })();
@@ -139,7 +143,11 @@ fn look(args: &PlanArgs, pipe: &Arc<Pipe>, wanted: &Wanted) -> Result<Vec<Row>, 
     rows(pipe, &store, &survey)
 }
 
-fn rows(pipe: &Arc<Pipe>, store: &Store, survey: &Survey) -> Result<Vec<Row>, Diagnostic> {
+/// The plan of every stage.
+///
+/// # Errors
+/// The rehearsal cannot start.
+pub fn rows(pipe: &Arc<Pipe>, store: &Store, survey: &Survey) -> Result<Vec<Row>, Diagnostic> {
     let last = latest(store, pipe);
     let mut why = reasons(pipe, survey, store, last.as_ref());
     let asking = asking(survey);
@@ -209,6 +217,7 @@ fn asking(survey: &Survey) -> Survey {
         nodes: survey.nodes.clone(),
         planned,
         targets,
+        whole: survey.whole.clone(),
     }
 }
 

@@ -103,7 +103,7 @@ fn private(args: &Args, pipe: &Pipe) -> Result<Vec<String>, Box<Diagnostic>> {
     let until = until.map(|name| stage(pipe, name));
     let wanted = Wanted {
         until: until.collect::<Result<_, _>>()?,
-        force: Vec::new(),
+        ..Wanted::default()
     };
     let asking = survey(pipe, &store, &wanted)?.asking();
     let stages = asking.into_iter().map(|at| &pipe.stages[at]);

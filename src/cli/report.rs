@@ -120,7 +120,7 @@ fn found(args: &Args, pipe: &Arc<Pipe>) -> Result<Report, Diagnostic> {
     let choice = choose(pipe, &known, args.include_sensitive);
     let notes = Notes {
         ledger: Arc::new(Ledger::new(choice.depth)),
-        taps: Arc::new(Taps::new(choice.taps()).to_the_end(choice.whole())),
+        taps: Arc::new(Taps::new(choice.taps())),
     };
     let (board, outcome) = rehearse(pipe, &store, &choice.survey, Source::Nowhere, &notes)?;
     let stages = pipe.stages.iter().map(|s| s.spec.name.value.as_str());

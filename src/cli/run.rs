@@ -1,5 +1,6 @@
 //! `clue run`: plans, asks for consent, runs, and says what came of it.
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
@@ -9,6 +10,7 @@ use tokio::sync::mpsc;
 
 use super::consent::{allowed, config, guarded, refuse};
 use super::display::{Form, show};
+use super::locked::{Held, hold};
 use super::missing::Missing;
 use super::session::{BAD_INPUT, Common, bad, color};
 use super::show::stage;
@@ -18,8 +20,9 @@ use crate::diag::Diagnostic;
 use crate::engine::board::{Event, Events};
 use crate::engine::budget::Limits;
 use crate::engine::calls::{Calls, Means};
+use crate::engine::facts::Facts;
 use crate::engine::halt::{Halt, Reason};
-use crate::engine::history::remember;
+use crate::engine::history::{begun, remember};
 use crate::engine::keep::{Failures, write_failures};
 use crate::engine::pipe::Pipe;
 use crate::engine::run::{Outcome, board, run as execute};
@@ -37,7 +40,7 @@ use crate::trust::outputs::outside;
 
 /// Some records or stages failed.
 pub const FAILED: u8 = 1;
-/// Refused for want of consent.
+/// Refused: for want of consent, or because something is not as the lock says.
 pub const REFUSED: u8 = 3;
 /// A limit was reached.
 const BUDGET: u8 = 5;
@@ -68,6 +71,9 @@ pub struct How {
     /// Ask nobody: answer from the cache alone, and list what is missing
     #[arg(long)]
     pub offline: bool,
+    /// Refuse to run what differs from the pipeline's lock, or from FILE, and compare the outputs
+    #[arg(long, value_name = "FILE", num_args = 0..=1, require_equals = true)]
+    pub locked: Option<Option<PathBuf>>,
     /// Make no more calls than this; then stop, to go on another time
     #[arg(long, value_name = "N")]
     max_calls: Option<u64>,
@@ -125,6 +131,16 @@ pub struct Ran {
     pub failed: u64,
 }
 
+impl Ran {
+    fn refused(code: ExitCode) -> Ran {
+        Ran {
+            code,
+            ended: false,
+            failed: 0,
+        }
+    }
+}
+
 fn cost(text: &str) -> Result<f64, String> {
     let cost = text
         .parse()
@@ -176,31 +192,35 @@ pub fn prepared(args: &Args, pipe: &Arc<Pipe>, way: &Way) -> Result<Ran, Box<Dia
     let mut wanted = Wanted {
         until: stages(pipe, &args.how.until)?,
         force: stages(pipe, &args.how.force)?,
+        whole: stages(pipe, &args.how.until)?,
     };
     if way.again {
         let known = survey(pipe, &store, &wanted)?;
         let asking = known.asking();
+        // What was whole is recorded as a whole: readers that need all of it may not run again.
+        let was_whole = |at: &&usize| known.planned[**at].action != Action::Run;
+        wanted.whole.extend(asking.iter().filter(was_whole));
         wanted.until = [known.targets, asking.clone()].concat();
         wanted.force.extend(asking);
     }
     let survey = sound(pipe, &store, &wanted)?;
     // The stat cache only saves reading inputs again: not worth a fault.
     let _ = store.save_stats();
+    let held = match hold(args, pipe, &survey, &store) {
+        Ok(held) => held,
+        Err(code) => return Ok(Ran::refused(code)),
+    };
     if way.source.asks() {
-        fits(pipe, &args.how.means())?;
+        fits(pipe, &survey, &args.how.means())?;
     }
     if let Err(code) = consented(args, pipe, &survey, way.source.asks()) {
-        return Ok(Ran {
-            code,
-            ended: false,
-            failed: 0,
-        });
+        return Ok(Ran::refused(code));
     }
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
         .map_err(|error| Diagnostic::error(format!("cannot start: {error}")))?;
-    let ran = runtime.block_on(go(args, pipe, &store, &survey, way));
+    let ran = runtime.block_on(go(args, pipe, &store, &survey, way, held.as_ref()));
     // A blocking read that never returns must not keep the program from ending.
     runtime.shutdown_background();
     ran.map_err(Box::new)
@@ -226,9 +246,11 @@ fn sound(pipe: &Pipe, store: &Store, wanted: &Wanted) -> Result<Survey, Diagnost
     }
 }
 
-/// Checks that every server fits on the machine by itself.
-fn fits(pipe: &Pipe, means: &Means) -> Result<(), Box<Diagnostic>> {
-    for model in pipe.models.values() {
+/// Checks that every server of the stages that run fits on the machine by itself.
+fn fits(pipe: &Pipe, survey: &Survey, means: &Means) -> Result<(), Box<Diagnostic>> {
+    let runs = |at: &usize| survey.planned[*at].action == Action::Run;
+    let running = (0..pipe.stages.len()).filter(runs);
+    for model in running.flat_map(|at| pipe.asked(at)) {
         let serve = model.serve.as_ref();
         for (what, amount) in serve.iter().flat_map(|serve| &serve.resources) {
             let has = amount_of(&means.has, what);
@@ -266,8 +288,12 @@ async fn go(
     store: &Store,
     survey: &Survey,
     way: &Way,
+    held: Option<&Held>,
 ) -> Result<Ran, Diagnostic> {
     let start = Instant::now();
+    let (facts, id) = (Facts::begin(pipe), id());
+    // A cache that cannot be written is told of when something that matters does not fit.
+    let _ = begun(store, pipe, &facts, &id);
     let (events, told) = mpsc::unbounded_channel();
     let board = Arc::new(board(pipe, survey));
     let halt = Halt::default();
@@ -305,9 +331,11 @@ async fn go(
     let cost = priced.then(|| calls.cost());
     // Whoever tells events has to be gone for the display to end.
     drop((shop, calls, events));
-    let kept = remember(store, pipe, survey, &outcome, &id());
     let errors = pipe.folders.out.join("errors.jsonl");
     let missing = Missing::of(way, survey, &board);
+    let good = outcome.is_good(pipe, &board) && missing.is_empty();
+    let facts = facts.end(&outcome, &board, good, start.elapsed(), cost);
+    let kept = remember(store, pipe, survey, &outcome, &board, facts, &id);
     let listed = write_failures(&errors, &outcome.failures).and_then(|()| missing.write(pipe));
     let _ = tokio::time::timeout(std::time::Duration::from_secs(1), display).await;
     let summary = Summary {
@@ -332,14 +360,17 @@ async fn go(
     if !missing.is_empty() && listed.is_ok() {
         err(&missing.place(pipe));
     }
-    let code = conclude(pipe, &outcome, &board, !missing.is_empty());
+    let ended = outcome.stopped.is_none() && outcome.faults.is_empty();
+    let held = held.filter(|_| ended);
+    let differs = held.is_some_and(|held| held.differs(pipe, &outcome, args.how.json));
+    let code = conclude(pipe, &outcome, &board, !missing.is_empty() || differs);
     if !matches!(outcome.stopped, Some(Reason::Store(_))) {
         kept?;
         listed?;
     }
     Ok(Ran {
         code,
-        ended: outcome.stopped.is_none() && outcome.faults.is_empty(),
+        ended,
         failed: outcome.failures.len() as u64,
     })
 }

@@ -13,10 +13,11 @@ use super::session::{BAD_INPUT, Common, Settings, refuse as bad_usage};
 use super::{err, out};
 use crate::diag::Diagnostic;
 use crate::engine::pipe::Pipe;
+use crate::model::reach::is_loopback;
 use crate::text::visible::{plain, quoted};
 use crate::trust::gather::of_all;
 use crate::trust::memory::Memory;
-use crate::trust::need::render;
+use crate::trust::need::{first_of, render};
 use crate::trust::sensitive::{self, Asks};
 
 /// Arguments of `clue trust`.
@@ -146,14 +147,23 @@ fn ways(pipe: &Pipe, asked: &[Asks]) -> String {
         return String::new();
     }
     let mut text = "sensitive records would go to\n".to_owned();
+    let mut lines: Vec<(String, Vec<String>)> = Vec::new();
     for asks in asked {
         let host = plain(&asks.way.host);
         let stage = plain(&pipe.stages[asks.stage].spec.name.value);
-        let through = match &asks.way.proxy {
-            Some(proxy) => format!(" through the proxy `{}`", plain(proxy)),
-            None => String::new(),
+        let way = match &asks.way.proxy {
+            Some(proxy) => format!("`{host}` through the proxy `{}`", plain(proxy)),
+            None if is_loopback(&host) => format!("`{host}`, this machine"),
+            None => format!("`{host}`"),
         };
-        let _ = writeln!(text, "  `{host}`{through}   (stage `{stage}`)");
+        let stage = format!("stage `{stage}`");
+        match lines.iter_mut().find(|(known, _)| *known == way) {
+            Some((_, stages)) => stages.push(stage),
+            None => lines.push((way, vec![stage])),
+        }
+    }
+    for (way, stages) in lines {
+        let _ = writeln!(text, "  {way}   ({})", first_of(&stages));
     }
     text
 }

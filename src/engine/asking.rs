@@ -240,7 +240,11 @@ fn settle(
         },
         Asked::Lost(fault) => worker.fault(&key, fault),
         Asked::NoModel(fault) => Err(Broken::Fault(fault)),
-        Asked::Stopped => Ok(()),
+        Asked::Stopped => {
+            // What was not asked is not lost, but it is not there either.
+            worker.cut = true;
+            Ok(())
+        }
         Asked::Missing(_) if !worker.shop.dry => {
             let why = worker.shop.calls.lose(worker.name(), &key);
             worker.lose(&key, Kind::Call, why);

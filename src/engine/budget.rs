@@ -71,7 +71,7 @@ impl Budget {
         let prompt = reply.prompt_tokens.unwrap_or(0);
         let answer = reply.answer_tokens.unwrap_or(0);
         let mut spent = self.spent.lock().unwrap_or_else(PoisonError::into_inner);
-        spent.tokens += prompt + answer;
+        spent.tokens = spent.tokens.saturating_add(prompt).saturating_add(answer);
         spent.cost += price.map_or(0.0, |price| price.of(prompt, answer));
     }
 

@@ -5,6 +5,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use futures::future::join_all;
 use tokio::sync::OnceCell;
 
 use super::board::{Events, Row};
@@ -20,7 +21,8 @@ use crate::model::api::call_key;
 use crate::model::chat::{Reply, Request};
 use crate::model::error::CallError;
 use crate::model::serve::Place;
-use crate::model::spec::{ModelSpec, Sampling};
+use crate::model::spec::{ModelSpec, Sampling, SystemPrompt};
+use crate::model::told::Served;
 use crate::replay::ledger::Wanted;
 use crate::store::Store;
 
@@ -80,7 +82,13 @@ impl Calls {
         let mut same: HashMap<Vec<u8>, usize> = HashMap::new();
         let mut all: Vec<Arc<Lane>> = Vec::new();
         let lane = |(name, model): (&String, &Arc<ModelSpec>)| {
+            // What is sent may differ; what it is sent to must not.
             let plain = ModelSpec {
+                api: Some(model.api()),
+                instruct: true,
+                system: SystemPrompt::Native,
+                price: None,
+                revision: None,
                 sampling: Sampling::default(),
                 chat_template: None,
                 json_schema: None,
@@ -152,22 +160,43 @@ impl Calls {
         row: &Row,
         enough: &Halt,
     ) -> Result<Reply, NoReply> {
-        let flight = self.flight(key);
-        let mut mine = false;
-        let result = flight
-            .get_or_init(|| async {
-                mine = true;
-                self.ask(key, request, row, enough).await
-            })
-            .await
-            .clone();
-        if mine {
+        loop {
+            let flight = self.flight(key);
+            let mut mine = false;
+            let result = flight
+                .get_or_init(|| async {
+                    mine = true;
+                    // An equal request may have been answered since the cache was looked at.
+                    if let Some(reply) = self.store.get_call::<Reply>(key) {
+                        row.cached.add(1);
+                        return Ok(reply);
+                    }
+                    self.ask(key, request, row, enough).await
+                })
+                .await
+                .clone();
             // Later equal requests find the reply in the cache, or ask again after a failure.
-            self.flights().remove(&key);
-        } else if result.is_ok() {
-            row.cached.add(1);
+            self.land(key, &flight);
+            if !mine && result.is_ok() {
+                row.cached.add(1);
+            }
+            let stops = enough.is_raised() || self.halt.is_raised();
+            // Another stage's wish to stop is not this one's.
+            if mine || stops || !matches!(result, Err(NoReply::Stopped)) {
+                return result;
+            }
         }
-        result
+    }
+
+    /// Ends a flight.
+    fn land(&self, key: Hash, flight: &Flight) {
+        let mut flights = self.flights();
+        if flights
+            .get(&key)
+            .is_some_and(|own| Arc::ptr_eq(own, flight))
+        {
+            flights.remove(&key);
+        }
     }
 
     fn flights(&self) -> std::sync::MutexGuard<'_, HashMap<Hash, Flight>> {
@@ -225,6 +254,7 @@ impl Calls {
             }
             why => NoReply::Failed(why.to_string()),
         })?;
+        lane.has_answered();
         row.asked.add(1);
         row.prompt_tokens.add(reply.prompt_tokens.unwrap_or(0));
         row.answer_tokens.add(reply.answer_tokens.unwrap_or(0));
@@ -263,6 +293,19 @@ impl Calls {
     /// A stage asks no more.
     pub fn ended(&self, stage: usize) {
         self.gate.ended(stage);
+    }
+
+    /// What the servers that answered say of themselves. Nobody waits for that who wants to stop.
+    pub async fn served(&self) -> Vec<Served> {
+        if self.halt.is_raised() {
+            self.lanes.values().for_each(|(lane, _)| lane.hush());
+        }
+        let lanes = self.lanes.values().map(|(lane, _)| lane.served());
+        tokio::select! {
+            biased;
+            () = self.halt.raised() => Vec::new(),
+            told = join_all(lanes) => told.into_iter().flatten().collect(),
+        }
     }
 
     /// Ends the servers that were started.

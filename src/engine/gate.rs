@@ -2,7 +2,7 @@
 //! stopped that make room. What is decided is decided in `turns`.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::sync::Notify;
 
@@ -11,6 +11,8 @@ use super::turns::{Amounts, Moves, StageUse, Turns};
 
 /// How long a server that nobody asks may keep others waiting.
 const IDLE: Duration = Duration::from_secs(15);
+/// How often those who wait look whether it is so.
+const LOOK: Duration = Duration::from_secs(5);
 
 /// The gate of all servers of a run.
 pub struct Gate {
@@ -26,9 +28,9 @@ impl Drop for Pass {
     fn drop(&mut self) {
         if let Some((gate, lane)) = self.0.take() {
             let mut turns = gate.turns();
-            turns.end(lane);
+            turns.end(lane, Instant::now());
             if turns.is_empty_handed(lane) {
-                gate.advance(&mut turns, false);
+                gate.advance(&mut turns);
             }
         }
     }
@@ -67,7 +69,7 @@ impl Gate {
     pub fn ended(self: &Arc<Gate>, stage: usize) {
         let mut turns = self.turns();
         turns.ended(stage);
-        self.advance(&mut turns, false);
+        self.advance(&mut turns);
     }
 
     /// Waits for the turn of a server.
@@ -81,7 +83,7 @@ impl Gate {
                 return Pass(Some((self.clone(), lane)));
             }
             turns.wait(lane);
-            self.advance(&mut turns, false);
+            self.advance(&mut turns);
             Waiting(self, lane)
         };
         loop {
@@ -91,14 +93,14 @@ impl Gate {
                 drop(waiting);
                 return Pass(Some((self.clone(), lane)));
             }
-            if tokio::time::timeout(IDLE, changed).await.is_err() {
-                self.advance(&mut self.turns(), true);
+            if tokio::time::timeout(LOOK, changed).await.is_err() {
+                self.advance(&mut self.turns());
             }
         }
     }
 
-    fn advance(self: &Arc<Gate>, turns: &mut Turns, idle: bool) {
-        let Moves { came, stop } = turns.advance(idle);
+    fn advance(self: &Arc<Gate>, turns: &mut Turns) {
+        let Moves { came, stop } = turns.advance(Instant::now(), IDLE);
         for lane in stop {
             let gate = self.clone();
             // A task of its own: whoever waits for it may give up meanwhile.
@@ -106,7 +108,7 @@ impl Gate {
                 gate.lanes[lane].close().await;
                 let mut turns = gate.turns();
                 turns.gone(lane);
-                gate.advance(&mut turns, false);
+                gate.advance(&mut turns);
             });
         }
         if came {

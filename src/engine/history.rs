@@ -6,8 +6,9 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use super::board::Stint;
+use super::board::{Board, State, Stint};
 use super::edge::BATCH;
+use super::facts::{Facts, now};
 use super::keep::ArtifactRecords;
 use super::pipe::Pipe;
 use super::run::Outcome;
@@ -26,12 +27,24 @@ pub struct RunRecord {
     pub params: BTreeMap<String, serde_json::Value>,
     /// Every stage as it last finished, in this or an earlier run.
     pub stages: BTreeMap<String, StageRecord>,
-    /// When it began, in milliseconds since 1970 (UTC).
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub began: Option<u64>,
+    /// When it was, how it ended, what it took. Runs of older versions have none.
+    #[serde(default)]
+    pub facts: Option<Facts>,
     /// What the stages did that worked in this run.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub stints: BTreeMap<String, Stint>,
+}
+
+/// What lists of runs need of a record: the stages of many runs are much to read.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Head {
+    /// The pipeline's file, made absolute.
+    pub pipeline: PathBuf,
+    /// The values of its params.
+    pub params: BTreeMap<String, serde_json::Value>,
+    /// When it was, how it ended, what it took.
+    #[serde(default)]
+    pub facts: Option<Facts>,
 }
 
 /// A stage as it last finished.
@@ -45,14 +58,41 @@ pub struct StageRecord {
     pub inputs: Vec<String>,
     /// What came out, for stages whose output is kept.
     pub output: Option<Output>,
+    /// Records that it emitted then.
+    #[serde(default)]
+    pub rows: Option<u64>,
+    /// When it ran, in milliseconds since 1970: what was in the cache keeps its time.
+    #[serde(default)]
+    pub ran: Option<u64>,
 }
 
 /// The latest run of a pipeline.
 pub fn latest(store: &Store, pipe: &Pipe) -> Option<RunRecord> {
     let file = absolute(&pipe.pipeline.file);
-    let mut runs = store.runs::<RunRecord>().into_iter();
-    runs.find(|(_, run)| run.pipeline == file)
-        .map(|(_, run)| run)
+    store.find_run(|run: &RunRecord| run.pipeline == file)
+}
+
+/// The stages of the latest run that the pipeline still has.
+fn before(store: &Store, pipe: &Pipe) -> BTreeMap<String, StageRecord> {
+    let last = latest(store, pipe).map(|run| run.stages);
+    let mut stages = last.unwrap_or_default();
+    stages.retain(|name, _| pipe.find(name).is_some());
+    stages
+}
+
+/// Keeps that a run begins, so that also one that is killed is known of.
+///
+/// # Errors
+/// The cache cannot be written.
+pub fn begun(store: &Store, pipe: &Pipe, facts: &Facts, id: &str) -> Result<(), StoreError> {
+    let run = RunRecord {
+        pipeline: absolute(&pipe.pipeline.file),
+        params: params(pipe).collect(),
+        stages: before(store, pipe),
+        facts: Some(facts.clone()),
+        stints: BTreeMap::new(),
+    };
+    store.put_run(id, &run)
 }
 
 /// Keeps what a run did, together with what is still true of the one before.
@@ -64,18 +104,22 @@ pub fn remember(
     pipe: &Pipe,
     survey: &Survey,
     outcome: &Outcome,
+    board: &Board,
+    facts: Facts,
     id: &str,
 ) -> Result<(), StoreError> {
-    let mut stages = latest(store, pipe)
-        .map(|run| run.stages)
-        .unwrap_or_default();
-    stages.retain(|name, _| pipe.find(name).is_some());
+    let mut stages = before(store, pipe);
     for (at, done) in outcome.stages.iter().enumerate() {
         let node = &survey.nodes[at];
         if !finished(survey, outcome, at) {
             continue;
         }
         let name = |i: usize| survey.nodes[i].name.clone();
+        let old = stages.get(&node.name);
+        let (rows, ran) = match done.state {
+            State::Done => (Some(board.stages[at].emitted.get()), Some(now())),
+            _ => old.map_or((None, None), |old| (old.rows, old.ran)),
+        };
         stages.insert(
             node.name.clone(),
             StageRecord {
@@ -83,6 +127,8 @@ pub fn remember(
                 recipe: survey.planned[at].recipe,
                 inputs: node.sources().map(name).collect(),
                 output: done.output.clone(),
+                rows,
+                ran,
             },
         );
         let build = pipe.build(at, Vec::new());
@@ -94,7 +140,7 @@ pub fn remember(
         pipeline: absolute(&pipe.pipeline.file),
         params: params(pipe).collect(),
         stages,
-        began: Some(outcome.began),
+        facts: Some(facts),
         stints: stints(survey, outcome).collect(),
     };
     store.put_run(id, &run)
@@ -116,7 +162,6 @@ pub fn runs(store: &Store, pipe: &Pipe) -> Vec<RunRecord> {
 
 /// True for stages whose output is what their manifest says: made now, or known before.
 fn finished(survey: &Survey, outcome: &Outcome, at: usize) -> bool {
-    use super::board::State;
     match outcome.stages[at].state {
         State::Done | State::Reading => true,
         State::Fresh => {
@@ -237,5 +282,29 @@ pub fn new_records(store: &Store, old: &StageRecord, now: &HashSet<String>) -> O
             return Some(now.len() - known);
         }
         known += batch.iter().filter(|r| now.contains(&*r.key)).count();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::facts::Ended;
+
+    #[test]
+    fn records_of_older_and_newer_versions_are_read() {
+        let hash = Hash::of_bytes(b"");
+        let stage = serde_json::json!({
+            "manifest": {"items": []}, "recipe": hash, "inputs": [],
+            "output": {"content": hash, "rows": 3},
+        });
+        let old = serde_json::json!({"pipeline": "/p.yaml", "params": {}, "stages": {"a": stage}});
+        let run: RunRecord = serde_json::from_value(old.clone()).expect("an old record");
+        assert!(run.facts.is_none() && run.stages["a"].ran.is_none());
+        let mut new = old;
+        new["facts"] = serde_json::json!({
+            "program": "9", "began": 1, "ended": "in a new way", "more": [1],
+        });
+        let run: RunRecord = serde_json::from_value(new).expect("a newer record");
+        assert_eq!(run.facts.expect("facts").ended, Ended::Other);
     }
 }

@@ -2,9 +2,10 @@
 //! the server is started, that it is started again if it dies, and that it is stopped.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::Duration;
 
-use tokio::sync::{Mutex, oneshot};
+use tokio::sync::{Mutex, watch};
 use tokio::task::JoinHandle;
 
 use super::board::{Event, Events};
@@ -14,6 +15,7 @@ use crate::model::client::Client;
 use crate::model::pool::Pool;
 use crate::model::serve::{Place, Server};
 use crate::model::spec::ModelSpec;
+use crate::model::told::Served;
 
 /// How often a server that dies is started again in one run.
 const RESTARTS: u32 = 3;
@@ -25,17 +27,23 @@ pub struct Lane {
     model: Arc<ModelSpec>,
     place: Option<Place>,
     open: Mutex<Open>,
+    /// How often the server was closed: who starts it hears of it.
+    closed: watch::Sender<u32>,
+    /// How often it was started.
+    rounds: AtomicU32,
+    /// True once it answered a call.
+    answered: AtomicBool,
 }
 
 #[derive(Default)]
 struct Open {
     client: Option<Result<Client, Box<Diagnostic>>>,
     keeper: Option<Keeper>,
+    served: Option<Served>,
 }
 
 /// The task that keeps a server running.
 struct Keeper {
-    stop: oneshot::Sender<()>,
     task: JoinHandle<()>,
     events: Events,
 }
@@ -47,6 +55,37 @@ impl Lane {
             model: model.clone(),
             place,
             open: Mutex::default(),
+            closed: watch::Sender::new(0),
+            rounds: AtomicU32::new(0),
+            answered: AtomicBool::new(false),
+        }
+    }
+
+    /// Notes that it answered a call.
+    pub fn has_answered(&self) {
+        self.answered.store(true, Ordering::Relaxed);
+    }
+
+    /// Lets it not be asked what it is: the run wants to end.
+    pub fn hush(&self) {
+        self.answered.store(false, Ordering::Relaxed);
+    }
+
+    /// What the server that answered calls says of itself, if it is still there or said so before
+    /// it was stopped.
+    pub async fn served(&self) -> Option<Served> {
+        let mut open = self.open.lock().await;
+        self.learn(&mut open).await;
+        open.served.clone()
+    }
+
+    /// Asks the server what it is, once and not for long, if it answered calls.
+    async fn learn(&self, open: &mut Open) {
+        if let Some(Ok(client)) = &open.client
+            && self.answered.swap(false, Ordering::Relaxed)
+            && open.served.is_none()
+        {
+            open.served = Served::by(&self.model, client).await;
         }
     }
 
@@ -60,42 +99,63 @@ impl Lane {
     ///
     /// # Errors
     /// The model cannot be asked.
-    pub async fn client(&self, events: &Events) -> Result<Client, Box<Diagnostic>> {
-        let mut open = self.open.lock().await;
-        if open.client.is_none() {
-            let connected = self.connect(&mut open, events).await;
-            open.client = Some(connected.map_err(Box::new));
+    pub async fn client(self: &Arc<Lane>, events: &Events) -> Result<Client, Box<Diagnostic>> {
+        if let Some(client) = self
+            .open
+            .try_lock()
+            .ok()
+            .and_then(|open| open.client.clone())
+        {
+            return client;
         }
-        // Put there just now.
-        open.client.clone().unwrap_or_else(|| {
-            Err(Box::new(Diagnostic::error(
-                "there is no client of the model",
-            )))
+        let (lane, events) = (self.clone(), events.clone());
+        // A task of its own: whoever waits for a server may give up, and others go on waiting.
+        let opened = tokio::spawn(async move {
+            let mut open = lane.open.lock().await;
+            if let Some(client) = &open.client {
+                return client.clone();
+            }
+            let connected = lane.connect(&mut open, &events).await.map_err(Box::new);
+            open.client = Some(connected.clone());
+            connected
+        });
+        opened.await.unwrap_or_else(|_| {
+            let name = &self.model.name;
+            Err(Box::new(Diagnostic::error(format!(
+                "model `{name}` could not be opened"
+            ))))
         })
     }
 
-    async fn connect(&self, open: &mut Open, events: &Events) -> Result<Client, Diagnostic> {
+    async fn connect(
+        self: &Arc<Lane>,
+        open: &mut Open,
+        events: &Events,
+    ) -> Result<Client, Diagnostic> {
         let Some(place) = self.place.as_ref().filter(|_| self.model.serve.is_some()) else {
-            let events = events.clone();
-            let tell = move |line| drop(events.send(Event::Say(line)));
-            return Client::told(&self.model, Box::new(tell));
+            return Client::told(&self.model, Box::new(sayer(events)));
         };
+        // A token that is missing is better told before a server is started.
+        Client::new(&self.model.with_url(&self.model.url_on(1)))?;
+        // From here on no wish to close it is missed.
+        let closed = self.closed.subscribe();
         let say = sayer(events);
-        let Some(server) = Server::start(&self.model, place, &say).await? else {
+        let round = self.rounds.fetch_add(1, Ordering::Relaxed);
+        let stop = changed(closed.clone());
+        let started = Server::start_until(&self.model, place, round, &say, stop).await?;
+        let Some(server) = started else {
             return Client::new(&self.model);
         };
-        let client = Client::new(&self.model.with_url(&server.url))?;
-        let (stop, stopped) = oneshot::channel();
+        let client = Client::kept(&self.model.with_url(&server.url))?;
         let kept = keep(
-            self.model.clone(),
+            self.clone(),
             place.clone(),
             server,
             client.pool().clone(),
             events.clone(),
-            stopped,
+            closed,
         );
         open.keeper = Some(Keeper {
-            stop,
             task: tokio::spawn(kept),
             events: events.clone(),
         });
@@ -104,16 +164,27 @@ impl Lane {
 
     /// Ends the server, if it was started; it is started again when somebody wants it.
     pub async fn close(&self) {
+        // One that is still being started has answered nobody.
+        if let Ok(mut open) = self.open.try_lock()
+            && open.keeper.is_some()
+        {
+            self.learn(&mut open).await;
+        }
+        self.closed.send_modify(|times| *times += 1);
         let mut open = self.open.lock().await;
         open.client = None;
         if let Some(keeper) = open.keeper.take() {
-            let _ = keeper.stop.send(());
             let _ = keeper.task.await;
             let name = &self.model.name;
             let line = format!("stopped the server of model `{name}`");
             let _ = keeper.events.send(Event::Say(line));
         }
     }
+}
+
+/// Ends when the lane is closed.
+async fn changed(mut closed: watch::Receiver<u32>) {
+    let _ = closed.changed().await;
 }
 
 fn sayer(events: &Events) -> impl Fn(String) + Send + Sync + 'static {
@@ -123,14 +194,14 @@ fn sayer(events: &Events) -> impl Fn(String) + Send + Sync + 'static {
     }
 }
 
-/// Keeps a server running until it is told to stop. A server that dies too often loses its calls.
+/// Keeps a server running until the lane is closed. A server that dies too often loses its calls.
 async fn keep(
-    model: Arc<ModelSpec>,
+    lane: Arc<Lane>,
     place: Place,
     mut server: Server,
     pool: Arc<Pool>,
     events: Events,
-    mut stopped: oneshot::Receiver<()>,
+    mut closed: watch::Receiver<u32>,
 ) {
     let say = sayer(&events);
     let mut again = 0;
@@ -145,34 +216,31 @@ async fn keep(
         };
         let how = tokio::select! {
             biased;
-            _ = &mut stopped => return server.stop().await,
+            _ = closed.changed() => return server.stop().await,
             how = died => how,
         };
+        let model = &lane.model;
         let name = &model.name;
         again += 1;
         if again > RESTARTS {
             say(format!(
                 "the server of model `{name}` {how}; it is given up"
             ));
-            pool.lose();
-            return;
+            return pool.lose();
         }
         say(format!(
             "the server of model `{name}` {how}; starting it again ({again} of {RESTARTS})"
         ));
         // Calls wait meanwhile.
         pool.hold(true);
-        let started = tokio::select! {
-            biased;
-            _ = &mut stopped => return,
-            started = server.again(&model, &place, again, &say) => started,
-        };
-        match started {
+        let round = lane.rounds.fetch_add(1, Ordering::Relaxed);
+        let stop = changed(closed.clone());
+        match server.again(model, &place, round, &say, stop).await {
             Ok(next) => server = next,
+            Err(_) if closed.has_changed().unwrap_or(true) => return,
             Err(fault) => {
                 say(format!("{}; it is given up", fault.message));
-                pool.lose();
-                return;
+                return pool.lose();
             }
         }
         pool.hold(false);

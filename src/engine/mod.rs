@@ -6,6 +6,7 @@ pub mod budget;
 pub mod calls;
 pub mod edge;
 pub mod exec;
+pub mod facts;
 pub mod flow;
 pub mod gate;
 pub mod halt;

@@ -2,7 +2,6 @@
 //! each. Owns the wiring; the loops over records are elsewhere.
 
 use std::collections::{BTreeSet, HashSet};
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use minijinja::Value;
 use tokio::task::JoinSet;
@@ -17,6 +16,7 @@ use super::worker::{Broken, Shop, Worker};
 use super::{asking, exec, flow, working};
 use crate::diag::Diagnostic;
 use crate::hash::Hash;
+use crate::model::told::Served;
 use crate::plan::graph::{Action, Output, content_key};
 use crate::spec::pipeline::OnError;
 use crate::stages::contract::Operator;
@@ -33,8 +33,8 @@ pub struct Outcome {
     pub bad_input: bool,
     /// Why it stopped early, if it did.
     pub stopped: Option<Reason>,
-    /// When it began, in milliseconds since 1970 (UTC).
-    pub began: u64,
+    /// What the servers that answered calls say of themselves.
+    pub served: Vec<Served>,
 }
 
 /// What became of a stage.
@@ -91,7 +91,6 @@ pub fn board(pipe: &Pipe, survey: &Survey) -> Board {
 
 /// Runs what the plan says has to run.
 pub async fn run(shop: &Shop, survey: &Survey) -> Outcome {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH);
     let mut stages: Vec<StageOutcome> = (0..survey.nodes.len())
         .map(|at| StageOutcome {
             state: State::Fresh,
@@ -149,17 +148,18 @@ pub async fn run(shop: &Shop, survey: &Survey) -> Outcome {
             )),
         }
     }
+    let served = shop.calls.served().await;
     shop.calls.close().await;
     for (stage, row) in stages.iter_mut().zip(&shop.board.stages) {
         stage.stint = row.stint();
     }
     Outcome {
+        served,
         stages,
         failures: shop.failures.take(),
         faults,
         bad_input,
         stopped: shop.halt.reason(),
-        began: now.map_or(0, |now| u64::try_from(now.as_millis()).unwrap_or(0)),
     }
 }
 
@@ -207,6 +207,16 @@ fn wire(shop: &Shop, survey: &Survey) -> Vec<(Worker, Vec<Named>)> {
     let active = |at: usize| survey.planned[at].action != Action::Skip;
     let count = survey.nodes.len();
     let turns = in_turns(shop, survey);
+    // A reader that may have to wait must not hold up others that read the same.
+    let held_up = |reader: usize, from: usize| {
+        turns[reader] && {
+            let mut origins = ancestors(survey, from);
+            origins.insert(from);
+            let own = ancestors(survey, reader);
+            let mut others = (0..count).filter(|at| *at != reader && !own.contains(at));
+            others.any(|at| survey.nodes[at].sources().any(|s| origins.contains(&s)) && runs(at))
+        }
+    };
     let mut outlets: Vec<Outlet> = (0..count).map(|_| Outlet::default()).collect();
     let mut inlets: Vec<(Vec<Inlet>, Vec<Named>)> = Vec::with_capacity(count);
     for reader in 0..count {
@@ -232,11 +242,11 @@ fn wire(shop: &Shop, survey: &Survey) -> Vec<(Worker, Vec<Named>)> {
             };
             let count = node.with.len();
             for (at, from) in node.inputs.iter().enumerate() {
-                let free = free(count + at) || turns[reader] || turns[*from];
+                let free = free(count + at) || turns[*from] || held_up(reader, *from);
                 mine.0.push(outlets[*from].connect(free));
             }
             for (at, (name, from)) in node.with.iter().enumerate() {
-                let free = free(at) || turns[reader] || turns[*from];
+                let free = free(at) || turns[*from] || held_up(reader, *from);
                 mine.1.push((name.clone(), outlets[*from].connect(free)));
             }
         }
@@ -256,6 +266,7 @@ fn wire(shop: &Shop, survey: &Survey) -> Vec<(Worker, Vec<Named>)> {
                 artifact: None,
                 written: None,
                 cut: false,
+                whole: survey.whole.contains(&at),
                 unanswered: false,
                 keys: HashSet::new(),
             };

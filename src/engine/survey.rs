@@ -18,6 +18,8 @@ pub struct Survey {
     pub planned: Vec<Planned>,
     /// The stages that are wanted for their own sake.
     pub targets: Vec<usize>,
+    /// The stages that run to their end even if their readers have enough before.
+    pub whole: Vec<usize>,
 }
 
 impl Survey {
@@ -42,6 +44,8 @@ pub struct Wanted {
     pub until: Vec<usize>,
     /// Stages to run again even though their output is known (`--force`).
     pub force: Vec<usize>,
+    /// Stages that run to their end even if their readers have enough before.
+    pub whole: Vec<usize>,
 }
 
 /// Plans a run.
@@ -62,6 +66,7 @@ pub fn survey(pipe: &Pipe, store: &Store, wanted: &Wanted) -> Result<Survey, Dia
         nodes,
         planned,
         targets,
+        whole: wanted.whole.clone(),
     })
 }
 

@@ -5,6 +5,7 @@
 //! there; so a chain of models is walked with as few changes as there are links.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::{Duration, Instant};
 
 /// Amounts of things that servers need, such as `gpu: 1`.
 pub type Amounts = BTreeMap<String, f64>;
@@ -51,6 +52,8 @@ struct Seat {
     place: Place,
     /// Calls under way.
     calls: usize,
+    /// Since when there is none.
+    quiet: Option<Instant>,
     /// Calls that wait for it.
     waiting: usize,
 }
@@ -71,6 +74,7 @@ impl Turns {
             needs,
             place: Place::Out,
             calls: 0,
+            quiet: None,
             waiting: 0,
         };
         Turns {
@@ -110,13 +114,18 @@ impl Turns {
     /// Begins a call if its server may run; it is counted until [`Turns::end`].
     pub fn begin(&mut self, lane: Lane) -> bool {
         let in_place = self.seats[lane].place == Place::In;
-        self.seats[lane].calls += usize::from(in_place);
+        if in_place {
+            self.seats[lane].calls += 1;
+            self.seats[lane].quiet = None;
+        }
         in_place
     }
 
     /// A call has ended.
-    pub fn end(&mut self, lane: Lane) {
-        self.seats[lane].calls -= 1;
+    pub fn end(&mut self, lane: Lane, now: Instant) {
+        let seat = &mut self.seats[lane];
+        seat.calls -= 1;
+        seat.quiet = (seat.calls == 0).then_some(now);
     }
 
     /// A server is gone.
@@ -124,26 +133,18 @@ impl Turns {
         self.seats[lane].place = Place::Out;
     }
 
-    /// Lets servers in for which there is room, and makes room for others. `idle` says that
-    /// nothing has happened for a while: then a server that nobody asks leaves even if a stage may
-    /// still want it.
-    pub fn advance(&mut self, idle: bool) -> Moves {
+    /// Lets servers in for which there is room, and makes room for others. A server that nobody
+    /// has asked for `idle` leaves even if a stage may still want it.
+    pub fn advance(&mut self, now: Instant, idle: Duration) -> Moves {
         let mut moves = Moves::default();
-        let makes_room = |seat: &Seat| matches!(seat.place, Place::Leaving | Place::Going);
-        // As long as one leaves, it makes room for the one that it leaves for.
-        if !self.seats.iter().any(makes_room) {
-            for lane in self.wanted() {
-                if self.fits(lane) {
-                    self.seats[lane].place = Place::In;
-                    moves.came = true;
-                    continue;
-                }
-                let may_go: Vec<Lane> = self.may_go(lane, idle);
-                if self.fits_without(lane, &may_go) {
-                    for lane in may_go {
-                        self.seats[lane].place = Place::Leaving;
-                    }
-                    break;
+        for lane in self.wanted() {
+            if self.fits(lane) {
+                self.seats[lane].place = Place::In;
+                self.seats[lane].quiet = Some(now);
+                moves.came = true;
+            } else if !self.is_made_room_for(lane) {
+                for lane in self.room(lane, now, idle) {
+                    self.seats[lane].place = Place::Leaving;
                 }
             }
         }
@@ -162,41 +163,73 @@ impl Turns {
         seat.place == Place::Leaving && seat.calls == 0
     }
 
-    /// Those that calls wait for and that are not there, those first that stages can ask without
-    /// waiting for others.
+    /// Those that calls wait for and that are not there. First come those that will be through
+    /// with all their stages, since they need not come again; then those that stages can ask
+    /// without waiting for others.
     fn wanted(&self) -> Vec<Lane> {
         let wanted = |lane: &Lane| {
             let seat = &self.seats[*lane];
             seat.place == Place::Out && seat.waiting > 0
         };
         let mut lanes: Vec<Lane> = (0..self.seats.len()).filter(wanted).collect();
-        lanes.sort_by_key(|lane| !self.is_useful(*lane));
+        lanes.sort_by_key(|lane| (!self.is_free(*lane), !self.is_useful(*lane)));
         lanes
     }
 
     /// True if a stage can ask the server without waiting for one that is not there.
     fn is_useful(&self, lane: Lane) -> bool {
-        let here = |other: &Lane| *other == lane || self.seats[*other].place == Place::In;
-        let waits = |stage: &StageUse| !stage.ended && !stage.lanes.iter().all(here);
-        let mut asking = self
-            .stages
-            .iter()
-            .filter(|stage| !stage.ended && stage.lanes.contains(&lane));
-        asking.any(|stage| !stage.ancestors.iter().any(|at| waits(&self.stages[*at])))
+        self.asking(lane).any(|stage| !self.waits(stage, lane))
     }
 
-    /// Servers that are there, need what `lane` needs, and are not useful any more.
-    fn may_go(&self, lane: Lane, idle: bool) -> Vec<Lane> {
-        let rivals = |other: &Lane| {
+    /// True if no stage that asks the server waits for one that is not there.
+    fn is_free(&self, lane: Lane) -> bool {
+        self.asking(lane).all(|stage| !self.waits(stage, lane))
+    }
+
+    fn asking(&self, lane: Lane) -> impl Iterator<Item = &StageUse> {
+        let asks = move |stage: &&StageUse| !stage.ended && stage.lanes.contains(&lane);
+        self.stages.iter().filter(asks)
+    }
+
+    /// True if something that a stage depends on asks a server that is not there, `lane` aside.
+    fn waits(&self, stage: &StageUse, lane: Lane) -> bool {
+        let here = |other: &Lane| *other == lane || self.seats[*other].place == Place::In;
+        let mut ancestors = stage.ancestors.iter().map(|at| &self.stages[*at]);
+        ancestors.any(|stage| !stage.ended && !stage.lanes.iter().all(here))
+    }
+
+    /// True if a server leaves that has what `lane` needs: that is waited for.
+    fn is_made_room_for(&self, lane: Lane) -> bool {
+        let leaves = |seat: &Seat| matches!(seat.place, Place::Leaving | Place::Going);
+        let mut seats = self.seats.iter();
+        seats.any(|seat| leaves(seat) && self.share(seat, lane))
+    }
+
+    fn share(&self, seat: &Seat, lane: Lane) -> bool {
+        let needs = &self.seats[lane].needs;
+        seat.needs.keys().any(|name| needs.contains_key(name))
+    }
+
+    /// Servers that are there and not useful any more, as few as make room for `lane`; none if
+    /// all of them together do not.
+    fn room(&self, lane: Lane, now: Instant, idle: Duration) -> Vec<Lane> {
+        let may_go = |other: &Lane| {
             let seat = &self.seats[*other];
-            let shares = seat
-                .needs
-                .keys()
-                .any(|n| self.seats[lane].needs.contains_key(n));
-            let unused = seat.calls == 0 && seat.waiting == 0;
-            seat.place == Place::In && shares && (!self.is_useful(*other) || (idle && unused))
+            let quiet = seat.quiet.filter(|_| seat.waiting == 0);
+            let unused = quiet.is_some_and(|since| now.saturating_duration_since(since) >= idle);
+            seat.place == Place::In && self.share(seat, lane) && (unused || !self.is_useful(*other))
         };
-        (0..self.seats.len()).filter(rivals).collect()
+        let mut going: Vec<Lane> = (0..self.seats.len()).filter(may_go).collect();
+        if !self.fits_without(lane, &going) {
+            return Vec::new();
+        }
+        for at in (0..going.len()).rev() {
+            let stays = going.remove(at);
+            if !self.fits_without(lane, &going) {
+                going.insert(at, stays);
+            }
+        }
+        going
     }
 
     fn fits(&self, lane: Lane) -> bool {

@@ -52,6 +52,7 @@ impl Play {
     fn run(mut self) -> Vec<Lane> {
         let mut inside: BTreeSet<Lane> = BTreeSet::new();
         let mut quiet = false;
+        let now = Instant::now();
         for _ in 0..10_000 {
             let mut moved = false;
             for stage in 0..self.asks.len() {
@@ -71,7 +72,7 @@ impl Play {
                     if inside.insert(lane) {
                         self.starts.push(lane);
                     }
-                    self.turns.end(lane);
+                    self.turns.end(lane, now);
                     self.left[stage] -= 1;
                     moved = true;
                     if self.left[stage] == 0 {
@@ -82,7 +83,9 @@ impl Play {
             if self.left.iter().all(|left| *left == 0) {
                 return self.starts;
             }
-            let moves = self.turns.advance(quiet);
+            let moves = self
+                .turns
+                .advance(now, if quiet { Duration::ZERO } else { Duration::MAX });
             moved |= moves.came;
             for lane in moves.stop {
                 self.turns.gone(lane);
@@ -119,6 +122,35 @@ fn a_chain_of_models_changes_once_a_link() {
 }
 
 #[test]
+fn one_judge_of_many_models_is_started_once() {
+    let mut stages: Vec<(Lane, u32, &[usize])> = Vec::new();
+    const READS: [[usize; 1]; 6] = [[0], [2], [4], [6], [8], [10]];
+    for (model, reads) in READS.iter().enumerate() {
+        stages.push((model, 2, &[]));
+        stages.push((6, 2, reads));
+    }
+    let starts = Play::new(vec![gpu(1.0); 7], Amounts::new(), &stages).run();
+    assert_eq!(starts.len(), 7, "{starts:?}");
+}
+
+#[test]
+fn a_server_that_is_asked_now_and_then_is_not_idle() {
+    let stages: [(Lane, u32, &[usize]); 2] = [(0, 9, &[]), (1, 1, &[])];
+    let mut turns = Play::new(vec![gpu(1.0); 2], Amounts::new(), &stages).turns;
+    let start = Instant::now();
+    let after = |seconds| start + Duration::from_secs(seconds);
+    let idle = Duration::from_secs(15);
+    turns.wait(0);
+    turns.advance(start, idle);
+    turns.begin(0);
+    turns.waited(0);
+    turns.end(0, after(10));
+    turns.wait(1);
+    assert!(turns.advance(after(20), idle).stop.is_empty());
+    assert_eq!(turns.advance(after(25), idle).stop, [0]);
+}
+
+#[test]
 fn what_fits_runs_together() {
     let stages: [(Lane, u32, &[usize]); 3] = [(0, 2, &[]), (1, 2, &[]), (2, 2, &[])];
     let needs = vec![gpu(1.0), gpu(1.0), Amounts::new()];
@@ -126,7 +158,12 @@ fn what_fits_runs_together() {
     for lane in 0..3 {
         play.turns.wait(lane);
     }
-    assert!(play.turns.advance(false).stop.is_empty());
+    assert!(
+        play.turns
+            .advance(Instant::now(), Duration::MAX)
+            .stop
+            .is_empty()
+    );
     assert!((0..3).all(|lane| play.turns.begin(lane)));
     assert!(play.turns.is_bound(0) && !play.turns.is_bound(2));
 }
@@ -137,20 +174,47 @@ fn calls_under_way_end_before_their_server_goes() {
     let mut turns = Play::new(vec![gpu(1.0); 2], Amounts::new(), &stages).turns;
     turns.wait(0);
     turns.wait(1);
-    assert!(turns.advance(false).stop.is_empty());
+    assert!(turns.advance(Instant::now(), Duration::MAX).stop.is_empty());
     assert!(turns.begin(0) && !turns.begin(1));
     turns.waited(0);
     // The stage has ended, but a call is not over: say, one that was cut off.
     turns.ended(0);
-    assert!(turns.advance(false).stop.is_empty());
+    assert!(turns.advance(Instant::now(), Duration::MAX).stop.is_empty());
     assert!(!turns.begin(0), "it is leaving");
-    turns.end(0);
+    turns.end(0, Instant::now());
     assert!(turns.is_empty_handed(0));
-    assert_eq!(turns.advance(false).stop, [0]);
-    assert!(turns.advance(false).stop.is_empty(), "told once");
+    assert_eq!(turns.advance(Instant::now(), Duration::MAX).stop, [0]);
+    assert!(
+        turns.advance(Instant::now(), Duration::MAX).stop.is_empty(),
+        "told once"
+    );
     turns.gone(0);
-    assert!(turns.advance(false).stop.is_empty());
+    assert!(turns.advance(Instant::now(), Duration::MAX).stop.is_empty());
     assert!(turns.begin(1));
+}
+
+#[test]
+fn no_more_servers_leave_than_must_and_others_are_not_held_up() {
+    let stages: [(Lane, u32, &[usize]); 4] = [(0, 1, &[]), (1, 1, &[]), (2, 1, &[]), (3, 1, &[])];
+    let disk = Amounts::from([("disk".to_owned(), 1.0)]);
+    let needs = vec![gpu(1.0), gpu(1.0), gpu(1.0), disk];
+    let mut turns = Play::new(needs, gpu(2.0), &stages).turns;
+    (0..2).for_each(|lane| turns.wait(lane));
+    turns.advance(Instant::now(), Duration::MAX);
+    for lane in 0..2 {
+        assert!(turns.begin(lane));
+        turns.waited(lane);
+        turns.ended(lane);
+    }
+    // Two could go, one does, as soon as its call has ended.
+    turns.wait(2);
+    assert!(turns.advance(Instant::now(), Duration::MAX).stop.is_empty());
+    let leaving = (0..2).filter(|lane| !turns.begin(*lane)).count();
+    assert_eq!(leaving, 1);
+    // Meanwhile what needs something else comes.
+    turns.wait(3);
+    turns.advance(Instant::now(), Duration::MAX);
+    assert!(turns.begin(3));
 }
 
 proptest! {

@@ -79,6 +79,8 @@ pub struct Worker {
     pub written: Option<(Hash, u64)>,
     /// All readers hung up before it was through.
     pub cut: bool,
+    /// It runs to its end even if its readers have enough before.
+    pub whole: bool,
     /// A dry run could not answer all of its calls.
     pub unanswered: bool,
     /// Keys of the records that an asking stage read in a dry run.
@@ -124,7 +126,7 @@ impl Worker {
 
     /// True when nobody needs more records of this stage.
     pub fn deserted(&self) -> bool {
-        self.outlet.deserted() && !self.shop.taps.wants_all(self.at)
+        !self.whole && self.outlet.deserted()
     }
 
     /// Passes records on, and keeps them if they are to be kept.

@@ -8,6 +8,7 @@ use minijinja::{Environment, ErrorKind, Expression, Value};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 
+use super::{size, watch};
 use crate::record::Fields;
 
 /// The source of a Jinja expression, such as `'fever' in text`.
@@ -145,9 +146,11 @@ impl Compiled {
     /// # Errors
     /// Why it has none, as one line without values: names of fields at most.
     pub fn eval(&self, scope: &Scope) -> Result<Value, String> {
+        let _busy = watch::busy(&self.source);
         let value = self
             .expression
             .eval(scope.to_value())
+            .and_then(|value| size::check(&value).map(|()| value))
             .map_err(|error| self.explain(&error, scope))?;
         if value.is_undefined() {
             return Err(self

@@ -24,8 +24,8 @@ const MOST_BYTES: usize = 32 << 20;
 const LOOK_WITHIN: Duration = Duration::from_secs(10);
 /// How often a server that was never reached is tried: a wrong address should fail soon.
 const FIRST_TRIES: u32 = 3;
-/// How often a call to a server that is busy, but answers others, is tried beyond `retries`.
-const BUSY_TRIES: u32 = 50;
+/// How often a call is tried at servers that are busy, but answer others.
+const BUSY_TRIES: u32 = 500;
 /// The longest pause between looks for a server that is away.
 const LOOK_EVERY: Duration = Duration::from_secs(5);
 /// Characters a token, for guesses: usual for English text.
@@ -43,6 +43,7 @@ struct Inner {
     servers: Vec<Server>,
     timeout: Duration,
     retries: u32,
+    patience: Duration,
     deadline: Option<Duration>,
     hedge: Option<Duration>,
     /// Prompts that begin alike are sent one after the other. Servers that keep what they have
@@ -78,7 +79,7 @@ impl Failure {
         match &self.error {
             CallError::Unreachable { .. } => End::Absent,
             CallError::Loading => End::Loading,
-            error if error.is_overload() => End::Busy,
+            error if error.is_overload() => End::Busy(self.wait.unwrap_or_default()),
             error if error.is_transient() => End::Failed,
             _ => End::Answered(None),
         }
@@ -100,6 +101,27 @@ impl Client {
     /// As [`Client::new`].
     pub fn told(spec: &ModelSpec, tell: Tell) -> Result<Client, Diagnostic> {
         Client::with_backoff(spec, tell, Backoff::default())
+    }
+
+    /// The same for a server that somebody starts again if it dies: it is waited for until
+    /// [`Pool::lose`].
+    ///
+    /// # Errors
+    /// As [`Client::new`].
+    pub fn kept(spec: &ModelSpec) -> Result<Client, Diagnostic> {
+        let mut client = Client::new(spec)?;
+        let waits = Waits {
+            first_tries: u32::MAX,
+            patience: Duration::MAX,
+            ..client.pool.waits()
+        };
+        client.pool = Pool::new(
+            vec![spec.concurrency.limit()],
+            pace(spec),
+            waits,
+            Box::new(|_| {}),
+        );
+        Ok(client)
     }
 
     fn with_backoff(spec: &ModelSpec, tell: Tell, backoff: Backoff) -> Result<Client, Diagnostic> {
@@ -128,7 +150,6 @@ impl Client {
             .map(server)
             .collect::<Result<Vec<Server>, _>>()?;
         let limits = urls.iter().map(|_| spec.concurrency.limit()).collect();
-        let (requests, tokens) = (spec.requests_per_minute, spec.tokens_per_minute);
         let patience = Duration::try_from_secs_f64(spec.patience).unwrap_or_default();
         let waits = Waits {
             backoff: Backoff {
@@ -143,7 +164,7 @@ impl Client {
         let notice = move |notice: Notice| {
             tell(match notice {
                 Notice::Away(at) => format!(
-                    "model `{name}`: no connection to `{}` any more; waiting up to {} s for it",
+                    "model `{name}`: `{}` cannot be asked any more; waiting up to {} s for it",
                     hosts[at],
                     patience.as_secs()
                 ),
@@ -151,16 +172,12 @@ impl Client {
             });
         };
         Ok(Client {
-            pool: Pool::new(
-                limits,
-                Pace::new(requests, tokens, Instant::now()),
-                waits,
-                Box::new(notice),
-            ),
+            pool: Pool::new(limits, pace(spec), waits, Box::new(notice)),
             inner: Arc::new(Inner {
                 servers,
                 timeout: spec.timeout(),
                 retries: spec.retries,
+                patience,
                 deadline: spec
                     .deadline
                     .and_then(|s| Duration::try_from_secs_f64(s).ok()),
@@ -255,7 +272,9 @@ impl Client {
         let inner = &*self.inner;
         let mut stop = std::pin::pin!(stop);
         let mut want = wants(request);
-        let (mut tried, mut busy) = (0, 0);
+        let (mut tried, mut busy) = (0_u32, 0_u32);
+        // Since when it is refused and nobody is served.
+        let mut refused: Option<Instant> = None;
         loop {
             let at = permit.at();
             let failure = match self.attempts(request, permit, &want).await {
@@ -263,24 +282,29 @@ impl Client {
                 Err((failure, permit)) => {
                     let end = failure.end();
                     let progress = permit.end(end);
-                    if end == End::Busy && progress && busy < BUSY_TRIES {
-                        // Others are served: its turn will come.
-                        busy += 1;
-                    } else if !end.is_away() {
-                        tried += 1;
+                    match end {
+                        End::Busy(_) => {
+                            busy += 1;
+                            refused = refused.filter(|_| !progress).or(Some(Instant::now()));
+                        }
+                        end if end.is_away() => {}
+                        _ => tried += 1,
                     }
                     failure
                 }
             };
-            if !failure.error.is_transient() || tried > inner.retries {
+            let patient = refused.is_none_or(|since| since.elapsed() < inner.patience);
+            let hopeless = busy > inner.retries && (!patient || busy > BUSY_TRIES);
+            if !failure.error.is_transient() || tried > inner.retries || hopeless {
                 return Err(failure.error);
             }
-            let wait = if failure.end().is_away() {
-                // The pool knows when there is somebody.
-                Duration::ZERO
-            } else {
-                let told = failure.wait.unwrap_or_default();
-                told.max(inner.backoff.jittered((tried + busy).saturating_sub(1)))
+            let wait = match failure.end() {
+                End::Failed => {
+                    let told = failure.wait.unwrap_or_default();
+                    told.max(inner.backoff.jittered(tried.saturating_sub(1)))
+                }
+                // The pool knows when a server can be asked.
+                _ => Duration::ZERO,
             };
             let host = inner.host(at);
             tracing::debug!(host, error = %failure.error, tried, ?wait, "asking again");
@@ -342,13 +366,21 @@ impl Client {
         match self.inner.attempt(request, permit.at()).await {
             Ok(reply) => {
                 let prompt = reply.prompt_tokens.unwrap_or(0);
-                let tokens = reply.answer_tokens.map(|answer| prompt + answer);
+                let tokens = reply
+                    .answer_tokens
+                    .map(|answer| prompt.saturating_add(answer));
                 permit.end(End::Answered(tokens));
                 Ok(reply)
             }
             Err(failure) => Err((failure, permit)),
         }
     }
+}
+
+/// The pace of a model to which nothing was sent yet.
+fn pace(spec: &ModelSpec) -> Pace {
+    let (requests, tokens) = (spec.requests_per_minute, spec.tokens_per_minute);
+    Pace::new(requests, tokens, Instant::now())
 }
 
 /// What a request needs to be placed.
@@ -365,6 +397,7 @@ fn wants(request: &Request) -> Want {
             Question::Chat(_) => prompt + u64::from(answer),
             Question::Tokens(_) => 0,
         },
+        open: answer == 0 && request.chat().is_some(),
         avoid: None,
     }
 }

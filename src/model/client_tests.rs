@@ -274,6 +274,52 @@ async fn a_server_that_fails_fast_does_not_draw_all_requests() {
 }
 
 #[tokio::test]
+async fn no_call_waits_for_a_busy_server_while_another_one_is_free() {
+    let busy = Act::Say("429 Busy", "retry-after: 3600\r\n", String::new());
+    let (busy, seen) = server(vec![busy]).await;
+    let (good, _) = server(vec![ok(GOOD)]).await;
+    let mut spec = shared(&[&busy, &good]);
+    (spec.concurrency, spec.retries) = (Concurrency::Most(2), 1);
+    let client = client(&spec);
+    let request = request(&good);
+    let calls = futures::future::join_all((0..60).map(|_| client.call(&request)));
+    let all = tokio::time::timeout(Duration::from_secs(20), calls).await;
+    for got in all.expect("in time") {
+        assert!(got.is_ok(), "{got:?}");
+    }
+    assert!(seen.lock().unwrap().len() <= 4);
+}
+
+#[tokio::test]
+async fn a_busy_server_is_waited_for_as_one_that_is_gone() {
+    let busy = || Act::Say("429 Busy", "", String::new());
+    let acts = std::iter::repeat_with(busy).take(30).chain([ok(GOOD)]);
+    let (mut spec, _) = server(acts.collect()).await;
+    spec.retries = 1;
+    assert!(client(&spec).call(&request(&spec)).await.is_ok());
+    let (mut spec, _) = server(vec![busy()]).await;
+    (spec.retries, spec.patience) = (1, 0.05);
+    let got = client(&spec).call(&request(&spec)).await;
+    assert_eq!(got, Err(CallError::RateLimited));
+}
+
+#[tokio::test]
+async fn servers_that_all_fail_end_a_call() {
+    let bad = || vec![Act::Say("500 Oh", "", String::new())];
+    let (one, _) = server(bad()).await;
+    let (two, _) = server(bad()).await;
+    let mut spec = shared(&[&one, &two]);
+    spec.retries = 2;
+    let client = client(&spec);
+    let request = request(&one);
+    let calls = futures::future::join_all((0..200).map(|_| client.call(&request)));
+    let all = tokio::time::timeout(Duration::from_secs(20), calls).await;
+    for got in all.expect("in time") {
+        assert_eq!(got, Err(CallError::Status { code: 500 }));
+    }
+}
+
+#[tokio::test]
 async fn a_slow_request_goes_to_another_server_too() {
     let (slow, seen) = server(vec![Act::Hang]).await;
     let (good, _) = server(vec![ok(GOOD)]).await;

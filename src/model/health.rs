@@ -15,6 +15,8 @@ pub struct Health {
     away: u32,
     /// Requests in a row that failed otherwise.
     failed: u32,
+    /// Requests in a row that it was too busy for, with no other open.
+    busy: u32,
     /// It rests until then, and is then tried with one request.
     rests: Option<Instant>,
     /// That one request is under way.
@@ -41,6 +43,11 @@ impl Health {
         self.away > 0
     }
 
+    /// True when it rests because it fails: as good as any other if no other is well.
+    pub fn is_failing(&self) -> bool {
+        self.rests.is_some() && self.away == 0 && self.busy == 0
+    }
+
     /// Requests in a row that found nobody.
     pub fn absences(&self) -> u32 {
         self.away
@@ -64,12 +71,21 @@ impl Health {
         }
     }
 
-    /// A request failed, while other servers could be asked.
+    /// A request failed, while other servers could be asked. Whoever fails is there.
     pub fn failed(&mut self, now: Instant, backoff: &Backoff) {
-        self.failed += 1;
-        if self.failed >= BAD {
-            self.rest(now, backoff.wait(self.failed - BAD, 1.0));
+        self.away = 0;
+        self.failed = self.failed.saturating_add(1);
+        if self.failed >= BAD || self.rests.is_some() {
+            self.rest(now, backoff.wait(self.failed.saturating_sub(BAD), 1.0));
         }
+    }
+
+    /// It was too busy for the only request that was open: it is left alone for as long as it
+    /// says, and longer each time if it says nothing.
+    pub fn busy(&mut self, now: Instant, told: Duration, backoff: &Backoff) {
+        self.away = 0;
+        self.rest(now, told.max(backoff.wait(self.busy, 1.0)));
+        self.busy = self.busy.saturating_add(1);
     }
 
     /// A request ended without telling anything.
@@ -110,6 +126,29 @@ mod tests {
         health.answered();
         assert!(health.is_well() && !health.is_away());
         assert_eq!(health.next(after(3)), Some(after(3)));
+    }
+
+    #[test]
+    fn one_that_comes_back_failing_is_tried_again() {
+        let start = Instant::now();
+        let mut health = Health::default();
+        health.absent(start, &BACKOFF);
+        health.ask();
+        health.failed(start, &BACKOFF);
+        assert!(!health.is_away());
+        assert_eq!(health.next(start), Some(start + BACKOFF.base));
+    }
+
+    #[test]
+    fn one_that_is_busy_is_left_alone_for_as_long_as_it_says() {
+        let start = Instant::now();
+        let mut health = Health::default();
+        health.busy(start, Duration::from_secs(9), &BACKOFF);
+        assert_eq!(health.next(start), Some(start + Duration::from_secs(9)));
+        assert!(!health.is_failing() && !health.is_away());
+        health.ask();
+        health.busy(start, Duration::ZERO, &BACKOFF);
+        assert_eq!(health.next(start), Some(start + Duration::from_secs(2)));
     }
 
     #[test]

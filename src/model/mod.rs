@@ -28,3 +28,4 @@ pub mod template;
 pub mod tgi;
 mod thinking;
 pub mod tokenize;
+pub mod told;

@@ -63,6 +63,14 @@ impl Pace {
         Ok(())
     }
 
+    /// Takes back a request that was not sent.
+    pub fn give_back(&mut self, tokens: u64) {
+        if let Some(bucket) = &mut self.requests {
+            bucket.level = (bucket.level + 1.0).min(bucket.brim);
+        }
+        self.correct(tokens, 0);
+    }
+
     /// Corrects the tokens of a request that were guessed when it began.
     pub fn correct(&mut self, guessed: u64, counted: u64) {
         if let Some(bucket) = &mut self.tokens {

@@ -105,42 +105,64 @@ impl Server {
         place: &Place,
         say: Say<'_>,
     ) -> Result<Option<Server>, Diagnostic> {
+        let never = std::future::pending();
+        Server::start_until(model, place, 0, say, never).await
+    }
+
+    /// The same for the `round`-th time (from 0) in a run, until `stop`: then what was begun is
+    /// ended, which is awaited.
+    ///
+    /// # Errors
+    /// As [`Server::start`], and when it was stopped.
+    pub async fn start_until(
+        model: &ModelSpec,
+        place: &Place,
+        round: u32,
+        say: Say<'_>,
+        stop: impl Future<Output = ()>,
+    ) -> Result<Option<Server>, Diagnostic> {
         let Some(spec) = &model.serve else {
             return Ok(None);
         };
         let port = port(&model.name, spec)?;
-        Server::start_on(model, spec, place, port, 0, say)
-            .await
-            .map(Some)
+        let server = Server::start_on(model, spec, place, (port, round), say, stop).await?;
+        Ok(Some(server))
     }
 
-    /// Starts a server that has died again, at the same address, for the `round`-th time.
+    /// Starts a server that has died again, at the same address.
     ///
     /// # Errors
-    /// As [`Server::start`].
+    /// As [`Server::start_until`].
     pub async fn again(
         &self,
         model: &ModelSpec,
         place: &Place,
         round: u32,
         say: Say<'_>,
+        stop: impl Future<Output = ()>,
     ) -> Result<Server, Diagnostic> {
         let Some(spec) = &model.serve else {
             return Err(Diagnostic::error("the model has no `serve`"));
         };
-        Server::start_on(model, spec, place, self.port, round, say).await
+        Server::start_on(model, spec, place, (self.port, round), say, stop).await
     }
 
     async fn start_on(
         model: &ModelSpec,
         spec: &ServeSpec,
         place: &Place,
-        port: u16,
-        round: u32,
+        (port, round): (u16, u32),
         say: Say<'_>,
+        stop: impl Future<Output = ()>,
     ) -> Result<Server, Diagnostic> {
         let name = &model.name;
-        let setup = prepare(name, spec, place, say).await?;
+        let stopped = || Diagnostic::error(format!("the start of model `{name}` was stopped"));
+        let mut stop = std::pin::pin!(stop);
+        let setup = tokio::select! {
+            biased;
+            () = &mut stop => return Err(stopped()),
+            setup = prepare(name, spec, place, say) => setup?,
+        };
         let fill = |word: &String| fill(word, place, Some(port), setup.as_deref());
         let argv: Vec<String> = spec.command.iter().map(fill).collect();
         let env = place.env(spec, Some(port), setup.as_deref());
@@ -162,7 +184,12 @@ impl Server {
             port,
             running,
         };
-        match server.ready(name, spec).await {
+        let ready = tokio::select! {
+            biased;
+            () = &mut stop => Err(stopped()),
+            ready = server.ready(name, spec) => ready,
+        };
+        match ready {
             Ok(()) => Ok(server),
             Err(fault) => {
                 server.stop().await;
@@ -186,9 +213,7 @@ impl Server {
     }
 
     async fn ready(&mut self, name: &str, spec: &ServeSpec) -> Result<(), Diagnostic> {
-        let (health, http) = Url::parse(&self.url)
-            .and_then(|url| url.join(&spec.health))
-            .ok()
+        let (health, http) = health(&self.url, &spec.health)
             .and_then(|url| {
                 http_client(&url, HeaderMap::new())
                     .ok()
@@ -246,6 +271,15 @@ impl Server {
         }
         fault
     }
+}
+
+/// The address that tells when a server is ready: a path of the server itself.
+pub(super) fn health(url: &str, path: &str) -> Option<Url> {
+    let url = Url::parse(url).ok()?;
+    // `//host` and the like lead elsewhere.
+    url.join(path)
+        .ok()
+        .filter(|joined| joined.origin() == url.origin())
 }
 
 /// The port to use: a free one, or the one that is asked for, if it is free.

@@ -5,7 +5,6 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use reqwest::Url;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -356,16 +355,6 @@ impl ModelSpec {
         let url = self.urls().first().map(String::as_str);
         url.unwrap_or("http://127.0.0.1:{port}/v1")
             .replace("{port}", &port.to_string())
-    }
-
-    /// The hosts that requests go to; an address that is not valid has none.
-    pub fn hosts(&self) -> Vec<String> {
-        let urls = match &self.serve {
-            None => self.urls().to_vec(),
-            Some(_) => vec![self.url_on(1)],
-        };
-        let host = |url: &String| Url::parse(url).ok()?.host_str().map(str::to_owned);
-        urls.iter().filter_map(host).collect()
     }
 
     /// The most requests that are open at once, at all servers together.

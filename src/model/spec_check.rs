@@ -172,6 +172,17 @@ fn one_address(spec: &ModelSpec, text: &str, at: Span, faults: &mut Vec<Diagnost
     } else {
         text.to_owned()
     };
+    if spec.serve.is_some() {
+        let host =
+            |port| Url::parse(&spec.url_on(port)).map(|url| url.host_str().map(str::to_owned));
+        if host(1) != host(2) {
+            faults.push(
+                Diagnostic::error("`{port}` can only be the port of `url`")
+                    .at(at, "")
+                    .help("e.g. `url: http://127.0.0.1:{port}/v1`"),
+            );
+        }
+    }
     // The address itself is not repeated: a wrong one may hold a password.
     let wrong = match Url::parse(&filled) {
         Err(why) => Some(format!("`url` is not an address: {why}")),
@@ -271,7 +282,9 @@ fn server(serve: &ServeSpec, node: &Node, faults: &mut Vec<Diagnostic>) {
             "give the program and its arguments as a list",
         );
     }
-    if !serve.health.starts_with('/') {
+    if super::serve::health("http://127.0.0.1:1", &serve.health).is_none()
+        || !serve.health.starts_with('/')
+    {
         fault(
             &["serve", "health"],
             "`health` must begin with `/`",
@@ -334,7 +347,6 @@ mod tests {
         assert_eq!(spec.serve.as_ref().unwrap().port, Default::default());
         let again = read("id: x\nserve: {command: [a], port: 8080}\n").unwrap();
         assert_eq!(again.url_on(8080), "http://127.0.0.1:8080/v1");
-        assert_eq!(again.hosts(), ["127.0.0.1"]);
     }
 
     #[test]

@@ -190,7 +190,7 @@ impl Item {
 }
 
 /// The number (from 1) of the first line that differs.
-fn first_difference(was: &str, now: &str) -> usize {
+pub fn first_difference(was: &str, now: &str) -> usize {
     let same = was
         .lines()
         .zip(now.lines())

@@ -109,6 +109,7 @@ fn role(state: &mut State, name: String, kwargs: Kwargs) -> Result<Value, Error>
 /// The chat for one record.
 pub(super) fn render(prompt: &Prompt, scope: &Scope) -> Result<Chat, String> {
     let name = prompt.files.first().map_or("", |(name, ..)| name);
+    let _busy = crate::jinja::watch::busy(&name.into());
     let captured = prompt
         .env
         .get_template(name)

@@ -16,7 +16,7 @@ use crate::model::chat::{Question, Reply};
 use crate::model::spec::ApiKind;
 
 /// The format that this program writes, and the newest that it reads.
-const FORMAT: u64 = 1;
+pub const FORMAT: u64 = 1;
 
 /// A call with its answer.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

@@ -38,8 +38,10 @@ impl Fence {
         let here = std::env::current_dir().ok();
         let home = std::env::home_dir();
         let root = project(&own, here.as_deref(), home.as_deref());
+        // The folder that it is named in, if it is a link: includes start there.
+        let named = resolved(&super::file::folder(pipeline));
         Fence {
-            roots: vec![root, own],
+            roots: vec![root, own, named],
             ..Fence::default()
         }
     }
@@ -101,6 +103,11 @@ impl Fence {
         for dir in dirs {
             self.allow(&dir.join(text));
         }
+    }
+
+    /// The folder of the pipeline's project, resolved, if there is a fence.
+    pub fn project(&self) -> Option<&Path> {
+        self.roots.first().map(PathBuf::as_path)
     }
 
     /// The file that a path leads to, if that must not be named; none if it may, or if there is

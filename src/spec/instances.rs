@@ -10,7 +10,7 @@ use super::decode::Src;
 use super::file;
 use super::files::Part;
 use super::node::{Key, Node, NodeValue};
-use super::scope::Place;
+use super::scope::{MAX_SCOPES, Place};
 use super::stages::stays_inside;
 use super::subst::Filler;
 use crate::diag::{Diagnostic, Span};
@@ -108,6 +108,13 @@ fn combinations(node: &Node, filler: &mut Filler<'_>) -> Vec<Option<Value>> {
             expected("a list", &node, filler);
             return Vec::new();
         };
+        // Before they are made: their number is a product.
+        if all.len().saturating_mul(items.len()) > MAX_SCOPES {
+            filler.faults.push(
+                Diagnostic::error(format!("more than {MAX_SCOPES} instances")).at(node.span, ""),
+            );
+            return Vec::new();
+        }
         all = all
             .into_iter()
             .flat_map(|so_far| {

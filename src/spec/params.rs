@@ -174,7 +174,10 @@ pub fn resolve(
                 None
             });
             let known = value.is_some();
+            let default = param.default;
+            let default = default.and_then(|node| from_node(node, param.kind, param.dir).ok());
             let param = Param {
+                is_default: known && value == default,
                 name: param.key.name.clone(),
                 value: value.unwrap_or(Value::UNDEFINED),
                 kind: param.kind,

@@ -57,6 +57,8 @@ pub struct Param {
     pub value: Value,
     /// What it may be.
     pub kind: ParamKind,
+    /// True if its value is the default.
+    pub is_default: bool,
     /// Where it is declared.
     pub span: Span,
 }

@@ -15,7 +15,7 @@ use super::subst::Filler;
 use crate::diag::{Diagnostic, Span};
 
 /// Most instances that one pipeline may be made of.
-const MAX_SCOPES: usize = 10_000;
+pub const MAX_SCOPES: usize = 10_000;
 
 /// A pipeline while it is loaded.
 pub struct Loading<'a> {

@@ -155,7 +155,9 @@ impl<'a> Filler<'a> {
         if !self.known(names, span) {
             return None;
         }
-        match expression.eval(self.context()) {
+        let _busy = crate::jinja::watch::busy(&source.into());
+        let value = expression.eval(self.context());
+        match value.and_then(|value| crate::jinja::size::check(&value).map(|()| value)) {
             Ok(value) if value.is_undefined() => {
                 self.faults
                     .push(Diagnostic::error("the expression has no value").at(span, ""));
@@ -192,6 +194,7 @@ impl<'a> Filler<'a> {
             self.unknown.push(node.span);
             return node.clone();
         }
+        let _busy = crate::jinja::watch::busy(&text.into());
         let value = match whole(text) {
             Some(source) => self
                 .eval(source, node.span)

@@ -109,6 +109,18 @@ impl Store {
         runs
     }
 
+    /// The latest run that is wanted, without reading older ones. Damaged ones are told.
+    pub fn find_run<T: DeserializeOwned>(&self, wanted: impl Fn(&T) -> bool) -> Option<T> {
+        for (_, path) in self.run_files() {
+            match sealed::read(&path) {
+                Sealed::Sound(run) if wanted(&run) => return Some(run),
+                Sealed::Sound(_) | Sealed::Missing => {}
+                Sealed::Damaged => self.tell_run(&path),
+            }
+        }
+        None
+    }
+
     /// Forgets the record of a run; what it made stays until it is cleaned up.
     ///
     /// # Errors

@@ -10,7 +10,7 @@ use crate::diag::Diagnostic;
 use crate::hash::Hash;
 
 /// The layout that this program writes, and the newest that it reads.
-const FORMAT: u64 = 1;
+pub const FORMAT: u64 = 1;
 /// Everything in a store stays out of version control: it may hold patient data.
 const IGNORE: &[u8] = b"*\n";
 

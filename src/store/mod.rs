@@ -45,6 +45,7 @@ use crate::plan::graph::Output;
 
 pub use artifact::{ArtifactReader, ArtifactWriter};
 pub use error::StoreError;
+pub use format::FORMAT;
 pub use maintain::{Amount, Freed, StoreStats};
 
 use error::Faults;

@@ -96,6 +96,7 @@ pub fn of_models<'a>(pipe: &Pipe, models: impl IntoIterator<Item = &'a ModelSpec
             let act = Act::Send {
                 host: way.host,
                 proxy: way.proxy,
+                token: model.key_env.clone(),
             };
             add(&mut needs, act, format!("model `{name}`"));
         }

@@ -163,6 +163,7 @@ mod tests {
             act: Act::Send {
                 host: host.to_owned(),
                 proxy: None,
+                token: None,
             },
             purposes: vec!["model `m`".to_owned()],
         }

@@ -32,6 +32,8 @@ pub enum Act {
         host: String,
         /// The machine that passes it on.
         proxy: Option<String>,
+        /// The environment variable whose content is sent along.
+        token: Option<String>,
     },
     /// A file outside of the pipeline's project would be read.
     Read {
@@ -78,12 +80,8 @@ impl Need {
     }
 
     fn told(&self) -> String {
-        let told = self.purposes.iter().take(TOLD);
-        let mut told: Vec<String> = told.map(|purpose| plain(purpose)).collect();
-        if self.purposes.len() > TOLD {
-            told.push(format!("{} more", self.purposes.len() - TOLD));
-        }
-        told.join(", ")
+        let purposes: Vec<String> = self.purposes.iter().map(|text| plain(text)).collect();
+        first_of(&purposes)
     }
 
     /// What else there is to know, one fact a line.
@@ -102,14 +100,24 @@ impl Need {
                 gets.into_iter().chain(env).chain(files).collect()
             }
             Act::Read { .. } => Vec::new(),
-            Act::Send { proxy, .. } => {
+            Act::Send { proxy, token, .. } => {
+                let token = token.iter();
+                let token = token.map(|name| format!("with the content of ${}", plain(name)));
                 let proxy = proxy.iter();
-                proxy
-                    .map(|proxy| format!("through the proxy `{}`", plain(proxy)))
-                    .collect()
+                let proxy = proxy.map(|proxy| format!("through the proxy `{}`", plain(proxy)));
+                token.chain(proxy).collect()
             }
         }
     }
+}
+
+/// The first of some things, and how many more there are.
+pub fn first_of(all: &[String]) -> String {
+    let mut told: Vec<String> = all.iter().take(TOLD).cloned().collect();
+    if all.len() > TOLD {
+        told.push(format!("{} more", all.len() - TOLD));
+    }
+    told.join(", ")
 }
 
 /// Adds a need; one that is there already gets the purpose.
@@ -156,6 +164,7 @@ mod tests {
         let send = || Act::Send {
             host: "api.example.org".to_owned(),
             proxy: Some("proxy.lab".to_owned()),
+            token: Some("API_TOKEN".to_owned()),
         };
         add(
             &mut needs,
@@ -171,6 +180,7 @@ mod tests {
                 with HF_HOME='/tmp/a b'
                 file serve.py, 3ae7d805f678
         send  prompts to `api.example.org`   (model `a`, model `b`, model `c`, 2 more)
+                with the content of $API_TOKEN
                 through the proxy `proxy.lab`
         ");
     }

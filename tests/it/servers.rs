@@ -6,7 +6,7 @@ use crate::support::{Project, Server};
 const PIPELINE: &str = r#"clue: 1
 params: {url: http://127.0.0.1:1/v1, retries: 1}
 models:
-  m: {url: "{{ params.url }}", id: m, timeout: 0.5, retries: "{{ params.retries }}"}
+  m: {url: "{{ params.url }}", id: m, timeout: 0.5, patience: 1, retries: "{{ params.retries }}"}
 stages:
   notes: {load: {path: notes.jsonl, key: id}}
   asked: {from: notes, generate: {model: m, prompt: p.j2}}

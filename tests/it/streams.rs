@@ -95,3 +95,38 @@ outputs:
     ends(&project, "run p.yaml --out out");
     assert_eq!(server.count("/stats", "requests"), 2 * 50 + 120 + 121);
 }
+
+/// All of `asked` is scored, and its first record is shown by itself.
+const FIRST: &str = r#"clue: 1
+params: {url: ""}
+models:
+  m: {url: "{{ params.url }}", id: m, concurrency: 4}
+stages:
+  notes: {load: {path: n.jsonl, key: id}}
+  asked: {from: notes, generate: {model: m, prompt: p.j2}}
+  scored: {from: asked, score: {metric: exact_match, prediction: answer, reference: id}}
+  first: {from: asked, take: 1}
+outputs:
+  all.jsonl: {from: scored}
+  first.jsonl: {from: first}
+"#;
+
+#[test]
+fn what_is_wanted_is_not_cut_short_by_a_reader_that_has_enough() {
+    let server = Server::busy("");
+    let notes: String = (0..200).map(|n| format!("{{\"id\":\"n{n}\"}}\n")).collect();
+    let project = Project::new(&[("p.yaml", FIRST), ("p.j2", "{{ id }}"), ("n.jsonl", &notes)]);
+    let url = format!("-p url={}", server.url());
+    project.ok(&format!(
+        "run p.yaml --until asked --until first {url} --store a"
+    ));
+    assert_eq!(server.count("/stats", "requests"), 200);
+
+    project.ok(&format!("run p.yaml --out o {url}"));
+    std::fs::remove_file(project.path("o/first.jsonl")).expect("removed");
+    // The scores are known, so that only `first` reads what is asked again.
+    project.ok(&format!("record p.yaml -o k.jsonl --out o {url}"));
+    let played = project.ok(&format!("replay p.yaml k.jsonl --out r {url}"));
+    assert!(!played.stderr.contains("missing"), "{}", played.stderr);
+    assert_eq!(project.read("o/all.jsonl"), project.read("r/all.jsonl"));
+}

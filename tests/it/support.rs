@@ -66,6 +66,12 @@ impl Project {
         command
     }
 
+    /// Lets pipelines read a folder elsewhere, by the user's configuration.
+    pub fn allow(&self, folder: &Path) {
+        let text = format!("paths: ['{}']\n", folder.display());
+        self.write(".home/config/clue/config.yaml", text);
+    }
+
     pub fn clue(&self, words: &str) -> Done {
         done(self.command(words).output().expect("runs"))
     }

@@ -173,6 +173,7 @@ fn cases_scores_and_means_are_the_references() {
             let url = stub.url();
             scope.spawn(move || {
                 let project = Project::new(&[]);
+                project.allow(root());
                 let records = task.recorded(&project, &url);
                 task.judge(&project, &records);
                 let ours = lines(&text(project.read("out/t/predictions.jsonl")));

@@ -101,7 +101,7 @@ fn two_servers_are_used_evenly_and_one_that_dies_is_routed_round() {
     assert_eq!(ran.code, 0, "{}", ran.stderr);
     assert_eq!(lines(&project, "out/o.jsonl").len(), 200);
     assert!(
-        ran.stderr.contains("no connection to `127.0.0.1:"),
+        ran.stderr.contains("cannot be asked any more"),
         "{}",
         ran.stderr
     );
@@ -137,6 +137,24 @@ fn a_server_that_stays_away_is_given_up_and_the_rest_goes_on_another_time() {
     let kept = lines(&project, "out/o.jsonl").len();
     let lost = lines(&project, "out/errors.jsonl").len();
     assert!(kept >= 10 && kept + lost == 100, "{kept} kept, {lost} lost");
+}
+
+#[test]
+fn a_stage_that_has_enough_takes_nothing_from_another_that_asks_the_same() {
+    let server = Server::busy("--latency-ms 10");
+    let project = project(60, &format!("url: {}, concurrency: 1", server.url()));
+    let pipeline = String::from_utf8(project.read("p.yaml")).expect("UTF-8");
+    let pipeline = pipeline.replace(
+        "outputs:",
+        "  few: {from: asked, take: 1}\n  \
+         same: {from: notes, generate: {model: m, prompt: p.j2}}\noutputs:",
+    );
+    let pipeline = pipeline.replace("{from: asked}", "{from: same}\n  few.jsonl: {from: few}");
+    project.write("p.yaml", pipeline);
+    project.ok("run p.yaml --out out");
+    assert_eq!(lines(&project, "out/o.jsonl").len(), 60);
+    assert_eq!(lines(&project, "out/few.jsonl").len(), 1);
+    assert_eq!(server.count("/stats", "requests"), 60);
 }
 
 /// A model whose server is started, with an argument that tells it from others.
@@ -243,7 +261,7 @@ fn a_server_that_fits_nowhere_is_told_before_anything_starts() {
     assert_eq!(ran.code, 2);
     assert_eq!(
         ran.stderr,
-        "error: the server of model `judge` needs 2 of `gpu`, and there is 1\n |\n = help: say how much the machine has: `--resources gpu=2`\n\n"
+        "error: the server of model `writer` needs 2 of `gpu`, and there is 1\n |\n = help: say how much the machine has: `--resources gpu=2`\n\n"
     );
 }
 

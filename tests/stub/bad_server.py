@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """A model server that misbehaves on demand (stdlib only).
 
-    bad_server.py [--port 0] [--fault NAME] [--times N] [--after S]
+    bad_server.py [--port 0] [--fault NAME] [--times N] [--after S] [--to URL]
 
 The first line of stdout is the port. The fault of a request is the first marker
 `[[NAME]]` or `[[NAME:N]]` in its body, else --fault. With N (or --times) only the
@@ -23,6 +23,7 @@ Faults
   json             status 200, a body that is not JSON
   empty            status 200, an empty text
   choices          status 200, an answer without any choice
+  redirect         status 307, to the same path at --to
   think            a good answer, after thinking aloud in the way of the API
 
 GET /stats gives the counts: requests, by_fault, in_flight, peak, distinct; /health and
@@ -48,7 +49,7 @@ STATUS = {
     "503": "unavailable",
     "529": "overloaded",
 }
-FAULTS = sorted(STATUS) + ["choices", "cut", "drop", "empty", "hang", "json", "overflow", "prefill", "slow", "think"]
+FAULTS = sorted(STATUS) + ["choices", "cut", "drop", "empty", "hang", "json", "overflow", "prefill", "redirect", "slow", "think"]
 OVERFLOW = {
     "openai": (400, "This model's maximum context length is 4096 tokens. However, your messages resulted in 5000 tokens."),
     "tgi": (422, "Input validation error: `inputs` must have less than 4096 tokens. Given: 5000"),
@@ -137,6 +138,8 @@ class Handler(BaseHTTPRequestHandler):
             self.complain(*PREFILL[self.api])
         elif fault == "hang":
             threading.Event().wait()
+        elif fault == "redirect":
+            self.reply(307, {}, [("Location", self.options.to + self.path)])
         elif fault == "drop":
             self.close_connection = True
         elif fault == "json":
@@ -193,6 +196,7 @@ def main():
     ap.add_argument("--fault", choices=FAULTS)
     ap.add_argument("--times", type=int, default=0, help="spoil only the first N requests of a body (0: all)")
     ap.add_argument("--after", type=float, default=1.0, help="seconds of Retry-After and of `slow`")
+    ap.add_argument("--to", default="", help="where `redirect` leads")
     Handler.options = ap.parse_args()
     Handler.counts = Counts()
     ThreadingHTTPServer.daemon_threads = True

@@ -235,6 +235,8 @@ fn known(case: &Case, pipe: &Pipe) -> Result<Wanted, Unplayed> {
         return Err(Unplayed::Bad(rendered(&faults, &case.sources)));
     }
     Ok(Wanted {
+        // What is named is looked at as a whole.
+        whole: until.clone(),
         until,
         force: Vec::new(),
     })

@@ -8,6 +8,10 @@ use serde::Serialize;
 use serde_json::ser::{CompactFormatter, Formatter, Serializer};
 
 use super::{charge, fault};
+use crate::jinja::size;
+
+/// Most spaces that `tojson` indents by.
+const INDENT: i64 = 16;
 
 /// Most places of a text where `extract_json` looks for the start of a value.
 const OPENINGS: usize = 256;
@@ -38,6 +42,7 @@ pub fn json(value: &Value, options: Kwargs) -> Result<String, Error> {
     let python: Option<bool> = options.get("python")?;
     let ascii: Option<bool> = options.get("ascii")?;
     options.assert_all_used()?;
+    size::check(value)?;
     let mut bytes = Vec::new();
     let written = if python == Some(true) {
         value.serialize(&mut Serializer::with_formatter(&mut bytes, Python))
@@ -54,6 +59,38 @@ pub fn json(value: &Value, options: Kwargs) -> Result<String, Error> {
     } else {
         text
     })
+}
+
+/// Jinja's `tojson`, of what can be written out.
+pub fn tojson(
+    state: &State,
+    value: &Value,
+    indent: Option<Value>,
+    options: Kwargs,
+) -> Result<Value, Error> {
+    size::check(value)?;
+    let given: Option<Value> = options.get("indent")?;
+    let wide = |indent: &Value| indent.as_i64().is_some_and(|indent| indent > INDENT);
+    if [&indent, &given].into_iter().flatten().any(wide) {
+        return Err(fault("tojson", &format!("an indent of more than {INDENT}")));
+    }
+    let json = minijinja::filters::tojson(value, indent, options)?;
+    charge(state, json.as_str().unwrap_or_default())?;
+    Ok(json)
+}
+
+/// Jinja's `pprint`, of what can be written out.
+pub fn pprint(state: &State, value: &Value) -> Result<String, Error> {
+    size::check(value)?;
+    let text = minijinja::filters::pprint(value);
+    charge(state, &text)?;
+    Ok(text)
+}
+
+/// Jinja's `string`, of what can be written out.
+pub fn string(state: &State, value: &Value) -> Result<Value, Error> {
+    size::check(value)?;
+    minijinja::filters::string(state, value)
 }
 
 /// Escapes what is not ASCII; in JSON that stands within strings only.

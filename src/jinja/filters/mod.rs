@@ -12,7 +12,7 @@ mod patterns;
 mod qa;
 mod sentences;
 
-use minijinja::value::ValueKind;
+use minijinja::value::{Kwargs, StringInput, ValueKind};
 use minijinja::{Environment, Error, ErrorKind, State, Value};
 
 /// Name and use of every filter, for the docs.
@@ -138,8 +138,25 @@ pub fn register(env: &mut Environment<'static>) {
     env.add_filter("strip", parts::strip);
     env.add_filter("without", parts::without);
     env.add_filter("word_count", parts::word_count);
+    // Jinja's own, but not of what is larger written out than any memory.
+    env.add_filter("tojson", json::tojson);
+    env.add_filter("pprint", json::pprint);
+    env.add_filter("string", json::string);
+    env.add_filter("join", join);
     env.add_test("headed", parts::headed);
     env.add_test("matching", patterns::test);
+}
+
+/// Jinja's `join`, of what can be written out.
+fn join(
+    state: &mut State,
+    value: &Value,
+    joiner: Option<StringInput<'_>>,
+    attribute: Option<&str>,
+    options: Kwargs,
+) -> Result<Value, Error> {
+    crate::jinja::size::check(value)?;
+    minijinja::filters::join(state, value, joiner, attribute, options)
 }
 
 /// An error of a filter: what is wrong, in words that hold no text of a record.
@@ -149,7 +166,12 @@ fn fault(filter: &str, why: &str) -> Error {
 
 /// Counts a walk over a text as work, so that an evaluation stays bounded.
 fn charge(state: &State, text: &str) -> Result<(), Error> {
-    state.consume_fuel(text.len() as u64 / 16 + 1)
+    state.consume_fuel(text.len() as u64 / 4 + 1)
+}
+
+/// Counts what a filter makes while it makes it; `state` pays for it again as a whole.
+fn made(state: &State, bytes: usize) -> Result<(), Error> {
+    state.consume_fuel(bytes as u64 / 64 + 1)
 }
 
 /// The texts of an option that is one text or a list of texts.

@@ -2,9 +2,9 @@
 
 use minijinja::value::Kwargs;
 use minijinja::{Error, State, Value};
-use regex::{Captures, Regex};
+use regex::{Captures, Regex, Replacer};
 
-use super::{charge, fault};
+use super::{charge, fault, made};
 use crate::text::pattern::{self, Replacement};
 
 /// The first match, or a group of it; none if there is none.
@@ -35,15 +35,20 @@ pub fn find_all(
     let regex = pattern::compile(pattern).map_err(|why| fault("regex_find_all", &why))?;
     let group =
         number(&regex, given(group, &options)?).map_err(|why| fault("regex_find_all", &why))?;
-    let text_of = |found: Captures<'_>| Some(found.get(group)?.as_str().to_owned());
-    Ok(regex.captures_iter(text).map(text_of).collect())
+    let text_of = |found: Captures<'_>| {
+        let part = found.get(group).map(|part| part.as_str().to_owned());
+        made(state, part.as_ref().map_or(0, String::len))?;
+        Ok(part)
+    };
+    regex.captures_iter(text).map(text_of).collect()
 }
 
 /// The parts between the matches.
 pub fn split(state: &State, text: &str, pattern: &str) -> Result<Vec<String>, Error> {
     charge(state, text)?;
     let regex = pattern::compile(pattern).map_err(|why| fault("regex_split", &why))?;
-    Ok(regex.split(text).map(str::to_owned).collect())
+    let part = |part: &str| made(state, part.len()).map(|()| part.to_owned());
+    regex.split(text).map(part).collect()
 }
 
 /// The text with every match replaced.
@@ -53,7 +58,21 @@ pub fn replace(state: &State, text: &str, pattern: &str, by: &str) -> Result<Str
     let by = Replacement::parse(by)
         .and_then(|by| by.check(&regex).map(|()| by))
         .map_err(|why| fault("regex_replace", &why))?;
-    Ok(regex.replace_all(text, &by).into_owned())
+    let mut out = String::new();
+    let (mut from, mut paid) = (0, 0);
+    for found in regex.captures_iter(text) {
+        let Some(whole) = found.get(0) else { continue };
+        out.push_str(&text[from..whole.start()]);
+        (&by).replace_append(&found, &mut out);
+        from = whole.end();
+        // In pieces: a result can be larger than any memory.
+        if out.len() - paid > 1 << 16 {
+            made(state, out.len() - paid)?;
+            paid = out.len();
+        }
+    }
+    out.push_str(&text[from..]);
+    Ok(out)
 }
 
 /// Whether there is a match.

@@ -34,8 +34,8 @@ pub enum End {
     /// With an answer, of so many tokens with its prompt, or with a refusal that says that the
     /// server works.
     Answered(Option<u64>),
-    /// The server is busy.
-    Busy,
+    /// The server is busy, for as long as it says.
+    Busy(Duration),
     /// There is no server.
     Absent,
     /// There is one, which is not ready yet.
@@ -76,8 +76,10 @@ pub struct Pool {
 pub struct Want {
     /// How its prompt begins.
     pub sketch: Sketch,
-    /// Tokens of prompt and answer, guessed.
+    /// Tokens of the prompt, guessed, and of the answer, if its length is limited.
     pub tokens: u64,
+    /// The length of the answer is not limited.
+    pub open: bool,
     /// The server that failed it last; another one is better.
     pub avoid: Option<usize>,
 }
@@ -87,7 +89,9 @@ pub struct Permit {
     pool: Arc<Pool>,
     at: usize,
     ticket: Ticket,
+    /// Tokens that were guessed, and those without an answer whose length is not known.
     tokens: u64,
+    prompt: u64,
     answered: u64,
     ended: bool,
 }
@@ -128,6 +132,11 @@ impl Pool {
         })
     }
 
+    /// How long they are waited for.
+    pub fn waits(&self) -> Waits {
+        self.waits
+    }
+
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -160,12 +169,13 @@ impl Pool {
     pub fn another(self: &Arc<Pool>, want: &Want, than: usize) -> Option<Permit> {
         let now = Instant::now();
         let mut state = self.state();
-        let at = state.least_busy(now).filter(|at| *at != than)?;
+        let at = *state.free(now, Some(than)).first()?;
         let well = state.servers[at].health.is_well() && state.waiting.is_empty();
-        if !well || state.pace.begin(want.tokens, now).is_err() {
+        let tokens = state.tokens(want);
+        if !well || state.held || state.lost || state.pace.begin(tokens, now).is_err() {
             return None;
         }
-        Some(self.grant(&mut state, at, want))
+        Some(self.grant(&mut state, at, want, tokens))
     }
 
     /// While held, nobody is asked, and nobody is given up.
@@ -193,14 +203,15 @@ impl Pool {
         self.state().servers.iter().map(|s| s.sent).collect()
     }
 
-    fn grant(self: &Arc<Pool>, state: &mut State, at: usize, want: &Want) -> Permit {
+    fn grant(self: &Arc<Pool>, state: &mut State, at: usize, want: &Want, tokens: u64) -> Permit {
         let server = &mut state.servers[at];
         Permit {
             pool: self.clone(),
             at,
             answered: server.answered,
             ticket: server.send(&want.sketch),
-            tokens: want.tokens,
+            tokens,
+            prompt: want.tokens,
             ended: false,
         }
     }
@@ -216,9 +227,9 @@ impl Pool {
                 }
             } else {
                 let now = Instant::now();
-                let next = match state.least_busy(now) {
+                let next = match state.next(now) {
                     _ if state.held => Err(None),
-                    Some(at) => self.place(state, at, now),
+                    Some((at, chosen)) => self.place(state, at, chosen, now),
                     None => Err(state.next_rest_end(now)),
                 };
                 if let Err(when) = next {
@@ -236,20 +247,20 @@ impl Pool {
         self: &Arc<Pool>,
         state: &mut State,
         at: usize,
+        chosen: usize,
         now: Instant,
     ) -> Result<(), Option<Instant>> {
-        let chosen = state.choose(at);
-        let tokens = state.waiting[chosen].want.tokens;
+        let tokens = state.tokens(&state.waiting[chosen].want);
         state.pace.begin(tokens, now).map_err(Some)?;
         for passed in state.waiting.range_mut(..chosen) {
             passed.passed_over += 1;
         }
         if let Some(waiter) = state.waiting.remove(chosen) {
-            let permit = self.grant(state, at, &waiter.want);
+            let permit = self.grant(state, at, &waiter.want, tokens);
             if let Err(Ok(mut permit)) = waiter.to.send(Ok(permit)) {
                 // Nobody waits any more. Its drop would lock what is locked here.
                 permit.ended = true;
-                state.pace.correct(permit.tokens, 0);
+                state.pace.give_back(permit.tokens);
                 let server = &mut state.servers[at];
                 server.limit.end(permit.ticket, Load::Unknown);
                 server.health.unknown();
@@ -259,23 +270,36 @@ impl Pool {
     }
 
     fn wake(self: &Arc<Pool>, state: &mut State, when: Instant) {
-        if state.alarm.is_some_and(|alarm| alarm <= when) {
+        if state
+            .alarm
+            .as_ref()
+            .is_some_and(|(alarm, _)| *alarm <= when)
+        {
             return;
         }
         // Without a runtime nobody can be waiting.
         let Ok(runtime) = Handle::try_current() else {
             return;
         };
-        state.alarm = Some(when);
         let pool = Arc::downgrade(self);
-        runtime.spawn(async move {
+        let task = runtime.spawn(async move {
             tokio::time::sleep_until(when.into()).await;
             if let Some(pool) = pool.upgrade() {
                 let mut state = pool.state();
-                state.alarm = None;
-                pool.dispatch(&mut state);
+                // A sooner one may have taken its place just now.
+                if state
+                    .alarm
+                    .as_ref()
+                    .is_some_and(|(alarm, _)| *alarm == when)
+                {
+                    state.alarm = None;
+                    pool.dispatch(&mut state);
+                }
             }
         });
+        if let Some((_, later)) = state.alarm.replace((when, task.abort_handle())) {
+            later.abort();
+        }
     }
 
     fn end(self: &Arc<Pool>, permit: &Permit, end: End) -> bool {
@@ -288,7 +312,7 @@ impl Pool {
         let was_away = server.health.is_away();
         let load = match end {
             End::Answered(_) => Load::Borne,
-            End::Busy => Load::Busy,
+            End::Busy(_) => Load::Busy,
             _ => Load::Unknown,
         };
         server.limit.end(permit.ticket, load);
@@ -297,26 +321,40 @@ impl Pool {
                 server.answered += 1;
                 server.health.answered();
             }
-            End::Busy => server.health.answered(),
+            End::Busy(told) if server.limit.open() == 0 => {
+                server.health.busy(now, told, &self.waits.backoff);
+            }
+            // It serves others.
+            End::Busy(_) => server.health.answered(),
             End::Absent | End::Loading => server.health.absent(now, &self.waits.backoff),
             End::Failed if !alone => server.health.failed(now, &self.waits.backoff),
-            End::Failed | End::Unknown => server.health.unknown(),
+            End::Failed => server.health.answered(),
+            End::Unknown => server.health.unknown(),
         }
         let is_away = server.health.is_away();
-        if let End::Answered(Some(tokens)) = end {
-            state.pace.correct(permit.tokens, tokens);
+        match end {
+            End::Answered(Some(tokens)) => {
+                state.pace.correct(permit.tokens, tokens);
+                state.learn(tokens.saturating_sub(permit.prompt));
+            }
+            End::Absent | End::Loading => state.pace.correct(permit.tokens, 0),
+            _ => {}
         }
         // A server that fails, or loads, is there.
         state.met |= !matches!(end, End::Absent | End::Unknown);
         state.give_up(&self.waits, now);
-        if was_away != is_away && state.met && !state.held && !state.lost {
-            (self.notice)(if is_away {
+        let notice = (was_away != is_away && state.met && !state.held && !state.lost).then_some(
+            if is_away {
                 Notice::Away(at)
             } else {
                 Notice::Back(at)
-            });
-        }
+            },
+        );
         self.dispatch(&mut state);
+        drop(state);
+        if let Some(notice) = notice {
+            (self.notice)(notice);
+        }
         progress
     }
 }

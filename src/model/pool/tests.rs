@@ -117,6 +117,20 @@ async fn held_servers_are_neither_asked_nor_given_up() {
 }
 
 #[tokio::test]
+async fn one_alarm_is_enough() {
+    let pool = pool(vec![Limit::up_to(1)], 1000);
+    let far = Instant::now() + Duration::from_secs(60);
+    for sooner in 0..100 {
+        let when = far.checked_sub(Duration::from_millis(sooner)).unwrap();
+        pool.wake(&mut pool.state(), when);
+    }
+    for _ in 0..1000 {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(Handle::current().metrics().num_alive_tasks(), 1);
+}
+
+#[tokio::test]
 async fn whoever_gives_up_leaves_room() {
     let pool = pool(vec![Limit::up_to(1)], 1000);
     let held = at(&pool).await;

@@ -67,6 +67,7 @@ impl Template {
     /// # Errors
     /// Why the template makes no text of it, in one line without any text of the chat.
     pub fn text(&self, chat: &Chat, system: SystemPrompt) -> Result<String, String> {
+        let _busy = crate::jinja::watch::busy(&"the chat template".into());
         let mut turns = chat.turns_for(system);
         let open = !chat.prefill.is_empty();
         if open {

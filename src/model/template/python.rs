@@ -12,9 +12,6 @@ use regex::Regex;
 use super::date::Day;
 use crate::text::{is_space, strip};
 
-/// Most steps that the rendering of one chat may take.
-const FUEL: u64 = 50_000_000;
-
 /// What a template raised: the words it gave.
 #[derive(Debug)]
 pub struct Raised(pub String);
@@ -34,7 +31,7 @@ pub fn environment(day: Option<Day>) -> Environment<'static> {
     env.set_undefined_behavior(UndefinedBehavior::Lenient);
     // Its messages would print the values of variables, which are patient text.
     env.set_debug(false);
-    env.set_fuel(Some(FUEL));
+    env.set_fuel(Some(crate::jinja::FUEL));
     let mut syntax = SyntaxConfig::builder();
     syntax.trim_blocks(true).lstrip_blocks(true);
     env.set_syntax(syntax.build().unwrap_or_default());

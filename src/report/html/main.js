@@ -37,7 +37,6 @@ function header(overview) {
   const fact = (value, name) => h('span', null, h('b', null, value), ` ${name}`);
   const calls = sum(stage => stage.calls);
   const tokens = [sum(stage => stage.time?.prompt_tokens), sum(stage => stage.time?.answer_tokens)];
-  const took = Math.max(0, ...stages.map(stage => stage.span?.[1] ?? 0));
   byId('top').append(
     h('div', { class: 'head' },
       h('div', null, h('h1', { dir: 'auto' }, overview.name), overview.description && h('p', { class: 'soft', dir: 'auto' }, overview.description)),
@@ -51,7 +50,9 @@ function header(overview) {
       tokens[0] > 0 && fact(`${whole.format(tokens[0])} + ${whole.format(tokens[1])}`, 'tokens in + out'),
       overview.failed > 0 && fact(whole.format(overview.failed), 'failed'),
       run?.began && fact(moment(run.began), 'last run'),
-      took > 0 && fact(time(took), 'long'),
+      run?.took && fact(time(run.took), 'long'),
+      run?.cost && fact(number(run.cost), 'cost'),
+      run?.ended && h('span', null, 'ended: ', h('b', null, run.ended)),
       overview.hidden && h('span', { class: 'badge' }, 'sensitive texts left out'),
       overview.confidential && h('span', { class: 'badge loud' }, 'CONFIDENTIAL: holds texts of sensitive records')),
     ...overview.notes.map(text => h('p', { class: 'note' }, text)));

@@ -32,12 +32,6 @@ impl Choice {
     pub fn taps(&self) -> impl Iterator<Item = usize> {
         self.tables.iter().chain(&self.boards).copied()
     }
-
-    /// The stages that go to their end in a run, and are to do so now, whoever reads them.
-    pub fn whole(&self) -> impl Iterator<Item = usize> {
-        let stages = self.open.iter().enumerate();
-        stages.filter(|(_, open)| !**open).map(|(at, _)| at)
-    }
 }
 
 /// Chooses. `open` if texts of sensitive records may be shown.
@@ -77,16 +71,22 @@ pub fn choose(pipe: &Pipe, known: &Survey, open: bool) -> Choice {
             Action::Run
         };
     }
+    let open_ended = open_ended(pipe);
+    // Who is read to the end in a run is so now, even if those readers are not asked again.
+    let whole = (0..open_ended.len())
+        .filter(|at| !open_ended[*at])
+        .collect();
     Choice {
         survey: Survey {
             nodes: known.nodes.clone(),
             planned,
             targets: known.targets.clone(),
+            whole,
         },
         tables,
         boards,
         depth: if asks { Depth::Calls } else { Depth::Nothing },
-        open: open_ended(pipe),
+        open: open_ended,
     }
 }
 

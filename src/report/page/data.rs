@@ -70,8 +70,12 @@ pub struct Overview {
 pub struct Run {
     /// When it began, in milliseconds since 1970 (UTC).
     pub began: Option<u64>,
-    /// What its stages did: those that worked in it.
-    pub worked: bool,
+    /// How it ended.
+    pub ended: Option<&'static str>,
+    /// How long it took, in milliseconds.
+    pub took: Option<u64>,
+    /// What its calls cost, in the currency of the models' prices.
+    pub cost: Option<f64>,
 }
 
 /// A stage.

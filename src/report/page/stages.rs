@@ -89,10 +89,13 @@ pub fn stages(found: &Found<'_>) -> (Vec<Stage>, Vec<Edge>, (f64, f64)) {
 
 /// The run that a page tells of: the latest in which anything worked.
 pub fn run(found: &Found<'_>) -> Option<Run> {
-    let run = found.runs.first()?;
+    let facts = found.runs.first()?.facts.as_ref();
+    let took = facts.and_then(|facts| facts.took);
     Some(Run {
-        began: run.began,
-        worked: !run.stints.is_empty(),
+        began: facts.map(|facts| facts.began),
+        ended: facts.map(|facts| facts.ended.words()),
+        took: took.map(|seconds| (seconds * 1000.0).round() as u64),
+        cost: facts.and_then(|facts| facts.cost),
     })
 }
 

@@ -206,6 +206,8 @@ impl Verb for Pack {
         match &self.tokenizer.value {
             Counter::File(_) => {
                 let file = self.file(&cx.build);
+                // What the user has not allowed yet is left for later.
+                let file = file.filter(|file| cx.build.fence.refuses(file).is_none());
                 if let Some(Err(fault)) = file.map(|file| self.disk(&file).map(drop)) {
                     cx.fault(fault);
                 }

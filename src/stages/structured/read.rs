@@ -79,12 +79,25 @@ fn within(text: &str) -> Vec<Value> {
                 from = at + stream.byte_offset();
                 values.push(value);
             }
-            // It is cut off: what follows are parts of it, which are no answers.
-            Some(Err(error)) if error.is_eof() => break,
+            // It is cut off, or wrong: what follows are parts of it, which are no answers.
+            Some(Err(error)) if error.is_eof() || is_meant_as_json(&text[at..]) => break,
             _ => {}
         }
     }
     values
+}
+
+/// True for what begins as JSON does, and not as a remark in brackets.
+fn is_meant_as_json(text: &str) -> bool {
+    let inside = text[1..].trim_start();
+    // A name without quotes, as JavaScript has it.
+    let word = |c: char| c.is_alphanumeric() || c == '_';
+    let named = text.starts_with('{')
+        && inside
+            .trim_start_matches(word)
+            .trim_start()
+            .starts_with(':');
+    named || inside.starts_with(['{', '[', '"', '\'', ']', '}'])
 }
 
 #[cfg(test)]
@@ -124,6 +137,22 @@ mod tests {
         ] {
             assert_eq!(candidates("", cut), [] as [Value; 0], "{cut}");
         }
+    }
+
+    #[test]
+    fn parts_of_what_is_wrong_are_no_answers() {
+        for text in [
+            r#"[{"code": "I10", "mods": [], }]"#,
+            r#"{"a": {"x": 1,}, "b": {}}"#,
+            r#"{"a": NaN, "b": {"a": 1}}"#,
+            r#"{'a': {"x": 1}}"#,
+            r#"{a: {"x": 1}}"#,
+            r#"So: [{"a": 1} {"a": 2}]"#,
+        ] {
+            assert_eq!(candidates("", text), Vec::<Value>::new(), "{text}");
+        }
+        let remark = r#"As said [see above], {"a": 1}"#;
+        assert_eq!(candidates("", remark), [json!({"a": 1})]);
     }
 
     #[test]

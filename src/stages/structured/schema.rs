@@ -14,6 +14,7 @@ use super::keywords;
 use super::places::{Source, step};
 use super::read::{Wrong, candidates};
 use crate::diag::Diagnostic;
+use crate::jinja::watch;
 use crate::model::structured::each;
 
 /// Most faults that are told of one answer.
@@ -26,6 +27,9 @@ const SHORT: usize = 80;
 pub struct Schema {
     value: Arc<Value>,
     validator: Validator,
+    /// Its name for whoever watches that no check takes for ever: alternatives within
+    /// alternatives can.
+    what: Arc<str>,
     /// The names of properties that stand in it: these may be told.
     names: BTreeSet<String>,
 }
@@ -57,6 +61,7 @@ impl Schema {
         Ok(Schema {
             value: Arc::new(source.value.clone()),
             validator,
+            what: "the check of an answer by its `schema`".into(),
             names,
         })
     }
@@ -76,6 +81,7 @@ impl Schema {
     /// # Errors
     /// There is no JSON, or what does not fit in the first there is.
     pub fn read(&self, prefill: &str, text: &str) -> Result<Value, Wrong> {
+        let _busy = watch::busy(&self.what);
         let mut wrong = Wrong::NoJson;
         for value in candidates(prefill, text) {
             if self.validator.is_valid(&value) {

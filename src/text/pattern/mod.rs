@@ -26,7 +26,16 @@ const SIZE: usize = 4 << 20;
 /// Deepest nesting of groups.
 const DEPTH: u32 = 100;
 
-static COMPILED: LazyLock<RwLock<HashMap<Box<str>, Arc<Regex>>>> = LazyLock::new(RwLock::default);
+/// Patterns up to this size (bytes) are small.
+const SMALL: usize = 256 << 10;
+
+/// How many that are not small are kept.
+const LARGE: usize = 16;
+
+/// Compiled patterns, each with whether it is large.
+type Compiled = HashMap<Box<str>, (bool, Arc<Regex>)>;
+
+static COMPILED: LazyLock<RwLock<Compiled>> = LazyLock::new(RwLock::default);
 
 /// The compiled form of a pattern in Python's flavour.
 ///
@@ -38,22 +47,33 @@ pub fn compile(pattern: &str) -> Result<Arc<Regex>, String> {
         .read()
         .unwrap_or_else(PoisonError::into_inner)
         .get(pattern)
-        .cloned();
+        .map(|(_, regex)| regex.clone());
     if let Some(regex) = found {
         return Ok(regex);
     }
-    let regex = RegexBuilder::new(&translate::translate(pattern)?)
-        .size_limit(SIZE)
-        .dfa_size_limit(SIZE)
-        .nest_limit(DEPTH)
-        .build()
-        .map_err(|error| explain(&error))?;
-    let regex = Arc::new(regex);
+    let translated = translate::translate(pattern)?;
+    let build = |size| {
+        RegexBuilder::new(&translated)
+            .size_limit(size)
+            .dfa_size_limit(SIZE)
+            .nest_limit(DEPTH)
+            .build()
+    };
+    let small = build(SMALL);
+    let is_small = small.is_ok();
+    let regex = match small {
+        Err(regex::Error::CompiledTooBig(_)) => build(SIZE),
+        built => built,
+    };
+    let regex = Arc::new(regex.map_err(|error| explain(&error))?);
     let mut kept = COMPILED.write().unwrap_or_else(PoisonError::into_inner);
-    if kept.len() >= KEPT {
+    // Many large ones would take all memory.
+    let large = |(large, _): &(bool, Arc<Regex>)| *large;
+    if kept.len() >= KEPT || (!is_small && kept.values().filter(|one| large(one)).count() >= LARGE)
+    {
         kept.clear();
     }
-    kept.insert(pattern.into(), regex.clone());
+    kept.insert(pattern.into(), (!is_small, regex.clone()));
     Ok(regex)
 }
 
