@@ -346,3 +346,81 @@ fn sensitive_texts_stay_out_unless_they_are_asked_for() {
     assert!(found > 40, "{found}");
     assert_eq!(open.keys(0)[0], "r01");
 }
+
+#[test]
+fn what_was_asked_about_failed_records_is_shown_if_it_may_be() {
+    let server = Server::stub("");
+    let project = project();
+    let url = format!("-p url={}", server.url());
+    let yaml = PIPELINE.replace("into: guess}", "into: guess, parse: answer + 1}");
+    project.write("p.yaml", &yaml);
+    assert_eq!(project.clue(&format!("run p.yaml --yes {url}")).code, 1);
+    project.ok(&format!("report p.yaml {url} -o page.html"));
+    let page = Page::read(&project, "page.html");
+    assert_eq!(page.overview()["failed"], 4);
+    let failed = &page.overview()["failures"][1];
+    assert_eq!(
+        (&failed["key"], &failed["kind"]),
+        (&"a".into(), &"answer".into())
+    );
+    let block = &page.data[&format!("block-{}", page.overview()["failed_details"][0])];
+    assert_eq!(block["rows"][0], serde_json::json!({}));
+    assert_eq!(
+        block["rows"][1]["calls"].as_array().expect("calls").len(),
+        1
+    );
+    assert!(page.all().contains("Tell: alpha word"));
+    // The same of sensitive records.
+    project.write(
+        "p.yaml",
+        yaml.replace("key: id}", "key: id, sensitive: true}"),
+    );
+    project.clue(&format!("run p.yaml --yes {url}"));
+    project.ok(&format!("report p.yaml {url} -o page.html"));
+    let page = Page::read(&project, "page.html");
+    assert_eq!(page.overview()["failed"], 4);
+    assert_eq!(page.overview()["failed_details"], serde_json::json!([]));
+    // No record came to the table: nothing to salt with, so keys are left out altogether.
+    assert_eq!(page.overview()["failures"][1]["key"], Json::Null);
+    let all = page.all();
+    assert!(!all.contains("alpha word") && !all.contains("delta"));
+}
+
+#[test]
+fn only_scores_of_sensitive_records_are_shown_whatever_they_are_called() {
+    let project = Project::new(&[
+        (
+            "p.yaml",
+            "\
+clue: 1
+name: p
+stages:
+  cases:
+    load: {path: cases.jsonl, key: id, sensitive: true}
+  scored:
+    from: cases
+    score: {metric: exact_match, prediction: a, reference: b, into: {exact_match: same}}
+  again:
+    from: scored
+    score: {metric: exact_match, prediction: a, reference: b, into: {exact_match: kept}}
+  aged:
+    from: again
+    set: {same: age, other: age}
+outputs:
+  o.jsonl: {from: aged}
+",
+        ),
+        (
+            "cases.jsonl",
+            "{\"id\":\"1\",\"a\":\"x\",\"b\":\"x\",\"age\":8350917}\n",
+        ),
+    ]);
+    project.ok("run p.yaml --yes");
+    project.ok("report p.yaml -o page.html");
+    let page = Page::read(&project, "page.html");
+    let columns = page.overview()["tables"][0]["columns"].as_array();
+    let columns = columns.expect("columns").iter();
+    let columns: Vec<&Json> = columns.map(|column| &column["name"]).collect();
+    assert_eq!(columns, ["kept"]);
+    assert!(!page.all().contains("8350917"));
+}
