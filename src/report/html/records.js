@@ -97,7 +97,8 @@ class Records {
       if (scorer.prediction) add(find(scorer.prediction));
     }
     columns.forEach((column, at) => column.kind === 'score' && wanted.length < 7 && add(at));
-    columns.forEach((column, at) => column.made !== null && wanted.length < 6 && add(at));
+    const judged = scorers.some(scorer => find(scorer.prediction ?? '') >= 0);
+    columns.forEach((column, at) => !judged && column.made !== null && wanted.length < 6 && add(at));
     // What says the same of every record says nothing.
     const varies = at => this.data.columns[at].some(value => value !== this.data.columns[at][0])
       && this.data.columns[at].some((value, row) => value !== this.data.keys[row]);
