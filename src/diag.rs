@@ -63,11 +63,6 @@ impl Sources {
             .map(|at| FileId(at as u16))
     }
 
-    /// The paths of all files, as they were given.
-    pub fn paths(&self) -> impl Iterator<Item = &Path> {
-        self.files.iter().map(|(path, _)| path.as_path())
-    }
-
     /// The whole text of a file.
     pub fn text(&self, file: FileId) -> &Arc<str> {
         &self.files[usize::from(file.0)].1

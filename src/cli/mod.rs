@@ -19,8 +19,10 @@ mod missing;
 mod models;
 mod plan;
 mod record;
+mod rehearse;
 mod replace;
 mod replay;
+mod report;
 mod run;
 mod runs;
 mod schema;
@@ -78,6 +80,8 @@ enum Command {
     Check(check::Args),
     /// Show the records of a stage from the cache
     Show(show::Args),
+    /// Make a page of HTML about the last run: results, records, stages, failures
+    Report(report::Args),
     /// Draw the stages as Mermaid, DOT or SVG
     Graph(graph::Args),
     /// Find out whether models can be asked
@@ -122,6 +126,7 @@ pub fn main() -> ExitCode {
         Command::Lock(args) => lock::lock(&args),
         Command::Check(args) => check::check(&args),
         Command::Show(args) => show::show(&args),
+        Command::Report(args) => report::report(&args),
         Command::Graph(args) => graph::graph(&args),
         Command::Models(command) => models::models(&command),
         Command::Trust(args) => trust::trust(args),

@@ -7,12 +7,13 @@ use std::sync::Arc;
 use serde::Serialize;
 
 use super::out;
-use super::run::rehearse;
+use super::rehearse::{Notes, rehearse};
 use super::session::{Common, bad};
 use super::show::stage;
 use crate::diag::Diagnostic;
 use crate::engine::history::{latest, new_records, reasons};
 use crate::engine::pipe::Pipe;
+use crate::engine::stock::Source;
 use crate::engine::survey::{Survey, Wanted, survey};
 use crate::plan::graph::{Action, Planned};
 use crate::report::words::{self, about, thousands};
@@ -150,7 +151,8 @@ pub fn rows(pipe: &Arc<Pipe>, store: &Store, survey: &Survey) -> Result<Vec<Row>
     let last = latest(store, pipe);
     let mut why = reasons(pipe, survey, store, last.as_ref());
     let asking = asking(survey);
-    let (board, outcome) = rehearse(pipe, store, &asking)?;
+    let notes = Notes::default();
+    let (board, outcome) = rehearse(pipe, store, &asking, Source::Later, &notes)?;
     let behind = |at: usize| -> bool {
         // True when a stage before this one has answers to come.
         let mut open: Vec<usize> = survey.nodes[at].sources().collect();

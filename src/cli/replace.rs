@@ -71,8 +71,8 @@ pub fn replace(path: &Path, bytes: &[u8]) -> Result<(), Diagnostic> {
 pub fn read_files(pipeline: &Pipeline) -> HashSet<PathBuf> {
     let mut found: HashSet<PathBuf> = pipeline
         .sources
-        .paths()
-        .filter_map(|path| path.canonicalize().ok())
+        .all()
+        .filter_map(|(path, _)| path.canonicalize().ok())
         .collect();
     // What is written is no input, even if a file of that name lies beside the pipeline.
     let stages = pipeline.stages.iter().filter(|s| s.verb.value != "write");

@@ -457,39 +457,3 @@ fn id() -> String {
         .unwrap_or_default();
     format!("{:016x}-{}", now.as_nanos() as u64, std::process::id())
 }
-
-/// The dry form of [`run`]: what each stage that asks would ask.
-///
-/// # Errors
-/// The runtime cannot start.
-pub fn rehearse(
-    pipe: &Arc<Pipe>,
-    store: &Store,
-    survey: &Survey,
-) -> Result<(Arc<crate::engine::board::Board>, Outcome), Diagnostic> {
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build()
-        .map_err(|error| Diagnostic::error(format!("cannot start: {error}")))?;
-    let (events, _told) = mpsc::unbounded_channel();
-    let board = Arc::new(board(pipe, survey));
-    let halt = Halt::default();
-    let nowhere = |_: &str| None::<Place>;
-    let means = Means::default();
-    let stock = Stock::new(store, Source::Later, Arc::default());
-    let calls = Calls::new(&pipe.models, nowhere, store, &halt, &events, means, stock);
-    let shop = Shop {
-        pipe: pipe.clone(),
-        store: store.clone(),
-        calls: Arc::new(calls),
-        board: board.clone(),
-        events,
-        halt,
-        failures: Arc::new(Failures::default()),
-        taps: Arc::new(Taps::default()),
-        agreed: Arc::default(),
-        dry: true,
-    };
-    let outcome = runtime.block_on(execute(&shop, survey));
-    Ok((board, outcome))
-}

@@ -2,6 +2,7 @@
 //! few things worth a line of their own. The engine prints nothing; a display reads this.
 
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
+use std::time::Instant;
 
 use serde::{Deserialize, Serialize};
 use tokio::sync::mpsc::UnboundedSender;
@@ -45,6 +46,66 @@ pub struct Row {
     /// Tokens of their answers.
     pub answer_tokens: Count,
     state: AtomicU8,
+    clock: Clock,
+}
+
+/// When a stage began and ended: milliseconds since its row was made, plus one; 0 for not yet.
+#[derive(Debug)]
+struct Clock {
+    start: Instant,
+    begun: AtomicU64,
+    ended: AtomicU64,
+}
+
+impl Default for Clock {
+    fn default() -> Clock {
+        Clock {
+            start: Instant::now(),
+            begun: AtomicU64::new(0),
+            ended: AtomicU64::new(0),
+        }
+    }
+}
+
+impl Clock {
+    fn note(&self, when: &AtomicU64) {
+        if when.load(Ordering::Relaxed) == 0 {
+            let now = u64::try_from(self.start.elapsed().as_millis()).unwrap_or(0);
+            let _ = when.compare_exchange(0, now + 1, Ordering::Relaxed, Ordering::Relaxed);
+        }
+    }
+}
+
+/// What a stage did in one run. Times are milliseconds since the run began.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Stint {
+    /// When it got its first record, or began to read a file.
+    pub begun: u64,
+    /// When it was through.
+    pub ended: u64,
+    /// Records read.
+    pub read: u64,
+    /// Records emitted.
+    pub emitted: u64,
+    /// Records that failed.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub failed: u64,
+    /// Calls answered from the cache.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub cached: u64,
+    /// Calls answered by a model.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub asked: u64,
+    /// Tokens of the prompts of those.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub prompt_tokens: u64,
+    /// Tokens of their answers.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub answer_tokens: u64,
+}
+
+fn is_zero(n: &u64) -> bool {
+    *n == 0
 }
 
 /// A counter.
@@ -114,6 +175,32 @@ impl Row {
     pub fn set_state(&self, state: State) {
         let at = STATES.iter().position(|s| *s == state).unwrap_or(0);
         self.state.store(at as u8, Ordering::Relaxed);
+        if matches!(state, State::Done | State::Lossy | State::Broken) {
+            self.clock.note(&self.clock.ended);
+        }
+    }
+
+    /// Notes that the stage has something to do: only the first time counts.
+    pub fn begin(&self) {
+        self.clock.note(&self.clock.begun);
+    }
+
+    /// What the stage did, if it did anything and is through.
+    pub fn stint(&self) -> Option<Stint> {
+        let ended = self.clock.ended.load(Ordering::Relaxed).checked_sub(1)?;
+        // A stage without any input never began.
+        let begun = self.clock.begun.load(Ordering::Relaxed).checked_sub(1);
+        Some(Stint {
+            begun: begun.unwrap_or(ended).min(ended),
+            ended,
+            read: self.read.get(),
+            emitted: self.emitted.get(),
+            failed: self.failed.get(),
+            cached: self.cached.get(),
+            asked: self.asked.get(),
+            prompt_tokens: self.prompt_tokens.get(),
+            answer_tokens: self.answer_tokens.get(),
+        })
     }
 }
 

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use super::board::{Board, State};
+use super::board::{Board, State, Stint};
 use super::edge::BATCH;
 use super::facts::{Facts, now};
 use super::keep::ArtifactRecords;
@@ -14,7 +14,7 @@ use super::pipe::Pipe;
 use super::run::Outcome;
 use super::survey::{Survey, out_file};
 use crate::hash::Hash;
-use crate::plan::graph::Output;
+use crate::plan::graph::{Action, Output};
 use crate::plan::manifest::{Manifest, ParamChange, Then};
 use crate::store::{Store, StoreError};
 
@@ -30,6 +30,9 @@ pub struct RunRecord {
     /// When it was, how it ended, what it took. Runs of older versions have none.
     #[serde(default)]
     pub facts: Option<Facts>,
+    /// What the stages did that worked in this run.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub stints: BTreeMap<String, Stint>,
 }
 
 /// What lists of runs need of a record: the stages of many runs are much to read.
@@ -87,6 +90,7 @@ pub fn begun(store: &Store, pipe: &Pipe, facts: &Facts, id: &str) -> Result<(), 
         params: params(pipe).collect(),
         stages: before(store, pipe),
         facts: Some(facts.clone()),
+        stints: BTreeMap::new(),
     };
     store.put_run(id, &run)
 }
@@ -137,8 +141,23 @@ pub fn remember(
         params: params(pipe).collect(),
         stages,
         facts: Some(facts),
+        stints: stints(survey, outcome).collect(),
     };
     store.put_run(id, &run)
+}
+
+/// What the stages did that worked: what was read from the cache is no work.
+fn stints(survey: &Survey, outcome: &Outcome) -> impl Iterator<Item = (String, Stint)> {
+    let stages = (0..survey.nodes.len()).filter(|at| survey.planned[*at].action == Action::Run);
+    stages.filter_map(|at| Some((survey.nodes[at].name.clone(), outcome.stages[at].stint?)))
+}
+
+/// All runs of a pipeline that are remembered, newest first.
+pub fn runs(store: &Store, pipe: &Pipe) -> Vec<RunRecord> {
+    let file = absolute(&pipe.pipeline.file);
+    let runs = store.runs::<RunRecord>().into_iter();
+    let runs = runs.map(|(_, run)| run);
+    runs.filter(|run| run.pipeline == file).collect()
 }
 
 /// True for stages whose output is what their manifest says: made now, or known before.
@@ -161,7 +180,8 @@ fn finished(survey: &Survey, outcome: &Outcome, at: usize) -> bool {
     }
 }
 
-fn params(pipe: &Pipe) -> impl Iterator<Item = (String, serde_json::Value)> {
+/// The values of all params, each under its name in the whole pipeline.
+pub fn params(pipe: &Pipe) -> impl Iterator<Item = (String, serde_json::Value)> {
     let scopes = pipe.pipeline.scopes.iter();
     scopes.flat_map(|scope| {
         scope.params.iter().map(|p| {

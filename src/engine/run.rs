@@ -6,7 +6,7 @@ use std::collections::{BTreeSet, HashSet};
 use minijinja::Value;
 use tokio::task::JoinSet;
 
-use super::board::{Board, Event, Row, State};
+use super::board::{Board, Event, Row, State, Stint};
 use super::edge::{End, Inlet, Outlet};
 use super::halt::Reason;
 use super::keep::{Artifact, Failure};
@@ -50,6 +50,8 @@ pub struct StageOutcome {
     pub unanswered: bool,
     /// Keys of the records that it read, for stages that ask, in a dry run.
     pub keys: HashSet<String>,
+    /// What it did, and when.
+    pub stint: Option<Stint>,
 }
 
 impl Outcome {
@@ -96,6 +98,7 @@ pub async fn run(shop: &Shop, survey: &Survey) -> Outcome {
             bytes: None,
             unanswered: false,
             keys: HashSet::new(),
+            stint: None,
         })
         .collect();
     let mut faults = Vec::new();
@@ -147,6 +150,9 @@ pub async fn run(shop: &Shop, survey: &Survey) -> Outcome {
     }
     let served = shop.calls.served().await;
     shop.calls.close().await;
+    for (stage, row) in stages.iter_mut().zip(&shop.board.stages) {
+        stage.stint = row.stint();
+    }
     Outcome {
         served,
         stages,
@@ -332,6 +338,7 @@ async fn perform(worker: &mut Worker, with: Vec<Named>, job: &Job) -> Result<Vec
     match operator {
         Operator::Source(source) => {
             worker.state(State::Running);
+            worker.row().begin();
             flow::source(worker, source).await?;
         }
         Operator::Flow(operator) => flow::flow(worker, operator).await?,
@@ -415,5 +422,6 @@ async fn finish(mut worker: Worker, job: &Job, with: Vec<End>) -> Result<StageOu
         bytes,
         unanswered,
         keys,
+        stint: None,
     })
 }

@@ -122,6 +122,7 @@ impl Worker {
             self.state(State::Running);
         }
         let records = self.inlets.get_mut(port)?.next().await?;
+        self.row().begin();
         self.row().read.add(records.len() as u64);
         Some(records)
     }
@@ -171,15 +172,15 @@ impl Worker {
     pub fn lose(&self, key: &str, kind: Kind, why: String) {
         self.row().failed.add(1);
         self.row().unread.add(u64::from(kind == Kind::Answer));
-        if self.shop.dry {
-            return;
-        }
         self.shop.failures.add(Failure {
             stage: self.name().to_owned(),
             key: key.to_owned(),
             kind,
             why: why.clone(),
         });
+        if self.shop.dry {
+            return;
+        }
         let _ = self.shop.events.send(Event::Failed {
             stage: self.at,
             key: key.to_owned(),

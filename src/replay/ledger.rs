@@ -136,9 +136,9 @@ impl Ledger {
         lock(&self.used).len() as u64
     }
 
-    /// All calls with their answers, each once: by stage in the order of `stages`, then by
-    /// record, then as they were wanted.
-    pub fn take_calls(&self, stages: &[&str]) -> Vec<Entry> {
+    /// All calls with their answers, as often as they were wanted: by stage in the order of
+    /// `stages`, then by record, then as they were wanted.
+    pub fn take_all(&self, stages: &[&str]) -> Vec<Entry> {
         let mut calls = std::mem::take(&mut *lock(&self.calls));
         let place = places(stages);
         calls.sort_by(|(i, a), (j, b)| {
@@ -147,9 +147,16 @@ impl Ledger {
                 .then_with(|| shortlex(&a.record, &b.record))
                 .then(i.cmp(j))
         });
-        let mut seen = HashSet::new();
-        calls.retain(|(_, entry)| seen.insert(entry.call));
         calls.into_iter().map(|(_, entry)| entry).collect()
+    }
+
+    /// All calls with their answers, each once: by stage in the order of `stages`, then by
+    /// record, then as they were wanted.
+    pub fn take_calls(&self, stages: &[&str]) -> Vec<Entry> {
+        let mut calls = self.take_all(stages);
+        let mut seen = HashSet::new();
+        calls.retain(|entry| seen.insert(entry.call));
+        calls
     }
 }
 

@@ -23,6 +23,7 @@ mod messages;
 mod models;
 mod prompts;
 mod replay;
+mod report;
 mod runs;
 mod schema;
 mod sensitive;

@@ -1,0 +1,21 @@
+//! One page of HTML about a finished run, for people: whole in itself, without any network.
+//!
+//! `choose` says what has to be looked at again, `gather` makes plain data of it, `html` writes
+//! the page. What the page looks like is in `src/report/html/`. Nothing here reads a file.
+
+mod boards;
+mod calls;
+mod choose;
+mod column;
+mod data;
+mod gather;
+mod html;
+mod mask;
+mod origin;
+mod stages;
+mod tables;
+
+pub use choose::{Choice, choose};
+pub use data::Report;
+pub use gather::{Found, Options, gather};
+pub use html::html;
