@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use super::need::{Act, Need, Program, add};
 use crate::engine::pipe::{Pipe, Stage};
-use crate::metrics::bertscore::place::is_cached;
+use crate::metrics::bertscore::hub::is_cached;
 use crate::model::reach::{is_loopback, ways};
 use crate::model::scripts::{Script, scripts};
 use crate::model::spec::{ModelSpec, ServeSpec};

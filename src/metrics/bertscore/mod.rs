@@ -18,6 +18,7 @@
 mod config;
 #[cfg(feature = "bert")]
 mod encoder;
+pub mod hub;
 #[cfg(feature = "bert")]
 mod idf;
 #[cfg(feature = "bert")]

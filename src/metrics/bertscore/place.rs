@@ -1,10 +1,10 @@
 //! Where a model lies: in a folder, or in the local Hugging Face cache. Knows which files make
 //! a model, not what is in them.
 
-use std::env;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use super::hub::cache;
 use crate::diag::Diagnostic;
 
 /// Files of weights that can be read, best first.
@@ -141,33 +141,6 @@ fn snapshot(id: &str, cache: &Path) -> Option<PathBuf> {
         let only = all.next()?.path();
         all.next().is_none().then_some(only)
     })
-}
-
-/// True for the files of models in the local Hugging Face cache, where only their owner puts
-/// them.
-pub fn is_cached(path: &Path) -> bool {
-    let real = |path: &Path| path.canonicalize().ok();
-    let below = real(path).zip(cache().and_then(|cache| real(&cache)));
-    below.is_some_and(|(path, cache)| {
-        let below = path
-            .strip_prefix(cache)
-            .ok()
-            .and_then(|below| below.iter().next());
-        below.is_some_and(|name| name.as_encoded_bytes().starts_with(b"models--"))
-    })
-}
-
-/// The folder of the Hugging Face cache, by the rules of `huggingface_hub`.
-fn cache() -> Option<PathBuf> {
-    let var = |name: &str| {
-        let value = env::var_os(name).filter(|value| !value.is_empty());
-        value.map(PathBuf::from)
-    };
-    var("HF_HUB_CACHE")
-        .or_else(|| var("HUGGINGFACE_HUB_CACHE"))
-        .or_else(|| Some(var("HF_HOME")?.join("hub")))
-        .or_else(|| Some(var("XDG_CACHE_HOME")?.join("huggingface/hub")))
-        .or_else(|| Some(env::home_dir()?.join(".cache/huggingface/hub")))
 }
 
 #[cfg(test)]
