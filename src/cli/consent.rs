@@ -3,8 +3,8 @@
 
 use std::process::ExitCode;
 
+use super::codes::REFUSED;
 use super::err;
-use super::run::REFUSED;
 use super::session::{Common, bad, color};
 use crate::diag::Diagnostic;
 use crate::engine::pipe::Pipe;

@@ -4,9 +4,9 @@
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+use super::codes::FAILED;
 use super::consent::allowed;
 use super::locked::{Facts, differences, facts, outputs, tell};
-use super::run::FAILED;
 use super::session::{Common, bad, color, refuse};
 use super::{err, out};
 use crate::diag::{Diagnostic, Sources};

@@ -4,7 +4,8 @@
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use super::run::{Args, REFUSED};
+use super::codes::REFUSED;
+use super::run::Args;
 use super::session::{Settings, bad, color};
 use super::{err, out};
 use crate::diag::{Diagnostic, Sources};

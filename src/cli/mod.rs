@@ -8,6 +8,7 @@ mod ask;
 mod bench;
 mod cache;
 mod check;
+mod codes;
 mod consent;
 mod display;
 mod ends;

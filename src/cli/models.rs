@@ -8,8 +8,8 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
+use super::codes::FAILED;
 use super::consent::allowed;
-use super::run::FAILED;
 use super::session::{Common, bad};
 use super::{err, out};
 use crate::diag::Diagnostic;

@@ -5,9 +5,10 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 
+use super::codes::REFUSED;
 use super::missing;
 use super::replace::{read_files, real, replace};
-use super::run::{self, REFUSED, Way, prepared};
+use super::run::{self, Way, prepared};
 use super::session::bad;
 use super::show::stage;
 use super::{err, out};

@@ -8,11 +8,12 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
 
+use super::codes::{BAD_INPUT, BUDGET, FAILED, INTERRUPTED};
 use super::consent::{allowed, config, guarded, refuse};
 use super::display::{Form, show};
 use super::locked::{Held, hold};
 use super::missing::Missing;
-use super::session::{BAD_INPUT, Common, bad, color};
+use super::session::{Common, bad, color};
 use super::show::stage;
 use super::summary::Summary;
 use super::{err, out};
@@ -38,15 +39,6 @@ use crate::store::Store;
 use crate::trust::gather::{files_of_server, files_of_stages, of_programs, of_stages};
 use crate::trust::need::Need;
 use crate::trust::outputs::outside;
-
-/// Some records or stages failed.
-pub const FAILED: u8 = 1;
-/// Refused: for want of consent, or because something is not as the lock says.
-pub const REFUSED: u8 = 3;
-/// A limit was reached.
-const BUDGET: u8 = 5;
-/// Interrupted.
-pub const INTERRUPTED: u8 = 130;
 
 /// Arguments of `clue run`.
 #[derive(clap::Args)]

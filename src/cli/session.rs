@@ -15,8 +15,7 @@ use crate::spec::{Shapes, load};
 use crate::stages::VERBS;
 use crate::trust::sensitive::mark;
 
-/// Bad input or usage.
-pub const BAD_INPUT: u8 = 2;
+use super::codes::BAD_INPUT;
 
 /// The pipeline and where everything is.
 #[derive(clap::Args)]

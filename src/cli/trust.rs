@@ -6,10 +6,10 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use super::ask::{Unasked, can_ask, line};
+use super::codes::{BAD_INPUT, INTERRUPTED, REFUSED};
 use super::consent::{config, refuse};
 use super::ends::Ends;
-use super::run::{INTERRUPTED, REFUSED};
-use super::session::{BAD_INPUT, Common, Settings, refuse as bad_usage};
+use super::session::{Common, Settings, refuse as bad_usage};
 use super::{err, out};
 use crate::diag::Diagnostic;
 use crate::engine::pipe::Pipe;

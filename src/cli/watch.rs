@@ -3,8 +3,8 @@
 
 use std::time::Duration;
 
+use super::codes::BAD_INPUT;
 use super::err;
-use super::session::BAD_INPUT;
 use crate::jinja::watch::longest;
 use crate::text::visible::plain;
 

@@ -9,8 +9,8 @@ use futures::stream::FuturesOrdered;
 use futures::{FutureExt, StreamExt};
 
 use super::board::Kind;
-use super::calls::NoReply;
 use super::halt::{Halt, Reason};
+use super::no_reply::NoReply;
 use super::worker::{Broken, Shop, Worker};
 use crate::model::chat::{Reply, Request};
 use crate::record::Record;

@@ -13,6 +13,7 @@ use super::budget::{Budget, Limits};
 use super::gate::Gate;
 use super::halt::{Halt, Reason};
 use super::lane::Lane;
+use super::no_reply::NoReply;
 use super::stock::Stock;
 use super::turns::{Amounts, StageUse};
 use crate::diag::Diagnostic;
@@ -25,19 +26,6 @@ use crate::model::spec::{ModelSpec, Sampling, SystemPrompt};
 use crate::model::told::Served;
 use crate::replay::ledger::Wanted;
 use crate::store::Store;
-
-/// Why there is no reply.
-#[derive(Clone, Debug)]
-pub enum NoReply {
-    /// The call failed: why, in one line.
-    Failed(String),
-    /// The model cannot be asked at all.
-    NoModel(Box<Diagnostic>),
-    /// The run stops before the call was made.
-    Stopped,
-    /// The call is not in the cache, and this run makes none.
-    Missing,
-}
 
 /// A call under way, awaited by all who want it.
 type Flight = Arc<OnceCell<Result<Reply, NoReply>>>;

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::board::Row;
-use super::calls::NoReply;
+use super::no_reply::NoReply;
 use crate::hash::Hash;
 use crate::model::chat::Reply;
 use crate::replay::ledger::{Ledger, Wanted};

@@ -2,26 +2,21 @@
 //! API's format and no cache.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 
-use reqwest::header::RETRY_AFTER;
-use reqwest::{StatusCode, Url};
+use reqwest::Url;
 
 use super::chat::{Question, Reply, Request};
 use super::error::CallError;
-use super::http::{headers, http_client};
+use super::exchange::{Failure, Server};
+use super::http::headers;
 use super::pace::Pace;
 use super::pool::{End, Lost, Notice, Permit, Pool, Waits, Want};
 use super::prefix::Sketch;
-use super::retry::{Backoff, retry_after};
+use super::retry::Backoff;
 use super::spec::{Concurrency, ModelSpec};
-use super::{thinking, tokenize};
 use crate::diag::Diagnostic;
 
-/// The most bytes that the body of an answer may have.
-const MOST_BYTES: usize = 32 << 20;
-/// How long a look at what a server tells may take.
-const LOOK_WITHIN: Duration = Duration::from_secs(10);
 /// How often a server that was never reached is tried: a wrong address should fail soon.
 const FIRST_TRIES: u32 = 3;
 /// How often a call is tried at servers that are busy, but answer others.
@@ -41,7 +36,6 @@ pub struct Client {
 
 struct Inner {
     servers: Vec<Server>,
-    timeout: Duration,
     retries: u32,
     patience: Duration,
     deadline: Option<Duration>,
@@ -52,39 +46,8 @@ struct Inner {
     backoff: Backoff,
 }
 
-/// One server.
-struct Server {
-    url: Url,
-    http: reqwest::Client,
-}
-
 /// Hears what is worth telling while calls are made, in words.
 pub type Tell = Box<dyn Fn(String) + Send + Sync>;
-
-/// An attempt that failed, and how long the server asks to wait.
-struct Failure {
-    error: CallError,
-    wait: Option<Duration>,
-}
-
-impl From<CallError> for Failure {
-    fn from(error: CallError) -> Failure {
-        Failure { error, wait: None }
-    }
-}
-
-impl Failure {
-    /// What it says of the server.
-    fn end(&self) -> End {
-        match &self.error {
-            CallError::Unreachable { .. } => End::Absent,
-            CallError::Loading => End::Loading,
-            error if error.is_overload() => End::Busy(self.wait.unwrap_or_default()),
-            error if error.is_transient() => End::Failed,
-            _ => End::Answered(None),
-        }
-    }
-}
 
 impl Client {
     /// Makes a client for the model; connects to nothing yet.
@@ -136,14 +99,10 @@ impl Client {
             urls.ok_or_else(|| Diagnostic::error(format!("model `{name}` has no valid `url`")))?;
         let headers = headers(spec)?;
         // Each has a client of its own: a proxy may be for one of them only.
-        let server = |url: &Url| match http_client(url, headers.clone()) {
-            Ok(http) => Ok(Server {
-                url: url.clone(),
-                http,
-            }),
-            Err(why) => Err(Diagnostic::error(format!(
-                "cannot make connections for model `{name}`: {why}"
-            ))),
+        let server = |url: &Url| {
+            Server::new(url, headers.clone(), spec.timeout()).map_err(|why| {
+                Diagnostic::error(format!("cannot make connections for model `{name}`: {why}"))
+            })
         };
         let servers = urls
             .iter()
@@ -159,7 +118,7 @@ impl Client {
             first_tries: FIRST_TRIES.min(1 + spec.retries),
             patience,
         };
-        let hosts: Vec<String> = urls.iter().map(host).collect();
+        let hosts: Vec<String> = servers.iter().map(Server::host).collect();
         let name = name.clone();
         let notice = move |notice: Notice| {
             tell(match notice {
@@ -175,7 +134,6 @@ impl Client {
             pool: Pool::new(limits, pace(spec), waits, Box::new(notice)),
             inner: Arc::new(Inner {
                 servers,
-                timeout: spec.timeout(),
                 retries: spec.retries,
                 patience,
                 deadline: spec
@@ -190,7 +148,7 @@ impl Client {
 
     /// Host and port of the first address.
     pub fn host(&self) -> String {
-        self.inner.host(0)
+        self.inner.servers[0].host()
     }
 
     /// The servers.
@@ -204,16 +162,7 @@ impl Client {
     /// # Errors
     /// There is no whole answer.
     pub async fn get(&self, path: &str, beside_v1: bool) -> Result<(u16, Vec<u8>), CallError> {
-        let inner = &*self.inner;
-        let sent = inner.servers[0]
-            .http
-            .get(inner.address(0, path, beside_v1))
-            .timeout(inner.timeout.min(LOOK_WITHIN))
-            .send()
-            .await;
-        let response = sent.map_err(|error| inner.fault(0, &error))?;
-        let status = response.status().as_u16();
-        Ok((status, read(response).await?))
+        self.inner.servers[0].get(path, beside_v1).await
     }
 
     /// Waits until the request may be sent. Dropping the wait gives it up.
@@ -256,11 +205,14 @@ impl Client {
         self.ask(request, permit, std::future::pending()).await
     }
 
+    fn hosts(&self) -> String {
+        let hosts: Vec<String> = self.inner.servers.iter().map(Server::host).collect();
+        hosts.join("`, `")
+    }
+
     async fn acquire(&self, want: Want, again: bool) -> Result<Permit, CallError> {
         let permit = self.pool.acquire(want, again).await;
-        permit.map_err(|Lost| CallError::Unreachable {
-            host: self.inner.hosts(),
-        })
+        permit.map_err(|Lost| CallError::Unreachable { host: self.hosts() })
     }
 
     async fn asked(
@@ -306,7 +258,7 @@ impl Client {
                 // The pool knows when a server can be asked.
                 _ => Duration::ZERO,
             };
-            let host = inner.host(at);
+            let host = inner.servers[at].host();
             tracing::debug!(host, error = %failure.error, tried, ?wait, "asking again");
             want.avoid = Some(at);
             let next = async {
@@ -363,7 +315,7 @@ impl Client {
     }
 
     async fn attempt(&self, request: &Request, permit: Permit) -> Result<Reply, (Failure, Permit)> {
-        match self.inner.attempt(request, permit.at()).await {
+        match self.inner.servers[permit.at()].attempt(request).await {
             Ok(reply) => {
                 let prompt = reply.prompt_tokens.unwrap_or(0);
                 let tokens = reply
@@ -399,125 +351,6 @@ fn wants(request: &Request) -> Want {
         },
         open: answer == 0 && request.chat().is_some(),
         avoid: None,
-    }
-}
-
-/// Host and port of an address.
-fn host(url: &Url) -> String {
-    let host = url.host_str().unwrap_or_default();
-    match url.port_or_known_default() {
-        Some(port) => format!("{host}:{port}"),
-        None => host.to_owned(),
-    }
-}
-
-impl Inner {
-    /// Host and port of a server.
-    fn host(&self, at: usize) -> String {
-        host(&self.servers[at].url)
-    }
-
-    /// Those of all servers.
-    fn hosts(&self) -> String {
-        let hosts: Vec<String> = (0..self.servers.len()).map(|at| self.host(at)).collect();
-        hosts.join("`, `")
-    }
-
-    /// The address of a path, below a server's own or beside its `/v1`.
-    fn address(&self, at: usize, path: &str, beside_v1: bool) -> Url {
-        let mut url = self.servers[at].url.clone();
-        if beside_v1 {
-            tokenize::beside_v1(&mut url, path);
-        } else if let Ok(mut parts) = url.path_segments_mut() {
-            parts.pop_if_empty().extend(path.split('/'));
-        }
-        url
-    }
-
-    /// Why no answer began.
-    fn fault(&self, at: usize, error: &reqwest::Error) -> CallError {
-        if error.is_connect() {
-            CallError::Unreachable {
-                host: self.host(at),
-            }
-        } else {
-            broken(error)
-        }
-    }
-
-    async fn attempt(&self, request: &Request, at: usize) -> Result<Reply, Failure> {
-        let model = &request.model;
-        let api = model.api().api();
-        let (url, body) = match &request.question {
-            Question::Chat(chat) => (
-                self.address(at, api.path(), api.is_beside_v1()),
-                api.body(model, chat),
-            ),
-            Question::Tokens(text) => (
-                self.address(at, "tokenize", true),
-                tokenize::body(&model.id, text),
-            ),
-        };
-        let sent = self.servers[at]
-            .http
-            .post(url)
-            .timeout(self.timeout)
-            .json(&body)
-            .send()
-            .await;
-        let response = sent.map_err(|error| self.fault(at, &error))?;
-        let status = response.status();
-        let wait = response
-            .headers()
-            .get(RETRY_AFTER)
-            .and_then(|value| value.to_str().ok())
-            .and_then(|value| retry_after(value, SystemTime::now()));
-        let body = read(response).await;
-        if status == StatusCode::OK {
-            return Ok(match &request.question {
-                Question::Chat(chat) => {
-                    let reply = api.reply(model, chat, &body?)?;
-                    thinking::split(model, chat, reply)
-                }
-                Question::Tokens(text) => tokenize::reply(&body?, text)?,
-            });
-        }
-        let code = status.as_u16();
-        let error = match &request.question {
-            Question::Tokens(_) if matches!(code, 404 | 405 | 501) => {
-                CallError::NoTokenizer { code }
-            }
-            question => {
-                let chat = match question {
-                    Question::Chat(chat) => Some(chat),
-                    Question::Tokens(_) => None,
-                };
-                let prefilled = chat.is_some_and(|chat| !chat.prefill.is_empty());
-                CallError::of_status(code, &body.unwrap_or_default(), &model.id, prefilled)
-            }
-        };
-        Err(Failure { error, wait })
-    }
-}
-
-/// Reads the whole body, unless it is too large.
-async fn read(mut response: reqwest::Response) -> Result<Vec<u8>, CallError> {
-    let mut body = Vec::new();
-    while let Some(part) = response.chunk().await.map_err(|error| broken(&error))? {
-        if body.len() + part.len() > MOST_BYTES {
-            return Err(CallError::TooLarge);
-        }
-        body.extend_from_slice(&part);
-    }
-    Ok(body)
-}
-
-/// What broke an exchange that had begun.
-fn broken(error: &reqwest::Error) -> CallError {
-    if error.is_timeout() {
-        CallError::Timeout
-    } else {
-        CallError::Cut
     }
 }
 

@@ -5,6 +5,7 @@ use std::sync::Mutex;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
+use super::super::exchange::MOST_BYTES;
 use super::*;
 use crate::model::chat::{Chat, Role, Turn};
 use crate::model::spec::{Addresses, Concurrency};

@@ -7,6 +7,7 @@ pub mod chat;
 pub mod client;
 pub mod completions;
 pub mod error;
+mod exchange;
 pub mod health;
 mod http;
 mod leash;

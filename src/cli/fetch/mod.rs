@@ -11,9 +11,9 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 
 use super::ask::{self, Unasked};
+use super::codes::{INTERRUPTED, REFUSED};
 use super::display::{Form, files};
 use super::ends::Ends;
-use super::run::{INTERRUPTED, REFUSED};
 use super::session::{bad, color, refuse};
 use super::{around, err, out};
 use crate::diag::{Diagnostic, Sources};

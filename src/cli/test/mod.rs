@@ -18,9 +18,9 @@ use std::time::Instant;
 
 use serde_json::json;
 
+use super::codes::{BAD_INPUT, FAILED, INTERRUPTED, REFUSED};
 use super::consent::config;
-use super::run::{FAILED, INTERRUPTED, REFUSED};
-use super::session::{BAD_INPUT, refuse};
+use super::session::refuse;
 use super::{err, out};
 use crate::diag::Diagnostic;
 use crate::report::words::{count, time};

@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use tokio::runtime::Runtime;
 
+use crate::cli::codes::INTERRUPTED;
 use crate::cli::ends::Ends;
-use crate::cli::run::INTERRUPTED;
 use crate::engine::halt::{Halt, Reason};
 
 /// How long a test may take to end when it is asked to.
