@@ -267,9 +267,7 @@ fn estimate(requests: &[Request]) -> Tokens {
         let Some(chat) = request.chat() else {
             continue;
         };
-        let turns = chat.turns.iter().map(|turn| turn.text.chars().count());
-        let characters = turns.sum::<usize>() + chat.prefill.chars().count();
-        tokens.prompt += characters.div_ceil(4) as u64;
+        tokens.prompt += chat.tokens();
         tokens.answer += u64::from(request.model.sampling.max_tokens.unwrap_or(0));
     }
     tokens

@@ -121,10 +121,12 @@ impl Chat {
         Ok(self)
     }
 
-    /// Characters of all of it, without what a template adds.
-    pub fn length(&self) -> usize {
+    /// About how many tokens it has, without what a template adds: four characters a token is
+    /// usual for English text.
+    pub fn tokens(&self) -> u64 {
         let turns = self.turns.iter().map(|turn| turn.text.chars().count());
-        turns.sum::<usize>() + self.prefill.chars().count()
+        let characters = turns.sum::<usize>() + self.prefill.chars().count();
+        characters.div_ceil(4) as u64
     }
 
     /// The turns as a model gets them. With [`SystemPrompt::Merge`], system turns are put

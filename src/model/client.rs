@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use reqwest::Url;
 
-use super::chat::{Question, Reply, Request};
+use super::chat::{Reply, Request};
 use super::error::CallError;
 use super::exchange::{Failure, Server};
 use super::http::headers;
@@ -23,8 +23,6 @@ const FIRST_TRIES: u32 = 3;
 const BUSY_TRIES: u32 = 500;
 /// The longest pause between looks for a server that is away.
 const LOOK_EVERY: Duration = Duration::from_secs(5);
-/// Characters a token, for guesses: usual for English text.
-const CHARACTERS_A_TOKEN: usize = 4;
 
 /// A client for one model. Stages that sample it differently share it, and so its limits. Cheap
 /// to clone.
@@ -337,19 +335,13 @@ fn pace(spec: &ModelSpec) -> Pace {
 
 /// What a request needs to be placed.
 fn wants(request: &Request) -> Want {
-    let characters = match &request.question {
-        Question::Chat(chat) => chat.length(),
-        Question::Tokens(_) => 0,
-    };
-    let answer = request.model.sampling.max_tokens.unwrap_or(0);
-    let prompt = characters.div_ceil(CHARACTERS_A_TOKEN) as u64;
+    let most = request.model.sampling.max_tokens;
     Want {
         sketch: Sketch::default(),
-        tokens: match request.question {
-            Question::Chat(_) => prompt + u64::from(answer),
-            Question::Tokens(_) => 0,
-        },
-        open: answer == 0 && request.chat().is_some(),
+        tokens: request
+            .chat()
+            .map_or(0, |chat| chat.tokens() + u64::from(most.unwrap_or(0))),
+        open: most.is_none() && request.chat().is_some(),
         avoid: None,
     }
 }

@@ -7,7 +7,7 @@ use tokio::net::{TcpListener, TcpStream};
 
 use super::super::exchange::MOST_BYTES;
 use super::*;
-use crate::model::chat::{Chat, Role, Turn};
+use crate::model::chat::{Chat, Question, Role, Turn};
 use crate::model::spec::{Addresses, Concurrency};
 
 const GOOD: &str = r#"{"choices":[{"message":{"content":"yes"},"finish_reason":"stop"}]}"#;

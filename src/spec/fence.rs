@@ -205,7 +205,11 @@ mod tests {
 
     #[test]
     fn the_project_is_marked_or_where_the_user_is() {
-        let (_dir, at) = folders(&["home/work/repo/.git/", "home/work/repo/a/b/", "home/c/d/"]);
+        let (_dir, at) = folders(&[
+            "home/studies/repo/.git/",
+            "home/studies/repo/a/b/",
+            "home/c/d/",
+        ]);
         let home = at.join("home");
         let project = |own: &str, here: &str| {
             let found = project(&at.join(own), Some(&at.join(here)), Some(&home));
@@ -215,13 +219,16 @@ mod tests {
                 .display()
                 .to_string()
         };
-        assert_eq!(project("home/work/repo/a/b", "home/work"), "home/work/repo");
-        assert_eq!(project("home/work/repo", "home"), "home/work/repo");
+        assert_eq!(
+            project("home/studies/repo/a/b", "home/studies"),
+            "home/studies/repo"
+        );
+        assert_eq!(project("home/studies/repo", "home"), "home/studies/repo");
         assert_eq!(project("home/c/d", "home/c"), "home/c");
         // Neither a home nor what is around it.
         assert_eq!(project("home/c/d", "home"), "home/c/d");
         assert_eq!(project("home/c/d", ""), "home/c/d");
-        assert_eq!(project("home/c/d", "home/work"), "home/c/d");
+        assert_eq!(project("home/c/d", "home/studies"), "home/c/d");
     }
 
     #[test]

@@ -40,7 +40,7 @@ pub struct Write {
     /// The fields to write, in order, or `{name: expression}`; all if left out.
     #[serde(default)]
     fields: Option<Columns>,
-    /// JSON: write all but ASCII as `\uXXXX`.
+    /// JSON: write all but ASCII as escapes, such as `\u00e4`.
     #[serde(default)]
     ascii: bool,
     /// JSON: white space after commas and colons, as Python writes it, or none.
