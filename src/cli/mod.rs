@@ -9,13 +9,16 @@ mod bench;
 mod cache;
 mod check;
 mod codes;
+mod completions;
 mod consent;
 mod display;
 mod ends;
 mod fetch;
 mod graph;
+mod init;
 mod lock;
 mod locked;
+mod man;
 mod missing;
 mod models;
 mod plan;
@@ -36,6 +39,7 @@ pub mod supervise;
 mod test;
 mod trust;
 mod umls;
+mod view;
 mod watch;
 mod when;
 
@@ -55,6 +59,8 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
+    /// Make a first pipeline to change: with a prompt, a few records, and a test
+    Init(init::Args),
     /// Run a pipeline: only what is not in the cache
     Run(run::Args),
     /// Run the tasks of a benchmark for one or more models: `run` for those in a hurry
@@ -83,6 +89,8 @@ enum Command {
     Show(show::Args),
     /// Make a page of HTML about the last run: results, records, stages, failures
     Report(report::Args),
+    /// Show the same page on this computer while a run goes on
+    View(view::Args),
     /// Draw the stages as Mermaid, DOT or SVG
     Graph(graph::Args),
     /// Find out whether models can be asked
@@ -92,6 +100,10 @@ enum Command {
     Trust(trust::Args),
     /// Print the JSON Schema of pipeline files, for editors
     Schema(schema::Args),
+    /// Print what a shell needs to complete commands and flags
+    Completions(completions::Args),
+    /// Print the manual page, or write those of all commands
+    Man(man::Args),
     /// Look after the cache
     #[command(subcommand)]
     Cache(cache::Command),
@@ -114,6 +126,7 @@ pub fn main() -> ExitCode {
         watch::start();
     }
     match cli.command {
+        Command::Init(args) => init::init(&args),
         Command::Run(args) => run::run(&args),
         Command::Bench(args) => bench::bench(args),
         Command::Record(args) => record::record(&args),
@@ -128,10 +141,13 @@ pub fn main() -> ExitCode {
         Command::Check(args) => check::check(&args),
         Command::Show(args) => show::show(&args),
         Command::Report(args) => report::report(&args),
+        Command::View(args) => view::view(args),
         Command::Graph(args) => graph::graph(&args),
         Command::Models(command) => models::models(&command),
         Command::Trust(args) => trust::trust(args),
         Command::Schema(args) => schema::schema(&args),
+        Command::Completions(args) => completions::completions(&args),
+        Command::Man(args) => man::man(&args),
         Command::Cache(command) => cache::cache(&command),
         Command::Umls(command) => umls::umls(&command),
         Command::Supervise { argv } => supervise::run(&argv),

@@ -115,14 +115,34 @@ fn place(args: &Args, pipe: &Pipe) -> Result<PathBuf, Vec<Diagnostic>> {
 
 fn found(args: &Args, pipe: &Arc<Pipe>) -> Result<Report, Diagnostic> {
     let store = Store::open_read(&args.common.settings.store)?;
-    let runs = ran(&store, pipe)?;
-    let known = survey(pipe, &store, &Wanted::default())?;
-    let choice = choose(pipe, &known, args.include_sensitive);
+    if runs(&store, pipe).is_empty() {
+        let shown = store.root().display();
+        let what = format!("no run of this pipeline is in the cache `{shown}`");
+        let file = pipe.pipeline.file.display();
+        return Err(Diagnostic::error(what).help(format!(
+            "run it first with `clue run {file}`, or name another cache with `--store`"
+        )));
+    }
+    let options = Options {
+        sensitive: args.include_sensitive,
+        limit: args.limit,
+        live: false,
+    };
+    made(&store, pipe, &options)
+}
+
+/// What a page holds, of what is in the cache now.
+///
+/// # Errors
+/// The cache or a file cannot be read.
+pub fn made(store: &Store, pipe: &Arc<Pipe>, options: &Options) -> Result<Report, Diagnostic> {
+    let known = survey(pipe, store, &Wanted::default())?;
+    let choice = choose(pipe, &known, options.sensitive);
     let notes = Notes {
         ledger: Arc::new(Ledger::new(choice.depth)),
         taps: Arc::new(Taps::new(choice.taps())),
     };
-    let (board, outcome) = rehearse(pipe, &store, &choice.survey, Source::Nowhere, &notes)?;
+    let (board, outcome) = rehearse(pipe, store, &choice.survey, Source::Nowhere, &notes)?;
     let stages = pipe.stages.iter().map(|s| s.spec.name.value.as_str());
     let taken: Vec<usize> = choice.taps().collect();
     let found = Found {
@@ -133,33 +153,18 @@ fn found(args: &Args, pipe: &Arc<Pipe>) -> Result<Report, Diagnostic> {
         outcome: &outcome,
         records: taken.iter().map(|at| (*at, notes.taps.take(*at))).collect(),
         calls: notes.ledger.take_all(&stages.collect::<Vec<_>>()),
-        runs,
+        runs: ran(store, pipe),
         errors: errors(&pipe.folders.out.join("errors.jsonl")),
     };
-    let options = Options {
-        sensitive: args.include_sensitive,
-        limit: args.limit,
-    };
-    Ok(gather(found, &options))
+    Ok(gather(found, options))
 }
 
 /// The runs with these params in which stages worked, newest first.
-///
-/// # Errors
-/// The pipeline never ran.
-fn ran(store: &Store, pipe: &Pipe) -> Result<Vec<RunRecord>, Diagnostic> {
+fn ran(store: &Store, pipe: &Pipe) -> Vec<RunRecord> {
     let mut runs = runs(store, pipe);
-    if runs.is_empty() {
-        let shown = store.root().display();
-        let what = format!("no run of this pipeline is in the cache `{shown}`");
-        let file = pipe.pipeline.file.display();
-        return Err(Diagnostic::error(what).help(format!(
-            "run it first with `clue run {file}`, or name another cache with `--store`"
-        )));
-    }
     let now: std::collections::BTreeMap<_, _> = params(pipe).collect();
     runs.retain(|run| run.params == now && !run.stints.is_empty());
-    Ok(runs)
+    runs
 }
 
 /// What the last run listed as failed. Without the file, nothing failed; a line that is none

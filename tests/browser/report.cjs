@@ -10,8 +10,8 @@
 const assert = require('node:assert');
 const { execFileSync } = require('node:child_process');
 const fs = require('node:fs');
-const os = require('node:os');
 const path = require('node:path');
+const { clue, launched, shots, withFolder } = require('./browser.cjs');
 
 const RECORDS = 10000;
 /** Milliseconds from the start of loading until the table can be used. */
@@ -22,28 +22,6 @@ const HOSTILE = [
   'עברית עם English בפנים 👩‍⚕️🏥 e\u0301 ﷽',
   'wide'.repeat(4000),
 ];
-
-function skip(why) {
-  console.log(`skipped: ${why}`);
-  process.exit(0);
-}
-
-function chromium() {
-  const known = [process.env.CHROMIUM, '/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/google-chrome'];
-  return known.find(file => file && fs.existsSync(file)) ?? skip('there is no Chromium');
-}
-
-function playwright() {
-  try {
-    return require('playwright-core');
-  } catch {
-    return skip('there is no playwright-core');
-  }
-}
-
-const root = path.resolve(__dirname, '../..');
-const clue = path.resolve(process.argv[2] ?? path.join(root, 'target/debug/clue'));
-const shots = process.argv[3];
 
 /** A pipeline without any model, and its report. */
 function made(folder) {
@@ -143,9 +121,9 @@ async function drive(page, file) {
   console.log(`opens in ${times.map(time => Math.round(time)).join(', ')} ms (${(fs.statSync(file).size / 1e6).toFixed(1)} MB)`);
   assert(Math.min(...times) < MOST, 'opens in under a second');
 
-  const status = () => page.textContent('.tools [role=status]');
+  const status = () => page.textContent('#records [role=status]');
   const said = async text => {
-    await page.waitForFunction(wanted => document.querySelector('.tools [role=status]').textContent === wanted, text, { timeout: 3000 })
+    await page.waitForFunction(wanted => document.querySelector('#records [role=status]').textContent === wanted, text, { timeout: 3000 })
       .catch(async () => assert.fail(`expected ${text}, got ${await status()}`));
   };
   const focus = () => page.evaluate(() => document.activeElement.id);
@@ -243,22 +221,7 @@ async function drive(page, file) {
   assert(asked.every(url => url === `file://${file}`), asked.join(' '));
 }
 
-(async () => {
-  const { chromium: driver } = playwright();
-  const executablePath = chromium();
-  const folder = fs.mkdtempSync(path.join(os.tmpdir(), 'clue-report-'));
-  let browser;
-  try {
-    const file = made(folder);
-    browser = await driver.launch({ executablePath, args: ['--no-sandbox'] });
-    const page = await browser.newPage({ viewport: { width: 1280, height: 900 }, colorScheme: 'light' });
-    await drive(page, file);
-    console.log('passed');
-  } finally {
-    await browser?.close();
-    fs.rmSync(folder, { recursive: true, force: true });
-  }
-})().catch(error => {
-  console.error(error);
-  process.exit(1);
+withFolder('report', async folder => {
+  const file = made(folder);
+  await launched(page => drive(page, file));
 });

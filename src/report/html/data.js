@@ -1,10 +1,13 @@
 // The data in the page: compressed, and decompressed when it is needed.
 
 const decoded = new Map();
+/** Where blocks come from, and what is done once the page is there; `clue view` has others. */
+let source = id => decode(byId(id).textContent);
+let follow = () => {};
 
 /** The JSON of a block. */
 function block(id) {
-  if (!decoded.has(id)) decoded.set(id, decode(byId(id).textContent));
+  if (!decoded.has(id)) decoded.set(id, source(id));
   return decoded.get(id);
 }
 

@@ -32,6 +32,25 @@ function s(tag, attributes, ...children) {
   return fill(element, children);
 }
 
+/** Puts children in the place of what is there; what was unfolded, chosen and scrolled to stays so. */
+function refill(element, children) {
+  const folds = () => [...element.querySelectorAll('details')];
+  const frames = () => [...element.querySelectorAll('.frame, .scroll')];
+  const unfolded = new Set(folds().filter(fold => fold.open).map(fold => fold.firstChild?.textContent));
+  const places = frames().map(frame => [frame.scrollLeft, frame.scrollTop]);
+  const chosen = [...element.querySelectorAll('select[id]')].map(select => [select.id, select.value]);
+  element.replaceChildren();
+  fill(element, children);
+  for (const fold of folds()) if (unfolded.has(fold.firstChild?.textContent)) fold.open = true;
+  frames().forEach((frame, at) => places[at] && frame.scrollTo(...places[at]));
+  for (const [id, value] of chosen) {
+    const select = byId(id);
+    if (!select || select.value === value || ![...select.options].some(option => option.value === value)) continue;
+    select.value = value;
+    select.dispatchEvent(new Event('change'));
+  }
+}
+
 const byId = id => document.getElementById(id);
 
 /** Says something to screen readers. */

@@ -50,6 +50,9 @@ function ended(text, most) {
   return text.length > most ? `…${text.slice(1 - most)}` : text;
 }
 
+/** The size that was chosen for the drawing; none as long as it is as it fits. */
+let zoom = null;
+
 /** The drawing in a frame, with buttons for its size. */
 function framed(overview, open) {
   const svg = drawing(overview, open);
@@ -60,14 +63,18 @@ function framed(overview, open) {
     scale = Math.min(2, Math.max(0.1, to));
     dress(svg, { width: Math.round(width * scale), height: Math.round(height * scale) });
   };
-  const fit = () => size(Math.min(1, (frame.clientWidth - 4 || 1200) / width));
-  requestAnimationFrame(() => size(Math.max(0.75, Math.min(1, (frame.clientWidth - 4) / width))));
-  size(1);
+  const choose = to => {
+    size(to);
+    zoom = scale;
+  };
+  const fit = () => choose(Math.min(1, (frame.clientWidth - 4 || 1200) / width));
+  if (zoom === null) requestAnimationFrame(() => size(Math.max(0.75, Math.min(1, (frame.clientWidth - 4) / width))));
+  size(zoom ?? 1);
   const button = (name, act) => h('button', { type: 'button', onclick: act }, name);
   const key = (kind, name) => [h('span', { class: `key ${kind}`, 'aria-hidden': 'true' }), name];
   return [
     h('div', { class: 'tools' },
-      button('Smaller', () => size(scale / 1.25)), button('Larger', () => size(scale * 1.25)), button('Fit', fit),
+      button('Smaller', () => choose(scale / 1.25)), button('Larger', () => choose(scale * 1.25)), button('Fit', fit),
       h('span', { class: 'soft small' }, key('asks', 'asks a model'), key('output', 'writes a file'), overview.stages.some(stage => stage.sensitive) && key('marked', 'sensitive'))),
     frame,
   ];

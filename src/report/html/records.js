@@ -30,6 +30,7 @@ class Records {
       oninput: () => this.later(), onkeydown: event => this.fromSearch(event),
     });
     this.told = h('span', { class: 'soft', role: 'status' });
+    this.picker = h('span');
     this.menu = h('details');
     this.filtering = h('details');
     this.body = h('div', { class: 'body', role: 'rowgroup' });
@@ -48,12 +49,8 @@ class Records {
   }
 
   section() {
-    const { tables, stages } = this.overview;
-    const pick = tables.length > 1 && h('label', null, 'Table ',
-      h('select', { id: 'table', onchange: event => this.open(Number(event.target.value)) },
-        tables.map((table, at) => h('option', { value: at }, `${stages[table.stage].name} (${whole.format(table.total)})`))));
     return [
-      h('div', { class: 'tools' }, pick, this.search, h('button', { type: 'button', onclick: () => this.reset() }, 'Clear'), this.told),
+      h('div', { class: 'tools' }, this.picker, this.search, h('button', { type: 'button', onclick: () => this.reset() }, 'Clear'), this.told),
       this.about, h('div', { class: 'choices only-screen' }, this.filtering, this.menu), this.sheet,
       h('p', { class: 'soft small only-screen' }, h('kbd', null, '/'), ' search  ', h('kbd', null, '↑'), ' ', h('kbd', null, '↓'), ' move  ', h('kbd', null, 'Enter'), ' open  ', h('kbd', null, '?'), ' all keys'),
       this.spreads,
@@ -62,25 +59,67 @@ class Records {
 
   /** Opens a table. */
   async open(number) {
-    this.number = number;
-    const { table } = this;
-    const data = await block(`block-${table.block}`);
-    if (this.number !== number) return;
-    this.data = data;
-    this.texts = null;
+    if (!await this.take(number)) return;
     this.filters.clear();
     this.sort = null;
     this.chosen = 0;
     this.visible = this.usual();
+    this.makeFilters();
+    this.makeMenu();
+    this.lay();
+  }
+
+  /** The open table again, with what is there now: search, filters, order and place stay. */
+  async renew(overview) {
+    const { table: old, data } = this;
+    const of = table => [this.overview.stages[table.stage].name, ...table.columns.map(column => [column.name, column.kind])].join('\n');
+    const was = old && of(old);
+    const key = data?.keys[this.rows[this.chosen]];
+    this.overview = overview;
+    const number = overview.tables.findIndex(table => of(table) === was);
+    if (number < 0) {
+      await this.open(0);
+      return;
+    }
+    if (!await this.take(number)) return;
+    if (!this.filters.size && !this.filtering.contains(document.activeElement)) this.makeFilters();
+    this.lay();
+    const place = this.rows.findIndex(row => this.data.keys[row] === key);
+    if (place < 0) return;
+    this.chosen = place;
+    this.draw();
+  }
+
+  /** Gets the data of a table; false if another was asked for meanwhile. */
+  async take(number) {
+    this.number = number;
+    const { overview } = this;
+    const data = await block(`block-${this.table.block}`);
+    if (this.number !== number || this.overview !== overview) return false;
+    this.data = data;
+    this.texts = null;
+    return true;
+  }
+
+  makePicker() {
+    const { tables, stages } = this.overview;
+    const option = (table, at) => h('option', { value: at, selected: at === this.number }, `${stages[table.stage].name} (${whole.format(table.total)})`);
+    const pick = () => h('label', null, 'Table ', h('select', { id: 'table', onchange: event => this.open(Number(event.target.value)) }, tables.map(option)));
+    if (!this.picker.contains(document.activeElement)) this.picker.replaceChildren(pick());
+    this.picker.hidden = tables.length < 2;
+  }
+
+  /** Makes everything around the rows, and the rows. */
+  lay() {
+    const { table } = this;
     const stage = this.overview.stages[table.stage];
+    this.makePicker();
     const scorers = table.scorers.map(scorer => `${scorer.metric}${scorer.prediction ? ` of ${scorer.prediction}` : ''}${scorer.reference ? ` by ${scorer.reference}` : ''}`);
     fill(this.about, []).replaceChildren(
       `Stage ${stage.name}. `,
       scorers.length ? `Scored by ${[...new Set(scorers)].join('; ')}. ` : '',
       table.rows < table.total ? `The first ${whole.format(table.rows)} of ${whole.format(table.total)} records. ` : '',
       table.hidden ? 'Texts are left out, and keys are salted hashes: these records are sensitive.' : '');
-    this.makeFilters();
-    this.makeMenu();
     this.makeSpreads();
     this.makeTitles();
     this.apply();

@@ -51,6 +51,8 @@ pub struct Options {
     pub sensitive: bool,
     /// Records of a table at most; 0 for all.
     pub limit: usize,
+    /// The page comes again when there is more.
+    pub live: bool,
 }
 
 /// Makes plain data of what was found.
@@ -102,7 +104,7 @@ pub fn gather(mut found: Found<'_>, options: &Options) -> Report {
         hidden: is_sensitive && !options.sensitive,
         confidential: is_sensitive && options.sensitive,
         run: stages::run(&found),
-        notes: notes(&found, &stages),
+        notes: notes(&found, &stages, options.live),
         stages,
         edges,
         size,
@@ -179,18 +181,22 @@ fn asked(
 }
 
 /// What a reader has to know before trusting the numbers.
-fn notes(found: &Found<'_>, stages: &[super::data::Stage]) -> Vec<String> {
+fn notes(found: &Found<'_>, stages: &[super::data::Stage], live: bool) -> Vec<String> {
     let mut notes = Vec::new();
     let missing: u64 = stages.iter().map(|stage| stage.missing).sum();
     if missing > 0 {
         let has = if missing == 1 { "has" } else { "have" };
+        let then = if live {
+            "is not here yet"
+        } else {
+            "is not here. Run the pipeline again to complete it"
+        };
         notes.push(format!(
-            "{} {has} no answer in the cache: what depends on that is not here. Run the \
-             pipeline again to complete it.",
+            "{} {has} no answer in the cache: what depends on that {then}.",
             count(missing, "call")
         ));
     }
-    if found.runs.is_empty() {
+    if found.runs.is_empty() && !live {
         notes.push("No times are known of a run with these params and this cache.".to_owned());
     }
     let programs = found.pipe.stages.iter().enumerate().filter(|(at, stage)| {

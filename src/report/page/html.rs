@@ -11,8 +11,8 @@ use super::data::Report;
 
 const PAGE: &str = include_str!("../html/page.html");
 const STYLE: &str = include_str!("../html/style.css");
-/// In the order in which they need each other.
-const SCRIPT: [&str; 9] = [
+/// In the order in which they need each other, but for the last.
+const SCRIPT: [&str; 8] = [
     include_str!("../html/dom.js"),
     include_str!("../html/data.js"),
     include_str!("../html/words.js"),
@@ -21,26 +21,40 @@ const SCRIPT: [&str; 9] = [
     include_str!("../html/graph.js"),
     include_str!("../html/records.js"),
     include_str!("../html/sections.js"),
-    include_str!("../html/main.js"),
 ];
+/// What a page that is served has in addition: where its data come from.
+const LIVE: &str = include_str!("../html/live.js");
+/// Puts the page together.
+const MAIN: &str = include_str!("../html/main.js");
 
 /// The page as HTML. The same data gives the same bytes.
 pub fn html(report: &Report) -> String {
-    let script = format!("'use strict';\n(() => {{\n{}}})();\n", SCRIPT.concat());
     let mut data = String::new();
     let overview = serde_json::to_string(&report.overview).unwrap_or_default();
     block(&mut data, "overview", &overview);
     for (number, text) in report.blocks.iter().enumerate() {
         block(&mut data, &format!("block-{number}"), text);
     }
-    let title = escaped(&report.overview.name);
+    page(&report.overview.name, "", "", &data)
+}
+
+/// The page without data, which it asks for at the place that it came from.
+pub fn live(name: &str) -> String {
+    page(name, LIVE, "connect-src 'self'; ", "")
+}
+
+fn page(name: &str, live: &str, connect: &str, data: &str) -> String {
+    let script = SCRIPT.concat();
+    let script = format!("'use strict';\n(() => {{\n{script}{live}{MAIN}}})();\n");
+    let title = escaped(name);
     // Parts in this order hold no mark of those after them, but for the data, which are last.
     PAGE.replace("{{title}}", &title)
+        .replace("{{connect}}", connect)
         .replace("{{style-hash}}", &hash(STYLE))
         .replace("{{script-hash}}", &hash(&script))
         .replace("{{style}}", STYLE)
         .replace("{{script}}", &script)
-        .replace("{{data}}", &data)
+        .replace("{{data}}", data)
 }
 
 /// Adds JSON as compressed text that cannot end its element: base64 has no `<`.
@@ -125,7 +139,7 @@ mod tests {
     fn a_page_needs_nothing_from_outside() {
         let style = STYLE.to_lowercase();
         assert!(!style.contains("url(") && !style.contains("@import"));
-        let mut all = SCRIPT.concat();
+        let mut all = SCRIPT.concat() + MAIN;
         // The name of SVG's namespace is no address that anything is fetched from.
         all = all.replace("http://www.w3.org/2000/svg", "");
         for word in [

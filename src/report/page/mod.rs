@@ -18,4 +18,4 @@ mod tables;
 pub use choose::{Choice, choose};
 pub use data::Report;
 pub use gather::{Found, Options, gather};
-pub use html::html;
+pub use html::{html, live};
