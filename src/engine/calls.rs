@@ -217,9 +217,14 @@ impl Calls {
         let mut stop = std::pin::pin!(stop);
         let begin = async {
             let pass = self.gate.enter(*number).await;
+            // Also those that wait for a server to start are sent in the order of the records.
+            let turn = lane.turn().await;
             let client = lane.client(&self.events).await.map_err(NoReply::NoModel)?;
-            let permit = client.admit(request).await;
-            let permit = permit.map_err(|why| NoReply::Failed(why.to_string()))?;
+            let permit = client.admit(request);
+            drop(turn);
+            let permit = permit
+                .await
+                .map_err(|why| NoReply::Failed(why.to_string()))?;
             Ok((pass, client, permit))
         };
         let (_pass, client, permit) = tokio::select! {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::Duration;
 
-use tokio::sync::{Mutex, watch};
+use tokio::sync::{Mutex, MutexGuard, watch};
 use tokio::task::JoinHandle;
 
 use super::board::{Event, Events};
@@ -27,6 +27,8 @@ pub struct Lane {
     model: Arc<ModelSpec>,
     place: Option<Place>,
     open: Mutex<Open>,
+    /// Who is next to ask for the client.
+    turn: Mutex<()>,
     /// How often the server was closed: who starts it hears of it.
     closed: watch::Sender<u32>,
     /// How often it was started.
@@ -55,6 +57,7 @@ impl Lane {
             model: model.clone(),
             place,
             open: Mutex::default(),
+            turn: Mutex::default(),
             closed: watch::Sender::new(0),
             rounds: AtomicU32::new(0),
             answered: AtomicBool::new(false),
@@ -93,6 +96,11 @@ impl Lane {
     pub fn needs(&self) -> Amounts {
         let serve = self.model.serve.as_ref();
         serve.map_or_else(Amounts::new, |serve| serve.resources.clone())
+    }
+
+    /// Waits until those who came before have their client: first come, first served.
+    pub async fn turn(&self) -> MutexGuard<'_, ()> {
+        self.turn.lock().await
     }
 
     /// The client; the first who wants it has the server started.

@@ -163,16 +163,17 @@ impl Client {
         self.inner.servers[0].get(path, beside_v1).await
     }
 
-    /// Waits until the request may be sent. Dropping the wait gives it up.
-    ///
-    /// # Errors
-    /// There is no server any more.
-    pub async fn admit(&self, request: &Request) -> Result<Permit, CallError> {
+    /// Gets in line, at once, and waits until the request may be sent. Dropping the wait gives it
+    /// up. The error: there is no server any more.
+    pub fn admit(
+        &self,
+        request: &Request,
+    ) -> impl Future<Output = Result<Permit, CallError>> + use<'_> {
         let mut want = wants(request);
         if self.inner.groups {
             want.sketch = Sketch::of(&request.question);
         }
-        self.acquire(want, false).await
+        self.acquire(want, false)
     }
 
     /// Asks, and asks again where that may help, until `stop`. What is under way then is awaited.
@@ -208,9 +209,14 @@ impl Client {
         hosts.join("`, `")
     }
 
-    async fn acquire(&self, want: Want, again: bool) -> Result<Permit, CallError> {
-        let permit = self.pool.acquire(want, again).await;
-        permit.map_err(|Lost| CallError::Unreachable { host: self.hosts() })
+    fn acquire(
+        &self,
+        want: Want,
+        again: bool,
+    ) -> impl Future<Output = Result<Permit, CallError>> + use<'_> {
+        let permit = self.pool.acquire(want, again);
+        let lost = |Lost| CallError::Unreachable { host: self.hosts() };
+        async move { permit.await.map_err(lost) }
     }
 
     async fn asked(

@@ -59,11 +59,12 @@ outputs:
   return server;
 }
 
-async function drive(page, folder) {
+async function drive(page, folder, programs) {
   const told = [];
   page.on('console', message => ['error', 'warning'].includes(message.type()) && told.push(message.text()));
   page.on('pageerror', error => told.push(error.message));
   const [view, [, url]] = await started(clue, ['view', 'p.yaml'], folder, /view: (\S+)/);
+  programs.push(view);
   const asked = [];
   page.on('request', request => asked.push(request.url()));
   const said = fits => page.waitForFunction(([text, exact]) => {
@@ -87,6 +88,7 @@ async function drive(page, folder) {
 
   // A run begins elsewhere.
   const run = spawn(clue, ['run', 'p.yaml', '--yes', '-q'], { cwd: folder, stdio: ['ignore', 'ignore', 'inherit'] });
+  programs.push(run);
   const ended = new Promise(resolve => run.on('exit', resolve));
   await said(/^[1-9]\d? records?$/);
   await page.keyboard.press('/');
@@ -126,10 +128,10 @@ async function drive(page, folder) {
 }
 
 withFolder('view', async folder => {
-  const server = await made(folder);
+  const programs = [await made(folder)];
   try {
-    await launched(page => drive(page, folder));
+    await launched(page => drive(page, folder, programs));
   } finally {
-    server.kill();
+    for (const program of programs) program.kill();
   }
 });

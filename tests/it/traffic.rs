@@ -326,3 +326,21 @@ fn bench_walks_many_models_over_one_gpu() {
     let starts = log.iter().filter(|line| line.starts_with("start ")).count();
     assert_eq!(starts, MODELS, "each once, for both tasks");
 }
+
+/// A server that rounds by what it computed before says the same again only if it is asked the
+/// same in the same order: also while it is only just found.
+#[test]
+fn one_at_a_time_means_in_the_order_of_the_records() {
+    let server = Server::stub("--latency-ms 5");
+    for _ in 0..5 {
+        let project = project(
+            40,
+            &format!("url: \"http://127.0.0.1:{}/v1\", concurrency: 1", server.port),
+        );
+        assert_eq!(project.clue("run p.yaml --yes --max-calls 7").code, 5);
+        assert_eq!(project.clue("run p.yaml --yes --offline").code, 1);
+        let missing = lines(&project, "out/p/missing_calls.jsonl");
+        assert_eq!(missing.len(), 33);
+        assert!(missing[0].contains("\"record\":\"n7\""), "{}", missing[0]);
+    }
+}

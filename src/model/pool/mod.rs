@@ -141,28 +141,27 @@ impl Pool {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Waits for a server. `again` puts the request before those that were never sent.
-    ///
-    /// # Errors
-    /// The servers are lost.
-    pub async fn acquire(self: &Arc<Pool>, want: Want, again: bool) -> Result<Permit, Lost> {
-        let permit = {
-            let mut state = self.state();
-            let (to, permit) = oneshot::channel();
-            let waiter = Waiter {
-                to,
-                want,
-                passed_over: 0,
-            };
-            if again {
-                state.waiting.push_front(waiter);
-            } else {
-                state.waiting.push_back(waiter);
-            }
-            self.dispatch(&mut state);
-            permit
+    /// Gets in line for a server, at once; whoever awaits what it gives waits there. `again` puts
+    /// the request before those that were never sent. The error: the servers are lost.
+    pub fn acquire(
+        self: &Arc<Pool>,
+        want: Want,
+        again: bool,
+    ) -> impl Future<Output = Result<Permit, Lost>> + use<> {
+        let mut state = self.state();
+        let (to, permit) = oneshot::channel();
+        let waiter = Waiter {
+            to,
+            want,
+            passed_over: 0,
         };
-        permit.await.unwrap_or(Err(Lost))
+        if again {
+            state.waiting.push_front(waiter);
+        } else {
+            state.waiting.push_back(waiter);
+        }
+        self.dispatch(&mut state);
+        async move { permit.await.unwrap_or(Err(Lost)) }
     }
 
     /// Another server that could be asked at once.
