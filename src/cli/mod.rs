@@ -34,6 +34,7 @@ mod status;
 mod summary;
 pub mod supervise;
 mod test;
+mod trace;
 mod trust;
 mod umls;
 mod watch;
@@ -81,6 +82,8 @@ enum Command {
     Check(check::Args),
     /// Show the records of a stage from the cache
     Show(show::Args),
+    /// Tell one record's life: what it was made of, asked, scored, and where it ended
+    Trace(trace::Args),
     /// Make a page of HTML about the last run: results, records, stages, failures
     Report(report::Args),
     /// Draw the stages as Mermaid, DOT or SVG
@@ -127,6 +130,7 @@ pub fn main() -> ExitCode {
         Command::Lock(args) => lock::lock(&args),
         Command::Check(args) => check::check(&args),
         Command::Show(args) => show::show(&args),
+        Command::Trace(args) => trace::trace(&args),
         Command::Report(args) => report::report(&args),
         Command::Graph(args) => graph::graph(&args),
         Command::Models(command) => models::models(&command),

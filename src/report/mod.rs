@@ -3,6 +3,7 @@
 
 pub mod graph;
 mod layout;
+pub mod life;
 pub mod page;
 pub mod paint;
 mod svg;

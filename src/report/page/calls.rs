@@ -74,7 +74,7 @@ fn call(stage: usize, entry: &Entry, pool: &mut Pool) -> Call {
 }
 
 /// Who says what, taken out of a call's body: the places that the APIs have for it.
-fn turns(sent: &mut Map<String, Json>) -> Vec<(String, String)> {
+pub fn turns(sent: &mut Map<String, Json>) -> Vec<(String, String)> {
     let mut turns = Vec::new();
     for name in ["system", "prompt", "inputs"] {
         if sent.get(name).is_some_and(|text| !text.is_null())

@@ -15,6 +15,7 @@ mod origin;
 mod stages;
 mod tables;
 
+pub use calls::turns;
 pub use choose::{Choice, choose};
 pub use data::Report;
 pub use gather::{Found, Options, gather};
