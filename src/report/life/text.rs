@@ -90,7 +90,8 @@ impl Writer<'_> {
             return;
         }
         let before = parent.map(|parent| self.life.steps[parent].key.as_str());
-        self.line(head, &title(step, before));
+        let title = title(step, before);
+        self.line(head, &if self.look.full { title } else { cut(&title) });
         let inner = format!("{prefix}    ");
         self.details(step, &inner);
         for end in &step.ends {

@@ -5,7 +5,7 @@ use minijinja::Value;
 use serde_json::Value as Json;
 
 use crate::engine::pipe::{ENVIRONMENT, Pipe};
-use crate::jinja::expr::{Expr, is_global};
+use crate::jinja::expr::{Expr, Scope, is_global};
 use crate::record::Record;
 
 /// Why, and the values that decided it.
@@ -40,8 +40,18 @@ pub fn dropped(pipe: &Pipe, stage: usize, port: usize, record: Option<&Record>) 
     let text = match verb.name() {
         "where" => {
             let expr = settings.as_str().unwrap_or_default();
-            exprs.push(expr.to_owned());
-            format!("`{}` is false", line(expr))
+            let parts = parts(expr);
+            let is_false = |part: &&String| record.is_some_and(|r| fails(pipe, stage, part, r));
+            let wrong: Vec<&String> = parts.iter().filter(is_false).collect();
+            // Of several conditions, those that are known not to hold.
+            if parts.len() > 1 && !wrong.is_empty() {
+                exprs.extend(wrong.iter().map(|part| (*part).clone()));
+                let wrong: Vec<String> = wrong.iter().map(|w| format!("`{}`", line(w))).collect();
+                format!("{} is false", wrong.join(" and "))
+            } else {
+                exprs.push(expr.to_owned());
+                format!("`{}` is false", line(expr))
+            }
         }
         "dedupe" => {
             let by = settings["by"].as_str().unwrap_or_default();
@@ -145,6 +155,65 @@ fn values(
     found
 }
 
+/// The conditions of an expression that all have to hold: what stands between its outermost
+/// `and`s. One with an outermost `or` or `if` is one condition.
+fn parts(expr: &str) -> Vec<String> {
+    let mut parts = Vec::new();
+    let (mut depth, mut start) = (0_usize, 0);
+    let mut quote: Option<char> = None;
+    let mut escaped = false;
+    let is_word = |c: char| c.is_alphanumeric() || c == '_';
+    let mut before = ' ';
+    for (at, c) in expr.char_indices() {
+        if let Some(open) = quote {
+            if c == open && !escaped {
+                quote = None;
+            }
+            escaped = c == '\\' && !escaped;
+            before = c;
+            continue;
+        }
+        match c {
+            '\'' | '"' => quote = Some(c),
+            '(' | '[' | '{' => depth += 1,
+            ')' | ']' | '}' => depth = depth.saturating_sub(1),
+            _ if depth == 0 && is_word(c) && !is_word(before) => {
+                let rest = &expr[at..];
+                let end = rest.find(|c| !is_word(c)).unwrap_or(rest.len());
+                match &rest[..end] {
+                    "or" | "if" | "else" => return vec![expr.to_owned()],
+                    "and" => {
+                        parts.push(expr[start..at].trim().to_owned());
+                        start = at + end;
+                    }
+                    _ => {}
+                }
+            }
+            _ => {}
+        }
+        before = c;
+    }
+    parts.push(expr[start..].trim().to_owned());
+    parts
+}
+
+/// True if a condition is known not to hold of a record. One that needs other stages is not known.
+fn fails(pipe: &Pipe, stage: usize, part: &str, record: &Record) -> bool {
+    let scope = Scope {
+        fields: record.fields.clone(),
+        shared: pipe.build(stage, Vec::new()).shared,
+    };
+    let named = |name: &String| {
+        let mut with = pipe.stages[stage].with.iter();
+        with.any(|(with, _)| name.split('.').next() == Some(with))
+    };
+    let Ok(compiled) = Expr(part.to_owned()).compile(&ENVIRONMENT) else {
+        return false;
+    };
+    let known = !compiled.names().iter().any(named);
+    known && compiled.eval(&scope).is_ok_and(|value| !value.is_true())
+}
+
 /// A value as JSON.
 pub fn json(value: &Value) -> Json {
     serde_json::to_value(value).unwrap_or_default()
@@ -153,4 +222,25 @@ pub fn json(value: &Value) -> Json {
 /// An expression on one line.
 fn line(expr: &str) -> String {
     expr.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::parts;
+
+    #[test]
+    fn conditions_are_what_stands_between_the_outermost_ands() {
+        assert_eq!(parts("a"), ["a"]);
+        assert_eq!(
+            parts("x in (b and c) and 'this and that' in text\n and not band"),
+            ["x in (b and c)", "'this and that' in text", "not band"]
+        );
+        assert_eq!(parts(r"a == 'it\'s and' and b"), [r"a == 'it\'s and'", "b"]);
+        let whole = "a and b or c";
+        assert_eq!(parts(whole), [whole]);
+        let whole = "a if b and c else d";
+        assert_eq!(parts(whole), [whole]);
+        assert_eq!(parts("a and (b or c)"), ["a", "(b or c)"]);
+        assert_eq!(parts(")and("), [")", "("]);
+    }
 }

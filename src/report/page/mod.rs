@@ -16,7 +16,8 @@ mod stages;
 mod tables;
 
 pub use calls::turns;
-pub use choose::{Choice, choose};
+pub use choose::{Choice, choose, open_ended};
 pub use data::Report;
 pub use gather::{Found, Options, gather};
 pub use html::html;
+pub use tables::adds;

@@ -173,7 +173,7 @@ pub fn behind(pipe: &Pipe, stage: usize) -> Vec<usize> {
 }
 
 /// The fields that a stage adds, whatever it reads.
-fn adds(pipe: &Pipe, at: usize) -> Vec<String> {
+pub fn adds(pipe: &Pipe, at: usize) -> Vec<String> {
     let stage = &pipe.stages[at];
     let scope = &pipe.pipeline.scopes[stage.spec.scope];
     let params: Vec<String> = scope.params.iter().map(|p| p.name.clone()).collect();
