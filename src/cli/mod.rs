@@ -9,6 +9,7 @@ mod bench;
 mod cache;
 mod check;
 mod codes;
+mod compare;
 mod consent;
 mod display;
 mod ends;
@@ -82,6 +83,8 @@ enum Command {
     Check(check::Args),
     /// Show the records of a stage from the cache
     Show(show::Args),
+    /// Compare two runs, two pipelines, or two models: which records and scores changed
+    Compare(compare::Args),
     /// Tell one record's life: what it was made of, asked, scored, and where it ended
     Trace(trace::Args),
     /// Make a page of HTML about the last run: results, records, stages, failures
@@ -130,6 +133,7 @@ pub fn main() -> ExitCode {
         Command::Lock(args) => lock::lock(&args),
         Command::Check(args) => check::check(&args),
         Command::Show(args) => show::show(&args),
+        Command::Compare(args) => compare::compare(&args),
         Command::Trace(args) => trace::trace(&args),
         Command::Report(args) => report::report(&args),
         Command::Graph(args) => graph::graph(&args),

@@ -15,6 +15,7 @@ pub mod keep;
 pub mod lane;
 pub mod lineage;
 pub mod no_reply;
+pub mod past;
 pub mod pipe;
 pub mod run;
 pub mod stock;

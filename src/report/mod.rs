@@ -1,6 +1,7 @@
 //! What is made of pipelines, plans and finished runs, for people to look at. Pure: prints
 //! nothing and reads no files.
 
+pub mod compare;
 pub mod graph;
 mod layout;
 pub mod life;

@@ -14,3 +14,4 @@ pub use data::{Call, End, Field, Life, Place, Step, What};
 pub use family::{Family, Graph, Node};
 pub use gather::{Found, gather};
 pub use text::{Look, text};
+pub use why::json;

@@ -20,4 +20,4 @@ pub use choose::{Choice, choose, open_ended};
 pub use data::Report;
 pub use gather::{Found, Options, gather};
 pub use html::html;
-pub use tables::adds;
+pub use tables::{adds, behind, scored};

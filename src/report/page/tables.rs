@@ -205,7 +205,7 @@ fn made(pipe: &Pipe, behind: &[usize]) -> HashMap<String, usize> {
 
 /// The fields that hold scores: those of a verb that scores which no later stage sets to
 /// something else. Only they are shown of sensitive records.
-fn scored(pipe: &Pipe, behind: &[usize]) -> HashSet<String> {
+pub fn scored(pipe: &Pipe, behind: &[usize]) -> HashSet<String> {
     let mut scored = HashSet::new();
     for at in behind {
         let scores = ["judge", "score"].contains(&pipe.stages[*at].verb.name());

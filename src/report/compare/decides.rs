@@ -1,0 +1,161 @@
+//! What differs of what two runs were made of, in the words of the user's files.
+
+use std::collections::BTreeMap;
+
+use similar::TextDiff;
+
+use super::data::Decides;
+use crate::engine::history::RunRecord;
+use crate::hash::Hash;
+use crate::plan::manifest::{Item, Manifest, ParamChange, Then};
+
+/// Lines around a difference.
+const AROUND: usize = 1;
+
+/// What differs: each thing once, with the stages that it is about, in the order of `stages`. A
+/// prompt's text is found by its hash, if it is still there.
+pub fn decides(
+    a: &RunRecord,
+    b: &RunRecord,
+    stages: &[String],
+    text: &dyn Fn(Hash) -> Option<String>,
+) -> Vec<Decides> {
+    let params: Vec<ParamChange> = changed(&a.params, &b.params);
+    let then = Then {
+        text,
+        params: &params,
+    };
+    let mut found: Vec<Decides> = Vec::new();
+    let mut add = |stage: &str, what: String, diff: Option<String>| {
+        let mut known = found.iter_mut();
+        match known.find(|known| known.what == what && known.diff == diff) {
+            Some(known) => known.stages.push(stage.to_owned()),
+            None => found.push(Decides {
+                stages: vec![stage.to_owned()],
+                what,
+                diff,
+            }),
+        }
+    };
+    let mut diffs: Vec<(String, String)> = Vec::new();
+    for name in stages {
+        let (Some(old), Some(new)) = (a.stages.get(name), b.stages.get(name)) else {
+            continue;
+        };
+        for what in new.manifest.changes(&old.manifest, &then) {
+            add(name, what, None);
+        }
+        let inputs = |inputs: &[String]| inputs.join("`, `");
+        if old.inputs != new.inputs {
+            let (was, is) = (inputs(&old.inputs), inputs(&new.inputs));
+            add(name, format!("reads `{was}` → `{is}`"), None);
+        }
+        for (path, was, is) in prompts(&old.manifest, &new.manifest) {
+            let diff = match text(was).zip(text(is)) {
+                Some((was, is)) => lines(&was, &is),
+                None => "its text is no longer in the cache".to_owned(),
+            };
+            if !diffs.contains(&(path.clone(), diff.clone())) {
+                add(name, path.clone(), Some(diff.clone()));
+                diffs.push((path, diff));
+            }
+        }
+    }
+    found
+}
+
+/// Params with another value.
+fn changed(
+    a: &BTreeMap<String, serde_json::Value>,
+    b: &BTreeMap<String, serde_json::Value>,
+) -> Vec<ParamChange> {
+    let changed = b.iter().filter_map(|(name, now)| {
+        let was = a.get(name)?.clone();
+        let now = now.clone();
+        let name = name.clone();
+        (was != now).then_some(ParamChange { name, was, now })
+    });
+    changed.collect()
+}
+
+/// The prompts of a stage that differ: those of one name, and of those with another name the only
+/// one.
+fn prompts(old: &Manifest, new: &Manifest) -> Vec<(String, Hash, Hash)> {
+    let of = |manifest: &Manifest| -> BTreeMap<String, Hash> {
+        let items = manifest.items.iter();
+        let prompts = items.filter_map(|item| match item {
+            Item::Prompt { path, hash } => Some((path.clone(), *hash)),
+            _ => None,
+        });
+        prompts.collect()
+    };
+    let (old, new) = (of(old), of(new));
+    let both = new.iter().filter_map(|(path, is)| {
+        let was = old.get(path)?;
+        (was != is).then(|| (path.clone(), *was, *is))
+    });
+    let mut found: Vec<(String, Hash, Hash)> = both.collect();
+    let without = |some: &BTreeMap<String, Hash>, others: &BTreeMap<String, Hash>| {
+        let some = some.iter().filter(|(path, _)| !others.contains_key(*path));
+        some.map(|(path, hash)| (path.clone(), *hash))
+            .collect::<Vec<_>>()
+    };
+    if let ([(was, a)], [(is, b)]) = (&*without(&old, &new), &*without(&new, &old))
+        && a != b
+    {
+        found.push((format!("{was} → {is}"), *a, *b));
+    }
+    found
+}
+
+fn lines(was: &str, is: &str) -> String {
+    let diff = TextDiff::from_lines(was, is);
+    diff.unified_diff().context_radius(AROUND).to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn run(n: i64, prompt: (&str, &str)) -> RunRecord {
+        let hash = Hash::of_bytes(prompt.1.as_bytes());
+        let items = serde_json::json!([
+            {"is": "settings", "value": {"n": n}},
+            {"is": "prompt", "path": prompt.0, "hash": hash},
+        ]);
+        let stage = serde_json::json!({
+            "manifest": {"items": items}, "recipe": hash, "inputs": [], "output": null,
+        });
+        let json = serde_json::json!({
+            "pipeline": "/p.yaml", "params": {"n": n}, "stages": {"s": stage, "t": stage},
+        });
+        serde_json::from_value(json).expect("a run")
+    }
+
+    #[test]
+    fn one_thing_is_told_once_with_its_lines() {
+        let texts = ["a\nb\n", "a\nc\n"];
+        let text = |hash: Hash| {
+            let text = texts
+                .iter()
+                .find(|text| Hash::of_bytes(text.as_bytes()) == hash);
+            text.map(|text| (*text).to_owned())
+        };
+        let names = ["s".to_owned(), "t".to_owned()];
+        let (a, b) = (run(1, ("p.j2", texts[0])), run(2, ("p.j2", texts[1])));
+        let found = decides(&a, &b, &names, &text);
+        let told: Vec<&str> = found.iter().map(|found| found.what.as_str()).collect();
+        assert_eq!(told, ["param n 1 → 2", "p.j2 line 2 changed", "p.j2"]);
+        assert_eq!(found[0].stages, ["s", "t"]);
+        let diff = found[2].diff.as_deref().expect("lines");
+        assert!(diff.contains("\n-b\n+c\n"), "{diff}");
+        assert!(decides(&a, &a, &names, &text).is_empty());
+        // Another name, and a text that is gone.
+        let other = run(1, ("q.j2", "else"));
+        let found = decides(&a, &other, &names, &text);
+        let last = found.last().expect("found");
+        assert_eq!(last.what, "p.j2 → q.j2");
+        let gone = "its text is no longer in the cache";
+        assert_eq!(last.diff.as_deref(), Some(gone));
+    }
+}
