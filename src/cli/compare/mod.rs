@@ -110,6 +110,9 @@ pub fn compare(args: &Args) -> ExitCode {
     let mut told: Vec<String> = Vec::new();
     let mut others: Vec<String> = Vec::new();
     comparison.cases.retain(|cases| {
+        if cases.metric.is_some() && cases.gained + cases.lost == 0 {
+            return false;
+        }
         let first = !told.contains(&cases.stage);
         told.push(cases.stage.clone());
         others.extend(cases.metric.clone().filter(|_| !first));

@@ -11,7 +11,7 @@ use crate::engine::pipe::Pipe;
 use crate::engine::survey::out_file;
 use crate::record::Record;
 use crate::report::compare::{
-    Comparison, Lot, Metric, Row, Settings, cases, decides, examples, paired, row,
+    Cases, Comparison, Lot, Metric, Row, Settings, cases, decides, examples, paired, row,
 };
 use crate::report::page::{adds, behind};
 use crate::report::words::count;
@@ -251,7 +251,8 @@ fn score(
         }
     }
     // What models said has examples of its own where no score is of it.
-    if comparison.cases.is_empty() {
+    let told = |cases: &Cases| cases.gained + cases.lost > 0;
+    if !comparison.cases.iter().any(told) {
         let asks = |at: &&usize| is(pipe, **at, "generate") || is(pipe, **at, "judge");
         let mut asking = changed.iter().rev().filter(asks);
         let found = asking.find_map(|at| {

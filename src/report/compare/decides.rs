@@ -37,28 +37,44 @@ pub fn decides(
             }),
         }
     };
-    let mut diffs: Vec<(String, String)> = Vec::new();
     for name in stages {
         let (Some(old), Some(new)) = (a.stages.get(name), b.stages.get(name)) else {
             continue;
         };
+        let mut prompts = prompts(&old.manifest, &new.manifest);
         for what in new.manifest.changes(&old.manifest, &then) {
-            add(name, what, None);
+            // The same prompt, under another name.
+            let moved = |prompt: &Prompt| {
+                let Some(from) = &prompt.from else {
+                    return false;
+                };
+                what == format!("{} is new", prompt.path)
+                    || what == format!("{from} is no longer used")
+            };
+            if prompts.iter().any(moved) {
+                continue;
+            }
+            let about = |prompt: &Prompt| {
+                let rest = what.strip_prefix(&prompt.path);
+                rest.is_some_and(|rest| rest == " changed" || rest.starts_with(" line "))
+            };
+            let at = prompts.iter().position(about);
+            let diff = at.map(|at| prompts.remove(at).diff(text));
+            add(name, what, diff);
+        }
+        for prompt in prompts {
+            let from = prompt.from.as_ref();
+            let what = from.map(|from| format!("{from} → {}", prompt.path));
+            add(
+                name,
+                what.unwrap_or_else(|| prompt.path.clone()),
+                Some(prompt.diff(text)),
+            );
         }
         let inputs = |inputs: &[String]| inputs.join("`, `");
         if old.inputs != new.inputs {
             let (was, is) = (inputs(&old.inputs), inputs(&new.inputs));
             add(name, format!("reads `{was}` → `{is}`"), None);
-        }
-        for (path, was, is) in prompts(&old.manifest, &new.manifest) {
-            let diff = match text(was).zip(text(is)) {
-                Some((was, is)) => lines(&was, &is),
-                None => "its text is no longer in the cache".to_owned(),
-            };
-            if !diffs.contains(&(path.clone(), diff.clone())) {
-                add(name, path.clone(), Some(diff.clone()));
-                diffs.push((path, diff));
-            }
         }
     }
     found
@@ -78,9 +94,28 @@ fn changed(
     changed.collect()
 }
 
+/// A prompt that differs.
+struct Prompt {
+    path: String,
+    /// Its path before, if that was another.
+    from: Option<String>,
+    was: Hash,
+    is: Hash,
+}
+
+impl Prompt {
+    /// Its lines that differ.
+    fn diff(&self, text: &dyn Fn(Hash) -> Option<String>) -> String {
+        match text(self.was).zip(text(self.is)) {
+            Some((was, is)) => lines(&was, &is),
+            None => "its text is no longer in the cache".to_owned(),
+        }
+    }
+}
+
 /// The prompts of a stage that differ: those of one name, and of those with another name the only
 /// one.
-fn prompts(old: &Manifest, new: &Manifest) -> Vec<(String, Hash, Hash)> {
+fn prompts(old: &Manifest, new: &Manifest) -> Vec<Prompt> {
     let of = |manifest: &Manifest| -> BTreeMap<String, Hash> {
         let items = manifest.items.iter();
         let prompts = items.filter_map(|item| match item {
@@ -92,9 +127,14 @@ fn prompts(old: &Manifest, new: &Manifest) -> Vec<(String, Hash, Hash)> {
     let (old, new) = (of(old), of(new));
     let both = new.iter().filter_map(|(path, is)| {
         let was = old.get(path)?;
-        (was != is).then(|| (path.clone(), *was, *is))
+        (was != is).then(|| Prompt {
+            path: path.clone(),
+            from: None,
+            was: *was,
+            is: *is,
+        })
     });
-    let mut found: Vec<(String, Hash, Hash)> = both.collect();
+    let mut found: Vec<Prompt> = both.collect();
     let without = |some: &BTreeMap<String, Hash>, others: &BTreeMap<String, Hash>| {
         let some = some.iter().filter(|(path, _)| !others.contains_key(*path));
         some.map(|(path, hash)| (path.clone(), *hash))
@@ -103,7 +143,12 @@ fn prompts(old: &Manifest, new: &Manifest) -> Vec<(String, Hash, Hash)> {
     if let ([(was, a)], [(is, b)]) = (&*without(&old, &new), &*without(&new, &old))
         && a != b
     {
-        found.push((format!("{was} → {is}"), *a, *b));
+        found.push(Prompt {
+            path: is.clone(),
+            from: Some(was.clone()),
+            was: *a,
+            is: *b,
+        });
     }
     found
 }
@@ -145,9 +190,9 @@ mod tests {
         let (a, b) = (run(1, ("p.j2", texts[0])), run(2, ("p.j2", texts[1])));
         let found = decides(&a, &b, &names, &text);
         let told: Vec<&str> = found.iter().map(|found| found.what.as_str()).collect();
-        assert_eq!(told, ["param n 1 → 2", "p.j2 line 2 changed", "p.j2"]);
-        assert_eq!(found[0].stages, ["s", "t"]);
-        let diff = found[2].diff.as_deref().expect("lines");
+        assert_eq!(told, ["param n 1 → 2", "p.j2 line 2 changed"]);
+        assert_eq!(found[1].stages, ["s", "t"]);
+        let diff = found[1].diff.as_deref().expect("lines");
         assert!(diff.contains("\n-b\n+c\n"), "{diff}");
         assert!(decides(&a, &a, &names, &text).is_empty());
         // Another name, and a text that is gone.

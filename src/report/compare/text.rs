@@ -15,6 +15,8 @@ const OWN: usize = 240;
 const TEXTS: usize = 4;
 /// Lines of a prompt's difference.
 const LINES: usize = 40;
+/// Characters of a run's id.
+const ID: usize = 10;
 /// Names in a line.
 const NAMES: usize = 6;
 
@@ -36,7 +38,8 @@ pub fn text(comparison: &Comparison, look: Look, when: &dyn Fn(u64) -> String) -
             parts.push(format!("{} UTC", when(began)));
         }
         parts.extend(side.ended.map(str::to_owned));
-        parts.extend(side.run.as_ref().map(|run| format!("run {run}")));
+        let id = side.run.as_ref();
+        parts.extend(id.map(|run| format!("run {}", run.get(..ID).unwrap_or(run))));
         let params = side.params.iter();
         let params: Vec<String> = params
             .map(|(name, value)| format!("{name}={}", brief(&plain(&bare(value)), 32)))
@@ -62,14 +65,16 @@ fn decides(comparison: &Comparison, look: Look, out: &mut String) {
     }
     out.push_str("\nwhat decides\n");
     for found in &comparison.decides {
+        let stages = names(&found.stages);
+        out.push_str(&format!("  {} ({stages})\n", plain(&found.what)));
         let Some(diff) = &found.diff else {
-            let stages = names(&found.stages);
-            out.push_str(&format!("  {} ({stages})\n", plain(&found.what)));
             continue;
         };
-        out.push_str(&format!("  {}\n", plain(&found.what)));
         let most = if look.full { usize::MAX } else { LINES };
-        for line in diff.lines().take(most) {
+        // What files they were is said above.
+        let diff = diff.lines().filter(|line| !line.starts_with("@@"));
+        let diff: Vec<&str> = diff.collect();
+        for line in diff.iter().take(most) {
             let line = plain(line);
             let line = match line.chars().next() {
                 Some('-') if look.color => format!("\u{1b}[31m{line}\u{1b}[0m"),
@@ -79,7 +84,7 @@ fn decides(comparison: &Comparison, look: Look, out: &mut String) {
             out.push_str(format!("    {line}").trim_end());
             out.push('\n');
         }
-        let more = diff.lines().count().saturating_sub(most);
+        let more = diff.len().saturating_sub(most);
         if more > 0 {
             out.push_str(&format!("    … {} more\n", count(more as u64, "line")));
         }
