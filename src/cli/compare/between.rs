@@ -10,7 +10,7 @@ use crate::diag::Diagnostic;
 use crate::engine::past::Known;
 use crate::engine::pipe::Pipe;
 use crate::record::Record;
-use crate::report::compare::{self as told, Comparison, Lot, Settings, examples, row};
+use crate::report::compare::{self as told, Called, Comparison, Lot, Settings, examples, row};
 use crate::report::life::json;
 use crate::report::page::{behind, scored};
 
@@ -32,7 +32,7 @@ pub fn stages(args: &Args) -> Result<Comparison, Failed> {
         let of_b = records.swap_remove(1);
         (records.swap_remove(0), of_b)
     };
-    let mut lot = lot(of_a, of_b, &args.on)?;
+    let mut lot = lot(&of_a, &of_b, &[], &args.on)?;
     let settings = summed(&pipe, b, None).map(|(_, settings)| settings);
     let mut comparison = Comparison {
         a: called(&side, &args.stages[0]),
@@ -65,11 +65,9 @@ pub fn between(args: &Args, field: &str) -> Result<Comparison, Failed> {
         Some(name) => {
             let at = stage(&pipe, name)?;
             let found = summed(&pipe, at, Some(field));
-            let (settings, on) = match found {
-                Some((by, settings)) => (Some(settings), own(&pipe, by)),
-                None => (None, Vec::new()),
-            };
-            (at, vec![at], settings, on)
+            let on = found.as_ref().map(|(by, _)| own(&pipe, *by));
+            let settings = found.map(|(_, settings)| settings);
+            (at, vec![at], settings, on.unwrap_or_default())
         }
         None => {
             let by = sums(&pipe, field).ok_or_else(|| {
@@ -88,15 +86,23 @@ pub fn between(args: &Args, field: &str) -> Result<Comparison, Failed> {
             let found = record.fields.get(field).map(json);
             found.is_some_and(|found| bare(&found) == value)
         });
-        some.cloned().collect()
+        // That they differ in this is why they are compared.
+        let without = |record: &Record| {
+            let mut record = record.clone();
+            record.fields.remove(field);
+            record
+        };
+        some.map(without).collect()
     };
     let on = if args.on.is_empty() {
         on
     } else {
         args.on.clone()
     };
-    let mut lot = lot(of(&a), of(&b), &on)?;
     let settings = settings.map(|settings| settings.without(&[field.to_owned()]));
+    // Names tell records apart within a group only.
+    let within = settings.as_ref().map(Settings::groups).unwrap_or_default();
+    let mut lot = lot(&of(&a), &of(&b), &within, &on)?;
     let mut scores: Vec<String> = from
         .iter()
         .flat_map(|from| scored(&pipe, &behind(&pipe, *from)))
@@ -189,45 +195,45 @@ fn records(side: &mut Side, wanted: &[usize]) -> Result<Vec<Vec<Record>>, Failed
     Ok(all)
 }
 
-/// Records with the names that pair them: some fields, or their keys; where these do not fit
-/// each other, without the number that `concat: {prefix: true}` puts before them.
-fn lot(a: Vec<Record>, b: Vec<Record>, on: &[String]) -> Result<Lot, Diagnostic> {
-    if on.is_empty() {
-        let mut lot = Lot::by_key(a, b);
-        if lot.pairs().both.is_empty() {
-            for (name, _) in lot.a.iter_mut().chain(&mut lot.b) {
-                if let Some((number, rest)) = name.split_once('/')
-                    && number.parse::<usize>().is_ok()
-                {
-                    *name = rest.to_owned();
-                }
-            }
-        }
-        return Ok(lot);
-    }
-    let named = |records: Vec<Record>| -> Result<Vec<(String, Record)>, Diagnostic> {
-        let named = records.into_iter().map(|record| {
-            let values = on.iter().map(|name| {
+/// Records with the names that pair them: some fields, or their keys, after the fields `within`
+/// that make groups. Where keys do not fit each other, they count without the number that
+/// `concat: {prefix: true}` puts before them.
+fn lot(a: &[Record], b: &[Record], within: &[String], on: &[String]) -> Result<Lot, Diagnostic> {
+    let named = |records: &[Record], bare_keys: bool| -> Result<Vec<Called>, Diagnostic> {
+        let named = records.iter().map(|record| {
+            let value = |name: &String| {
                 let value = record.fields.get(name).map(json);
                 value.ok_or_else(|| {
-                    let names = record.fields.names();
-                    Diagnostic::error(format!("a record has no field `{name}`"))
-                        .suggest(name, names)
+                    let fault = Diagnostic::error(format!("a record has no field `{name}`"));
+                    fault.suggest(name, record.fields.names())
                 })
-            });
-            let values = values.collect::<Result<Vec<Json>, Diagnostic>>()?;
-            let name = match values.as_slice() {
-                [one] => bare(one),
-                several => Json::Array(several.to_vec()).to_string(),
             };
-            Ok((name, record))
+            let values = within.iter().chain(on).map(value);
+            let values = values.collect::<Result<Vec<Json>, Diagnostic>>()?;
+            let mut name: Vec<String> = values.iter().map(bare).collect();
+            if on.is_empty() {
+                let key = &*record.key;
+                let rest = key
+                    .split_once('/')
+                    .filter(|(n, _)| n.parse::<usize>().is_ok());
+                let rest = rest.filter(|_| bare_keys).map_or(key, |(_, rest)| rest);
+                name.push(rest.to_owned());
+            }
+            Ok((name.join(" / "), record.clone()))
         });
         named.collect()
     };
-    Ok(Lot {
-        a: named(a)?,
-        b: named(b)?,
-    })
+    let whole = |bare_keys: bool| -> Result<Lot, Diagnostic> {
+        Ok(Lot {
+            a: named(a, bare_keys)?,
+            b: named(b, bare_keys)?,
+        })
+    };
+    let lot = whole(false)?;
+    match on.is_empty() && lot.pairs().both.is_empty() {
+        true => whole(true),
+        false => Ok(lot),
+    }
 }
 
 /// The stage that tells records apart by a field: a `compare` between its values, else a `stats`

@@ -11,7 +11,7 @@ use crate::engine::pipe::Pipe;
 use crate::engine::survey::out_file;
 use crate::record::Record;
 use crate::report::compare::{
-    Cases, Comparison, Lot, Metric, Row, Settings, cases, decides, examples, paired, row,
+    Called, Cases, Comparison, Lot, Metric, Row, Settings, cases, decides, examples, paired, row,
 };
 use crate::report::page::{adds, behind};
 use crate::report::words::count;
@@ -128,8 +128,16 @@ fn judged(a: &Side, b: &Side, name: &str) -> Judged {
     let old = |side: &Side| side.run.stages.get(name).cloned();
     let (was, is) = match (old(a), old(b)) {
         (Some(was), Some(is)) => (was, is),
-        (Some(_), None) => return Judged::Not("only the run `a` has it".to_owned()),
-        _ => return Judged::Not("only the run `b` has it".to_owned()),
+        (was, _) => {
+            let (has, lacks, side) = match was {
+                Some(_) => ("a", "b", b),
+                None => ("b", "a", a),
+            };
+            return Judged::Not(match side.pipe.find(name) {
+                Some(_) => format!("in run `{lacks}` it did not finish"),
+                None => format!("only the run `{has}` has it"),
+            });
+        }
     };
     let known = |side: &Side| {
         side.pipe
@@ -227,14 +235,14 @@ fn score(
         .collect();
     for &at in changed.iter().filter(|at| is(pipe, **at, "stats")) {
         let inputs = pipe.stages[at].inputs.iter();
-        let inputs = inputs.map(|from| lots.get(&pipe.stages[*from].spec.name.value));
-        let Some(inputs) = inputs.collect::<Option<Vec<&Lot>>>() else {
+        let inputs = inputs.map(|from| {
+            let name = pipe.stages[*from].spec.name.value.as_str();
+            Some((name, lots.get(name)?))
+        });
+        let Some(inputs) = inputs.collect::<Option<Vec<(&str, &Lot)>>>() else {
             continue;
         };
-        let lot = Lot {
-            a: inputs.iter().flat_map(|lot| lot.a.clone()).collect(),
-            b: inputs.iter().flat_map(|lot| lot.b.clone()).collect(),
-        };
+        let lot = together(&inputs);
         let settings = Settings::of(&pipe.stages[at].verb.settings());
         if ground(args, pipe, at, &lot, &settings, comparison) {
             covered.extend(behind(pipe, at));
@@ -262,6 +270,23 @@ fn score(
         });
         comparison.cases.extend(found);
     }
+}
+
+/// The lots of several stages as one; names are those within a stage.
+fn together(lots: &[(&str, &Lot)]) -> Lot {
+    let mut whole = Lot::default();
+    for (stage, lot) in lots {
+        let named = |(name, record): &Called| {
+            let name = match lots {
+                [_] => name.clone(),
+                _ => format!("{stage} / {name}"),
+            };
+            (name, record.clone())
+        };
+        whole.a.extend(lot.a.iter().map(named));
+        whole.b.extend(lot.b.iter().map(named));
+    }
+    whole
 }
 
 /// Those of some fields that hold numbers.

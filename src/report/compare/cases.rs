@@ -129,17 +129,40 @@ fn texts(a: &Record, b: &Record) -> Vec<Text> {
 fn words(a: &str, b: &str) -> Vec<(char, String)> {
     let diff = TextDiff::from_words(a, b);
     let mut parts: Vec<(char, String)> = Vec::new();
+    let mut add = |tag: char, text: &str| match parts.last_mut() {
+        _ if text.is_empty() => {}
+        Some((last, whole)) if *last == tag => whole.push_str(text),
+        _ => parts.push((tag, text.to_owned())),
+    };
+    // What only one side has since the last shared word, and the space that came after it.
+    let (mut of_a, mut of_b, mut space) = (String::new(), String::new(), String::new());
     for change in diff.iter_all_changes() {
-        let tag = match change.tag() {
-            ChangeTag::Equal => '=',
-            ChangeTag::Delete => '-',
-            ChangeTag::Insert => '+',
-        };
-        match parts.last_mut() {
-            Some((last, text)) if *last == tag => text.push_str(change.value()),
-            _ => parts.push((tag, change.value().to_owned())),
+        let (tag, text) = (change.tag(), change.value());
+        let differs = !of_a.is_empty() || !of_b.is_empty();
+        if tag == ChangeTag::Equal && differs && text.trim().is_empty() {
+            space.push_str(text);
+            continue;
+        }
+        if tag == ChangeTag::Equal {
+            add('-', &std::mem::take(&mut of_a));
+            add('+', &std::mem::take(&mut of_b));
+            add('=', &std::mem::take(&mut space));
+            add('=', text);
+            continue;
+        }
+        // Words that differ on both sides of a space differ as one.
+        of_a.push_str(&space);
+        of_b.push_str(&space);
+        space.clear();
+        if tag == ChangeTag::Delete {
+            of_a.push_str(text);
+        } else {
+            of_b.push_str(text);
         }
     }
+    add('-', &of_a);
+    add('+', &of_b);
+    add('=', &space);
     parts
 }
 
@@ -157,5 +180,23 @@ mod tests {
         };
         assert_eq!((of('+').as_str(), of('-').as_str()), (a, b));
         assert!(parts.contains(&('-', "was".to_owned())), "{parts:?}");
+        let told: Vec<(char, String)> = words("I am sure", "You are not sure");
+        let told: Vec<String> = told
+            .iter()
+            .map(|(tag, text)| format!("{tag}{text}"))
+            .collect();
+        assert_eq!(told, ["-I am", "+You are not", "= sure"]);
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn both_texts_can_be_read_off(a in "[ab \n]{0,12}", b in "[ab \n]{0,12}") {
+            let of = |skip: char| -> String {
+                let parts = words(&a, &b).into_iter().filter(|(tag, _)| *tag != skip);
+                parts.map(|(_, text)| text).collect()
+            };
+            proptest::prop_assert_eq!(of('+'), a.clone());
+            proptest::prop_assert_eq!(of('-'), b.clone());
+        }
     }
 }

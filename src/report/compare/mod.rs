@@ -16,7 +16,7 @@ mod text;
 pub use cases::{Metric, cases, examples};
 pub use data::{Case, Cases, Comparison, Decides, Row, Score, Side, Text};
 pub use decides::decides;
-pub use lot::Lot;
+pub use lot::{Called, Lot};
 pub use paired::{Settings, paired};
 pub use rows::row;
 pub use text::{Look, text};

@@ -56,9 +56,18 @@ impl Settings {
 
     /// The fields that make a group.
     pub fn by(&self) -> Vec<String> {
-        let by = self.json.get("by").and_then(Json::as_array).into_iter();
-        let by = by.flatten().filter_map(Json::as_str);
-        by.map(str::to_owned).collect()
+        self.names("by")
+    }
+
+    /// The fields within which the names of records tell them apart.
+    pub fn groups(&self) -> Vec<String> {
+        [self.names("by"), self.names("over")].concat()
+    }
+
+    fn names(&self, setting: &str) -> Vec<String> {
+        let names = self.json.get(setting).and_then(Json::as_array).into_iter();
+        let names = names.flatten().filter_map(Json::as_str);
+        names.map(str::to_owned).collect()
     }
 
     /// Without these fields among those that make a group.
@@ -131,8 +140,7 @@ pub fn paired(
         return Err(Diagnostic::error("`compare` reads no records"));
     };
     let mut out = Vec::new();
-    // Differences are those of the first model from the second.
-    for (side, records) in [("b", &lot.b), ("a", &lot.a)] {
+    for (side, records) in [("a", &lot.a), ("b", &lot.b)] {
         for (name, record) in records {
             let mut record = record.clone();
             record.fields.set(SIDE, Value::from(side));
@@ -154,6 +162,11 @@ pub fn paired(
     Ok(out.iter().map(|record| score(stage, &by, record)).collect())
 }
 
+/// The number with the other sign; nothing has none.
+fn less(x: f64) -> f64 {
+    0.0 - x
+}
+
 fn score(stage: &str, by: &[String], record: &Record) -> Score {
     let field = |name: &str| record.fields.get(name).map(to_json).unwrap_or_default();
     let number = |name: &str| field(name).as_f64();
@@ -165,11 +178,12 @@ fn score(stage: &str, by: &[String], record: &Record) -> Score {
         n: whole("n").unwrap_or(0),
         unpaired: whole("unpaired").unwrap_or(0),
         clusters: whole("clusters"),
-        mean_a: number("mean_b"),
-        mean_b: number("mean_a"),
-        difference: number("difference"),
-        low: number("low"),
-        high: number("high"),
+        mean_a: number("mean_a"),
+        mean_b: number("mean_b"),
+        // The verb's is that of the second from the first.
+        difference: number("difference").map(less),
+        low: number("high").map(less),
+        high: number("low").map(less),
         p: number("p"),
     }
 }
