@@ -26,6 +26,11 @@ pub enum Known {
 }
 
 impl Known {
+    /// True if there are records that others can be made of.
+    pub fn is_had(self) -> bool {
+        matches!(self, Known::Here | Known::Chance)
+    }
+
     /// Why they are not known.
     pub fn words(self) -> &'static str {
         match self {
@@ -73,11 +78,13 @@ impl Past {
             };
             past.known[at] = if unfinished[at] {
                 Known::Unfinished
-            } else if open.get(at).copied().unwrap_or(false) {
-                Known::Chance
             } else {
                 past.stage(now, at, store, old)
             };
+            // What comes after the reader that had enough is no chance.
+            if past.known[at] == Known::Here && open.get(at).copied().unwrap_or(false) {
+                past.known[at] = Known::Chance;
+            }
         }
         past
     }
@@ -98,10 +105,9 @@ impl Past {
         let names = node.sources().map(|from| now.nodes[from].name.as_str());
         let same = node.manifest.key(&[]) == old.manifest.key(&[])
             && names.eq(old.inputs.iter().map(String::as_str));
-        // Read once more up to where a reader had enough: no chance there.
         let source = node.sources().map(|from| self.known[from]);
         let lacks = source
-            .filter(|known| *known != Known::Here)
+            .filter(|known| !known.is_had())
             .max_by_key(|known| *known as u8);
         let lost = if node.heavy {
             Known::Gone
@@ -110,7 +116,6 @@ impl Past {
         };
         match lacks {
             _ if !same || node.verb == "exec" => lost,
-            Some(Known::Chance) => lost,
             Some(lacks) => lacks,
             None => {
                 self.planned[at].action = Action::Run;

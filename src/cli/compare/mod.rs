@@ -16,6 +16,9 @@ use super::when::when;
 use crate::diag::{Diagnostic, Sources};
 use crate::report::compare::{Comparison, Look, text};
 
+/// Stages whose gains and losses are shown.
+const CASES: usize = 4;
+
 /// Arguments of `clue compare`.
 #[derive(clap::Args)]
 #[command(after_help = "\
@@ -118,10 +121,17 @@ pub fn compare(args: &Args) -> ExitCode {
         others.extend(cases.metric.clone().filter(|_| !first));
         first
     });
+    others.sort();
+    others.dedup();
     if !others.is_empty() {
-        others.dedup();
         let others = others.join("`, `");
         let note = format!("gains and losses by `{others}`: with `--metric NAME`");
+        comparison.notes.push(note);
+    }
+    let more = comparison.cases.len().saturating_sub(CASES);
+    if more > 0 {
+        comparison.cases.truncate(CASES);
+        let note = format!("gains and losses of {more} more stages: with `--json`");
         comparison.notes.push(note);
     }
     let look = Look {

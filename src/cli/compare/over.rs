@@ -8,10 +8,10 @@ use super::{Args, Failed};
 use crate::engine::history::StageRecord;
 use crate::engine::past::Known;
 use crate::engine::pipe::Pipe;
-use crate::engine::survey::out_file;
 use crate::record::Record;
 use crate::report::compare::{
-    Called, Cases, Comparison, Lot, Metric, Row, Settings, cases, decides, examples, paired, row,
+    Called, Cases, Comparison, Lot, Metric, OutFile, Row, Settings, cases, decides, examples,
+    paired, row,
 };
 use crate::report::page::{adds, behind};
 use crate::report::words::count;
@@ -77,8 +77,7 @@ pub fn runs(args: &Args, a: (&Path, &str), b: (&Path, &str)) -> Result<Compariso
                         false => comparison.stages.push(row),
                     }
                 } else {
-                    let why = "the file differs".to_owned();
-                    comparison.stages.push(unknown(&b, &a, name, why));
+                    comparison.files.push(file(&b, &a, name));
                 }
             }
         }
@@ -145,7 +144,7 @@ fn judged(a: &Side, b: &Side, name: &str) -> Judged {
             .map_or(Known::Changed, |at| side.past.known[at])
     };
     let (of_a, of_b) = (known(a), known(b));
-    let finished = |known: Known| !matches!(known, Known::Unfinished | Known::Chance);
+    let finished = |known: Known| known != Known::Unfinished;
     if finished(of_a) && finished(of_b) && same(&was, &is) {
         return Judged::Same;
     }
@@ -182,24 +181,23 @@ fn verb(b: &Side, a: &Side, name: &str) -> String {
     of(b).or_else(|| of(a)).unwrap_or_default().to_owned()
 }
 
-/// A stage that cannot be compared; of files, how many records they hold.
+/// A stage that cannot be compared.
 fn unknown(b: &Side, a: &Side, name: &str, why: String) -> Row {
-    let file = b.pipe.find(name).and_then(|at| out_file(&b.pipe, at));
-    let rows = |side: &Side| side.run.stages.get(name)?.output.as_ref().map(|o| o.rows);
-    let why = match (file, rows(a), rows(b)) {
-        (Some(_), Some(was), Some(is)) if was == is => {
-            format!("{why} ({})", count(is, "record"))
-        }
-        (Some(_), Some(was), Some(is)) => {
-            format!("{why} ({was} → {})", count(is, "record"))
-        }
-        _ => why,
-    };
     Row {
         stage: name.to_owned(),
         verb: verb(b, a, name),
         unknown: Some(why),
         ..Row::default()
+    }
+}
+
+/// How many records a file had and has.
+fn file(b: &Side, a: &Side, name: &str) -> OutFile {
+    let rows = |side: &Side| side.run.stages.get(name)?.output.as_ref().map(|o| o.rows);
+    OutFile {
+        stage: name.to_owned(),
+        a: rows(a),
+        b: rows(b),
     }
 }
 
@@ -229,6 +227,8 @@ fn score(
     comparison: &mut Comparison,
 ) {
     let mut covered: BTreeSet<usize> = BTreeSet::new();
+    // Those whose single records have been told.
+    let mut told: BTreeSet<usize> = BTreeSet::new();
     let stages = pipe.order.iter().copied();
     let changed: Vec<usize> = stages
         .filter(|at| changed.contains(&pipe.stages[*at].spec.name.value))
@@ -244,8 +244,15 @@ fn score(
         };
         let lot = together(&inputs);
         let settings = Settings::of(&pipe.stages[at].verb.settings());
+        let others = comparison.cases.len();
         if ground(args, pipe, at, &lot, &settings, comparison) {
             covered.extend(behind(pipe, at));
+            let of = pipe.stages[at].inputs.iter().copied();
+            let of: BTreeSet<usize> = of.filter(|from| changed.contains(from)).collect();
+            if of.is_subset(&told) {
+                comparison.cases.truncate(others);
+            }
+            told.extend(of);
         }
     }
     let makes = |at: &&usize| is(pipe, **at, "score") || is(pipe, **at, "judge");

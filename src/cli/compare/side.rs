@@ -102,7 +102,7 @@ impl Side {
             let broken = runs && (ended.unanswered || ended.state == State::Broken);
             let behind = self.now.nodes[at].sources();
             let mut behind = behind.filter(|from| survey.planned[*from].action != Action::Skip);
-            let lacks = runs && behind.any(|from| self.past.known[from] != Known::Here);
+            let lacks = runs && behind.any(|from| !self.past.known[from].is_had());
             if broken || lacks {
                 self.past.known[at] = Known::Gone;
             }

@@ -18,6 +18,9 @@ pub struct Comparison {
     pub stages: Vec<Row>,
     /// Stages whose records are the same.
     pub same: Vec<String>,
+    /// Files that were written and differ.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub files: Vec<OutFile>,
     /// Scores, paired record by record.
     pub scores: Vec<Score>,
     /// The largest gains and losses, and other examples.
@@ -58,6 +61,17 @@ pub struct Decides {
     /// Of prompts: the lines that differ.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub diff: Option<String>,
+}
+
+/// A file that differs: of an earlier run only its hash is kept.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct OutFile {
+    /// The output.
+    pub stage: String,
+    /// How many records the first run wrote.
+    pub a: Option<u64>,
+    /// How many the second.
+    pub b: Option<u64>,
 }
 
 /// A stage whose records differ, or are not known.

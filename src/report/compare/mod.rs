@@ -14,7 +14,7 @@ mod rows;
 mod text;
 
 pub use cases::{Metric, cases, examples};
-pub use data::{Case, Cases, Comparison, Decides, Row, Score, Side, Text};
+pub use data::{Case, Cases, Comparison, Decides, OutFile, Row, Score, Side, Text};
 pub use decides::decides;
 pub use lot::{Called, Lot};
 pub use paired::{Settings, paired};

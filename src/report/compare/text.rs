@@ -133,6 +133,20 @@ fn stages(comparison: &Comparison, out: &mut String) {
             out.push_str(&format!("{line}\n"));
         }
     }
+    if !comparison.files.is_empty() {
+        let files: Vec<String> = comparison
+            .files
+            .iter()
+            .map(|file| file.stage.clone())
+            .collect();
+        let of = count(files.len() as u64, "file");
+        let differ = if files.len() == 1 {
+            "differs"
+        } else {
+            "differ"
+        };
+        out.push_str(&format!("  {of} {differ}: {}\n", names(&files)));
+    }
     match (comparison.same.len(), comparison.stages.is_empty()) {
         (0, _) => {}
         (n, true) => out.push_str(&format!("\nno record differs: {} the same\n", of(n))),
@@ -147,6 +161,22 @@ fn of(stages: usize) -> String {
 
 fn scores(scores: &[Score], out: &mut String) {
     if scores.is_empty() {
+        return;
+    }
+    // What is the same record by record is only counted.
+    let is_same = |score: &&Score| {
+        let zero = |x: Option<f64>| x.is_none_or(|x| x == 0.0);
+        score.n > 0 && zero(score.difference) && zero(score.low) && zero(score.high)
+    };
+    let all = scores;
+    let scores: Vec<&Score> = scores.iter().filter(|score| !is_same(score)).collect();
+    let same = match all.len() - scores.len() {
+        0 => String::new(),
+        1 => "  1 score is the same\n".to_owned(),
+        n => format!("  {} are the same\n", count(n as u64, "score")),
+    };
+    if scores.is_empty() {
+        out.push_str(&format!("\nscores\n{same}"));
         return;
     }
     let unpaired = scores.iter().any(|score| score.unpaired > 0);
@@ -193,6 +223,7 @@ fn scores(scores: &[Score], out: &mut String) {
     let numbers: Vec<usize> = (2..lines[0].len()).collect();
     out.push('\n');
     table(&lines, &numbers, out);
+    out.push_str(&same);
 }
 
 fn one(cases: &Cases, look: Look, out: &mut String) {
