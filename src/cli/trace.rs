@@ -71,6 +71,10 @@ fn found(args: &Args, pipe: &Arc<Pipe>) -> Result<Life, Diagnostic> {
     let store = Store::open_read(&args.common.settings.store)?;
     let known = survey(pipe, &store, &Wanted::default())?;
     let mut all = whole(&known);
+    if let Some(at) = only {
+        let around = around(&all, at);
+        all = restricted(&all, around);
+    }
     let mut first = tracing(pipe, &store, &all)?;
     // What cannot be answered again, but is there, is read.
     let lacks = |at: &usize| first.1.stages[*at].unanswered && can_be_read(&known, *at);
@@ -132,6 +136,42 @@ fn whole(known: &Survey) -> Survey {
     }
 }
 
+/// A stage, and all that reads what is made of its records.
+fn around(all: &Survey, at: usize) -> Vec<usize> {
+    let mut found = vec![false; all.nodes.len()];
+    let mut open = vec![at];
+    while let Some(at) = open.pop() {
+        if !std::mem::replace(&mut found[at], true) {
+            let readers = (0..all.nodes.len()).filter(|r| all.nodes[*r].inputs.contains(&at));
+            open.extend(readers);
+        }
+    }
+    (0..all.nodes.len()).filter(|at| found[*at]).collect()
+}
+
+/// The same plan, of these stages and what they need.
+fn restricted(all: &Survey, wanted: Vec<usize>) -> Survey {
+    let mut needed = vec![false; all.nodes.len()];
+    let mut open = wanted.clone();
+    while let Some(at) = open.pop() {
+        if !std::mem::replace(&mut needed[at], true) && all.planned[at].action == Action::Run {
+            open.extend(all.nodes[at].sources());
+        }
+    }
+    let mut planned = all.planned.clone();
+    for (at, planned) in planned.iter_mut().enumerate() {
+        if !needed[at] {
+            planned.action = Action::Skip;
+        }
+    }
+    Survey {
+        nodes: all.nodes.clone(),
+        planned,
+        targets: wanted,
+        whole: all.whole.clone(),
+    }
+}
+
 fn tracing(pipe: &Arc<Pipe>, store: &Store, all: &Survey) -> Result<(Notes, Outcome), Diagnostic> {
     let notes = Notes {
         ledger: Arc::new(Ledger::new(Depth::Missing)),
@@ -185,7 +225,14 @@ fn told(
         ledger: Arc::new(Ledger::about(Depth::Calls, about(pipe, &wanted))),
         taps: Arc::new(Taps::only(wanted.clone())),
     };
-    rehearse(pipe, store, all, Source::Nowhere, &notes)?;
+    // Who read them may have asked about them, and made nothing of it.
+    let reads = |at: &usize| {
+        let mut inputs = pipe.stages[*at].inputs.iter();
+        wanted.contains_key(at) || inputs.any(|from| wanted.contains_key(from))
+    };
+    let needed = (0..pipe.stages.len()).filter(reads).collect();
+    let again = restricted(all, needed);
+    rehearse(pipe, store, &again, Source::Nowhere, &notes)?;
     let mut records = HashMap::new();
     for at in wanted.keys() {
         for record in notes.taps.take(*at) {

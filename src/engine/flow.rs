@@ -151,9 +151,11 @@ pub async fn flow(worker: &mut Worker, mut flow: Box<dyn Flow>) -> Result<(), Br
         worker.inlets.clear();
     }
     for turn in 0.. {
+        let before = out.len();
         let drained = flow.drain(&mut out);
         if let Some(lineage) = worker.shop.taps.lineage() {
-            lineage.drained(worker.at, turn, &out, &*flow);
+            let made = out.get(before..).unwrap_or_default();
+            lineage.drained(worker.at, turn, made, &*flow);
         }
         let more = match drained {
             Ok(more) => more,

@@ -41,6 +41,9 @@ pub struct Step {
     pub place: Place,
     /// The steps whose records it was made of; the first input's first.
     pub of: Vec<usize>,
+    /// Stages and keys of others that it was made of too and that are not shown.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub with: Vec<(String, String)>,
     /// How many records it was made of, if not all of them are shown.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub crowd: Option<usize>,

@@ -34,6 +34,8 @@ pub struct Family {
     pub after: Keys,
     /// Who was made of whom: first what it was made of.
     pub edges: Vec<(Node, Node)>,
+    /// Others that some of them were made of too: each with what was made.
+    pub partners: Vec<(Node, Node)>,
     /// Records that were gathered: each with the stage, and what was made of its group.
     pub gathered: Vec<(Node, usize, Vec<Key>)>,
     /// Records that were made of many: how many.
@@ -88,7 +90,32 @@ impl Graph {
         };
         family.before = without(back, &family);
         family.after = without(forth, &family);
+        family.partners = self.partners(&family);
         Some(family)
+    }
+
+    /// The records that were joined to what was made of a family.
+    fn partners(&self, family: &Family) -> Vec<(Node, Node)> {
+        let mut partners = Vec::new();
+        let has = |keys: &Keys, at: usize, key: &Key| {
+            keys.get(&at).is_some_and(|keys| keys.contains(key))
+        };
+        for &at in &self.order {
+            for link in &self.links[at].made {
+                if !has(&family.after, at, &link.to) {
+                    continue;
+                }
+                let from = self.from(at, link.port);
+                let other = from.filter(|from| {
+                    let known = [&family.itself, &family.after];
+                    !known.into_iter().any(|keys| has(keys, *from, &link.from))
+                });
+                if let Some(from) = other {
+                    partners.push(((from, link.from.clone()), (at, link.to.clone())));
+                }
+            }
+        }
+        partners
     }
 
     fn from(&self, stage: usize, port: usize) -> Option<usize> {

@@ -72,6 +72,7 @@ pub fn gather(key: &str, mut found: Found<'_>) -> Life {
                 .iter()
                 .filter_map(|of| places.get(*of).copied())
                 .collect(),
+            with: partners(&found, node),
             crowd: found.family.crowds.get(node).copied(),
             did: did(found.pipe, node.0),
             fields,
@@ -121,6 +122,17 @@ fn place(family: &Family, node: &Node) -> Place {
     } else {
         Place::After
     }
+}
+
+/// What else a record was made of.
+fn partners(found: &Found<'_>, node: &Node) -> Vec<(String, String)> {
+    let partners = found.family.partners.iter();
+    let mine = partners.filter(|(_, made)| made == node);
+    let told = mine.map(|((at, key), _)| {
+        let stage = found.pipe.stages[*at].spec.name.value.clone();
+        (stage, key.to_string())
+    });
+    told.collect()
 }
 
 /// At which port a stage reads another.

@@ -117,6 +117,19 @@ impl Writer<'_> {
             let crowd = count(crowd as u64, "record");
             self.line(prefix, &format!("made of {crowd}"));
         }
+        let others: Vec<String> = step
+            .with
+            .iter()
+            .take(KEYS)
+            .map(|(stage, key)| format!("{} {}", plain(stage), plain(key)))
+            .collect();
+        if !others.is_empty() {
+            let more = match step.with.len().saturating_sub(KEYS) {
+                0 => String::new(),
+                more => format!(" and {more} more"),
+            };
+            self.line(prefix, &format!("and of {}{more}", others.join(", ")));
+        }
         for call in &step.calls {
             self.call(call, prefix);
         }
