@@ -42,7 +42,9 @@ pub fn decides(
             continue;
         };
         let mut prompts = prompts(&old.manifest, &new.manifest);
-        for what in new.manifest.changes(&old.manifest, &then) {
+        // Names of files, prompts and models decide nothing.
+        let (was, is) = alike(&old.manifest, &new.manifest);
+        for what in is.changes(&was, &then) {
             // The same prompt, under another name.
             let moved = |prompt: &Prompt| {
                 let Some(from) = &prompt.from else {
@@ -78,6 +80,28 @@ pub fn decides(
         }
     }
     found
+}
+
+/// Both manifests without what is in both of them under different names.
+fn alike(old: &Manifest, new: &Manifest) -> (Manifest, Manifest) {
+    let nameless = |item: &Item| -> Option<Item> {
+        let mut item = item.clone();
+        match &mut item {
+            Item::File { path, .. } | Item::Prompt { path, .. } => path.clear(),
+            Item::Model { name, .. } => name.clear(),
+            _ => return None,
+        }
+        Some(item)
+    };
+    let without = |some: &Manifest, others: &Manifest| -> Manifest {
+        let others: Vec<Item> = others.items.iter().filter_map(nameless).collect();
+        let items = some.items.iter();
+        let own = items.filter(|item| nameless(item).is_none_or(|item| !others.contains(&item)));
+        Manifest {
+            items: own.cloned().collect(),
+        }
+    };
+    (without(old, new), without(new, old))
 }
 
 /// Params with another value.
@@ -195,11 +219,15 @@ mod tests {
         let diff = found[1].diff.as_deref().expect("lines");
         assert!(diff.contains("\n-b\n+c\n"), "{diff}");
         assert!(decides(&a, &a, &names, &text).is_empty());
+        // The same prompt in another place.
+        let moved = run(1, ("q.j2", texts[0]));
+        assert!(decides(&a, &moved, &names, &text).is_empty());
         // Another name, and a text that is gone.
         let other = run(1, ("q.j2", "else"));
         let found = decides(&a, &other, &names, &text);
         let last = found.last().expect("found");
         assert_eq!(last.what, "p.j2 → q.j2");
+        assert_eq!(found.len(), 1, "{found:?}");
         let gone = "its text is no longer in the cache";
         assert_eq!(last.diff.as_deref(), Some(gone));
     }
