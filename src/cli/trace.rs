@@ -86,7 +86,7 @@ fn found(args: &Args, pipe: &Arc<Pipe>) -> Result<Life, Diagnostic> {
         first = tracing(pipe, &store, &all)?;
     }
     let (notes, outcome) = first;
-    let graph = graph(pipe, &all, &notes.taps);
+    let graph = Graph::of(pipe, &all, &notes.taps);
     let family = graph.family(&args.key, only);
     let family = family.ok_or_else(|| unknown(args, &graph, only, &outcome))?;
     let missed = notes.ledger.missed().into_iter();
@@ -179,31 +179,6 @@ fn tracing(pipe: &Arc<Pipe>, store: &Store, all: &Survey) -> Result<(Notes, Outc
     };
     let (_, outcome) = rehearse(pipe, store, all, Source::Nowhere, &notes)?;
     Ok((notes, outcome))
-}
-
-fn graph(pipe: &Pipe, all: &Survey, taps: &Taps) -> Graph {
-    let stages = 0..pipe.stages.len();
-    let links = |at| taps.lineage().map(|lineage| lineage.take(at));
-    let mut graph = Graph {
-        inputs: pipe
-            .stages
-            .iter()
-            .map(|stage| stage.inputs.clone())
-            .collect(),
-        order: pipe.order.clone(),
-        links: stages.map(|at| links(at).unwrap_or_default()).collect(),
-        lives_on: pipe
-            .stages
-            .iter()
-            .map(|stage| stage.verb.name() == "group")
-            .collect(),
-    };
-    for &at in &pipe.order {
-        if all.planned[at].action == Action::Read {
-            graph.reread(at);
-        }
-    }
-    graph
 }
 
 /// Goes through it again for the family's records and calls.

@@ -31,6 +31,12 @@ impl Taps {
         }
     }
 
+    /// Notes too which records were made of which, in all of so many stages.
+    pub fn with_lineage(mut self, stages: usize) -> Taps {
+        self.lineage = Some(Lineage::new(stages));
+        self
+    }
+
     /// Listens to some records of some stages.
     pub fn only(wanted: impl IntoIterator<Item = (usize, HashSet<Key>)>) -> Taps {
         let tap = |(at, keys)| {
@@ -48,10 +54,7 @@ impl Taps {
 
     /// Takes down no records, but which of them were made of which, in all of so many stages.
     pub fn tracing(stages: usize) -> Taps {
-        Taps {
-            records: BTreeMap::new(),
-            lineage: Some(Lineage::new(stages)),
-        }
+        Taps::default().with_lineage(stages)
     }
 
     /// Which records were made of which, if that is wanted.

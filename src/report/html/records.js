@@ -17,6 +17,20 @@ function asked(overview, call, text, words) {
   ];
 }
 
+/** A record's life: the stages that it passed, with its keys where they changed, and where it went. */
+function lived(overview, life, keys) {
+  const name = at => overview.stages[at].name;
+  const key = new Map(keys);
+  const passed = life.stages.map((at, place) => [place > 0 && ' → ', name(at), key.has(place) && h('span', { class: 'soft mono', dir: 'auto' }, ` ${key.get(place)}`)]);
+  const words = { written: 'written to', counted: 'counted in', passed: 'passed on by', 'left out': 'left out by' };
+  const ends = life.ends.map(([at, what]) => `${words[what]} ${name(at)}`);
+  return [
+    h('h3', null, 'Life'),
+    h('p', { class: 'small wrap' }, passed),
+    ends.length > 0 && h('p', { class: 'small wrap' }, `Then ${ends.join(', ')}.`),
+  ];
+}
+
 class Records {
   constructor(overview) {
     this.overview = overview;
@@ -359,6 +373,7 @@ class Records {
         return h('tr', null, h('th', { scope: 'row' }, column.name), h('td', null, shown === null ? h('span', { class: 'soft' }, 'none') : h('div', { class: 'text', dir: 'auto' }, marked(String(shown), this.words))));
       }))));
     }
+    if (detail?.life !== undefined) parts.push(lived(overview, table.lives[detail.life], detail.keys ?? []));
     const where = `${whole.format(this.chosen + 1)} of ${whole.format(this.rows.length)}`;
     const dialog = show('record', data.keys[row], [h('span', { class: 'soft' }, where), step(-1), step(1)], parts);
     dialog.onkeydown = event => {

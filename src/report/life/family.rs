@@ -4,6 +4,10 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use crate::engine::lineage::{Key, Link, Links};
+use crate::engine::pipe::Pipe;
+use crate::engine::survey::Survey;
+use crate::engine::taps::Taps;
+use crate::plan::graph::Action;
 
 /// A record as a stage emitted it: the stage's index, and its key.
 pub type Node = (usize, Key);
@@ -45,6 +49,26 @@ pub struct Family {
 }
 
 impl Graph {
+    /// What was noted of a plan that was gone through.
+    pub fn of(pipe: &Pipe, plan: &Survey, taps: &Taps) -> Graph {
+        let stages = 0..pipe.stages.len();
+        let links = |at| taps.lineage().map(|lineage| lineage.take(at));
+        let inputs = pipe.stages.iter().map(|stage| stage.inputs.clone());
+        let groups = pipe.stages.iter().map(|stage| stage.verb.name() == "group");
+        let mut graph = Graph {
+            inputs: inputs.collect(),
+            order: pipe.order.clone(),
+            links: stages.map(|at| links(at).unwrap_or_default()).collect(),
+            lives_on: groups.collect(),
+        };
+        for &at in &pipe.order {
+            if plan.planned[at].action == Action::Read {
+                graph.reread(at);
+            }
+        }
+        graph
+    }
+
     /// Makes up for stages whose records were read from the cache, so that nobody could note
     /// what they were made of: these verbs leave keys as they are.
     pub fn reread(&mut self, stage: usize) {
