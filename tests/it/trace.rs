@@ -347,3 +347,77 @@ fn what_was_never_asked_is_not_known() {
     assert_eq!(ends(&told, "distinct:n4#0"), [why]);
     assert!(!project.path("empty").exists(), "nothing is written");
 }
+
+/// A program that keeps records, one that makes others, a record that is shown to the model.
+#[test]
+fn what_programs_and_examples_do_with_records_is_told_as_far_as_it_is_known() {
+    let server = Server::stub("");
+    let project = Project::new(&[
+        (
+            "p.yaml",
+            r#"clue: 1
+params: {url: http://127.0.0.1:1/v1}
+models:
+  m: {url: "{{ params.url }}", id: m, retries: 0}
+stages:
+  a: {load: {path: a.jsonl, key: id}}
+  up: {from: a, exec: {command: [python3, up.py]}}
+  own: {from: up, exec: {command: [python3, own.py], key: k}}
+  asked: {from: up, with: {a: a}, generate: {model: m, prompt: q.j2, into: said, shots: {of: a, n: 1, seed: 1}}}
+  rest: {from: asked, skip: 1}
+outputs:
+  rest.jsonl: {from: rest}
+  own.jsonl: {from: own}
+"#,
+        ),
+        (
+            "a.jsonl",
+            "{\"id\":\"r1\",\"t\":\"x\"}\n{\"id\":\"r2\",\"t\":\"y\"}\n{\"id\":\"r3\",\"t\":\"z\"}\n",
+        ),
+        (
+            "q.j2",
+            "{{ up }} {% for shot in shots %}{{ shot.t }}{% endfor %}",
+        ),
+        (
+            "up.py",
+            "import json, sys\nfor line in sys.stdin:\n    print(json.dumps({'up': json.loads(line)['t'].upper()}), flush=True)\n",
+        ),
+        (
+            "own.py",
+            "import json, sys\nfor line in sys.stdin:\n    print(json.dumps({'k': json.loads(line)['id'] + '-1'}), flush=True)\n",
+        ),
+    ]);
+    let before = project.ok(&words("trace", &server, "r1 --json"));
+    let before: Json = serde_json::from_str(&before.stdout).expect("JSON");
+    let why = "missing up programs do not run here, and its output is not in the cache";
+    assert!(ends(&before, "a:r1").contains(&why.to_owned()), "{before}");
+
+    project.ok(&words("run", &server, "--yes"));
+    let shown = project.ok(&words("show", &server, "asked")).stdout;
+    let asked: Vec<Json> = shown
+        .lines()
+        .map(|line| serde_json::from_str(line).expect("JSON"))
+        .collect();
+    assert_eq!(asked.len(), 2, "one of three is shown to the model");
+    let all = ["r1", "r2", "r3"];
+    let example = all
+        .iter()
+        .find(|key| !asked.iter().any(|record| record["key"] == **key));
+    let example = example.expect("one");
+    let told = life(&project, &server, example);
+    let own = "missing own its program makes records of its own, of which ones it does not say";
+    assert_eq!(
+        ends(&told, &format!("up:{example}")),
+        [own, "dropped asked shown to the model as a worked example"]
+    );
+    assert_eq!(ends(&told, &format!("a:{example}")), ["named asked as `a`"]);
+    let first = asked[0]["key"].as_str().expect("a key");
+    let told = life(&project, &server, first);
+    assert_eq!(
+        ends(&told, &format!("asked:{first}")),
+        ["dropped rest among the first 1"]
+    );
+    assert_eq!(edges(&told)[1], format!("up:{first} < a:{first}"));
+    let told = life(&project, &server, "r2-1");
+    assert_eq!(edges(&told), ["own:r2-1"]);
+}

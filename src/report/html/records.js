@@ -366,6 +366,7 @@ class Records {
       })));
     }
     for (const call of detail?.calls ?? []) parts.push(asked(overview, call, text, this.words));
+    if (detail?.life !== undefined) parts.push(lived(overview, table.lives[detail.life], detail.keys ?? []));
     const fields = table.columns.map((column, at) => [column, at]).filter(([column, at]) => column.kind !== 'score' && !seen.has(at));
     if (fields.length) {
       parts.push(h('h3', null, 'Fields'), h('table', { class: 'fields' }, h('tbody', null, fields.map(([column, at]) => {
@@ -373,7 +374,6 @@ class Records {
         return h('tr', null, h('th', { scope: 'row' }, column.name), h('td', null, shown === null ? h('span', { class: 'soft' }, 'none') : h('div', { class: 'text', dir: 'auto' }, marked(String(shown), this.words))));
       }))));
     }
-    if (detail?.life !== undefined) parts.push(lived(overview, table.lives[detail.life], detail.keys ?? []));
     const where = `${whole.format(this.chosen + 1)} of ${whole.format(this.rows.length)}`;
     const dialog = show('record', data.keys[row], [h('span', { class: 'soft' }, where), step(-1), step(1)], parts);
     dialog.onkeydown = event => {

@@ -239,20 +239,28 @@ fn lost(
         let why = "its call has no answer in the cache".to_owned();
         return end(What::Missing, Some(why));
     }
+    let verb = stage.verb.name();
+    if verb == "exec" && !stage.verb.settings()["key"].is_null() {
+        let why = "its program makes records of its own, of which ones it does not say";
+        return end(What::Missing, Some(why.to_owned()));
+    }
     let read = found.graph.links[at].read.iter();
     let mut read = read.filter(|(by, key)| *by == port && *key == node.1);
     if read.next().is_none() {
-        return match stage.verb.name() {
+        return match verb {
             "take" => end(
                 What::Unread,
                 Some(format!("it had its {}", stage.verb.settings())),
             ),
-            _ => end(What::Missing, Some("it did not run".to_owned())),
+            _ => end(What::Missing, Some("it was not gone through".to_owned())),
         };
     }
     if found.partial[at] {
-        let why = "its result is not in the cache".to_owned();
-        return end(What::Missing, Some(why));
+        let why = match verb {
+            "exec" => "programs do not run here, and its output is not in the cache",
+            _ => "its result is not in the cache",
+        };
+        return end(What::Missing, Some(why.to_owned()));
     }
     let why = dropped(found.pipe, at, port, found.records.get(node));
     End {
