@@ -9,6 +9,7 @@ mod bench;
 mod cache;
 mod check;
 mod codes;
+mod compare;
 mod completions;
 mod consent;
 mod display;
@@ -37,6 +38,7 @@ mod status;
 mod summary;
 pub mod supervise;
 mod test;
+mod trace;
 mod trust;
 mod umls;
 mod view;
@@ -87,6 +89,10 @@ enum Command {
     Check(check::Args),
     /// Show the records of a stage from the cache
     Show(show::Args),
+    /// Compare two runs, two pipelines, or two models: which records and scores changed
+    Compare(compare::Args),
+    /// Tell one record's life: what it was made of, asked, scored, and where it ended
+    Trace(trace::Args),
     /// Make a page of HTML about the last run: results, records, stages, failures
     Report(report::Args),
     /// Show the same page on this computer while a run goes on
@@ -140,6 +146,8 @@ pub fn main() -> ExitCode {
         Command::Lock(args) => lock::lock(&args),
         Command::Check(args) => check::check(&args),
         Command::Show(args) => show::show(&args),
+        Command::Compare(args) => compare::compare(&args),
+        Command::Trace(args) => trace::trace(&args),
         Command::Report(args) => report::report(&args),
         Command::View(args) => view::view(args),
         Command::Graph(args) => graph::graph(&args),

@@ -15,7 +15,8 @@ use crate::engine::stock::Source;
 use crate::engine::survey::{Wanted, out_file, survey};
 use crate::engine::taps::Taps;
 use crate::replay::ledger::Ledger;
-use crate::report::page::{Found, Options, Report, choose, gather, html};
+use crate::report::life::Graph;
+use crate::report::page::{Found, Lives, Options, Report, choose, gather, html};
 use crate::report::words::{count, size};
 use crate::store::Store;
 use crate::trust::outputs::outside;
@@ -140,12 +141,14 @@ pub fn made(store: &Store, pipe: &Arc<Pipe>, options: &Options) -> Result<Report
     let choice = choose(pipe, &known, options.sensitive);
     let notes = Notes {
         ledger: Arc::new(Ledger::new(choice.depth)),
-        taps: Arc::new(Taps::new(choice.taps())),
+        taps: Arc::new(Taps::new(choice.taps()).with_lineage(pipe.stages.len())),
     };
     let (board, outcome) = rehearse(pipe, store, &choice.survey, Source::Nowhere, &notes)?;
     let stages = pipe.stages.iter().map(|s| s.spec.name.value.as_str());
     let taken: Vec<usize> = choice.taps().collect();
+    let graph = Graph::of(pipe, &choice.survey, &notes.taps);
     let found = Found {
+        lives: Lives::new(pipe, &graph, &choice.tables),
         pipe,
         known: &known,
         choice: &choice,

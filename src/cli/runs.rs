@@ -17,6 +17,9 @@ use crate::store::Store;
 /// Characters of a param's value that are shown.
 const WIDTH: usize = 32;
 
+/// Characters of an id that are shown, if that tells runs apart.
+const ID: usize = 8;
+
 /// Arguments of `clue runs`.
 #[derive(clap::Args)]
 #[command(after_help = "\
@@ -119,11 +122,13 @@ fn text(rows: &[Row]) -> String {
         "TOKENS",
         "TIME",
         "COST",
+        "ID",
         "PARAMS",
     ];
     let here = std::env::current_dir().unwrap_or_default();
     let mut lines = vec![head.map(str::to_owned).to_vec()];
-    lines.extend(rows.iter().map(|row| cells(row, &here)));
+    let ids = ids(rows);
+    lines.extend(rows.iter().zip(&ids).map(|(row, id)| cells(row, id, &here)));
     // What no run has is no column.
     let used = |at: &usize| *at < 3 || lines[1..].iter().any(|line| !line[*at].is_empty());
     let used: Vec<usize> = (0..head.len()).filter(used).collect();
@@ -150,13 +155,30 @@ fn text(rows: &[Row]) -> String {
     text
 }
 
-fn cells(row: &Row, here: &Path) -> Vec<String> {
+/// The beginnings of ids that tell the runs apart, all as long as the longest that is needed.
+fn ids(rows: &[Row]) -> Vec<String> {
+    let cut = |length: usize| -> Vec<String> {
+        let short = |row: &Row| row.id.chars().take(length).collect();
+        rows.iter().map(short).collect()
+    };
+    let longest = rows.iter().map(|row| row.id.len()).max().unwrap_or(0);
+    let apart = |length: &usize| {
+        let ids = cut(*length);
+        let different: std::collections::HashSet<&String> = ids.iter().collect();
+        different.len() == ids.len()
+    };
+    let length = (ID..longest).find(apart).unwrap_or(longest);
+    cut(length)
+}
+
+fn cells(row: &Row, id: &str, here: &Path) -> Vec<String> {
     let shown = row.pipeline.strip_prefix(here).unwrap_or(&row.pipeline);
     let shown = shown.display().to_string();
     let Some(facts) = &row.facts else {
         let began = row.began.map_or_else(String::new, when);
         let mut cells = vec![began, shown];
-        cells.resize(9, String::new());
+        cells.resize(8, String::new());
+        cells.extend([id.to_owned(), String::new()]);
         return cells;
     };
     let params = row.params.iter().map(|(name, value)| {
@@ -186,6 +208,7 @@ fn cells(row: &Row, here: &Path) -> Vec<String> {
         facts
             .cost
             .map_or_else(String::new, |cost| format!("{cost:.4}")),
+        id.to_owned(),
         params.join(" "),
     ]
 }

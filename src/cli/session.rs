@@ -18,7 +18,7 @@ use crate::trust::sensitive::mark;
 use super::codes::BAD_INPUT;
 
 /// The pipeline and where everything is.
-#[derive(clap::Args)]
+#[derive(Clone, clap::Args)]
 pub struct Common {
     /// The pipeline file
     #[arg(value_name = "PIPELINE")]
@@ -28,7 +28,7 @@ pub struct Common {
 }
 
 /// A run's params and folders.
-#[derive(clap::Args)]
+#[derive(Clone, clap::Args)]
 pub struct Settings {
     /// Set a param; may be given several times
     #[arg(short = 'p', long = "param", value_name = "NAME=VALUE", value_parser = param)]
@@ -70,9 +70,19 @@ impl Common {
     /// # Errors
     /// The exit code.
     pub fn pipe(&self) -> Result<Pipe, ExitCode> {
+        self.pipe_with(&BTreeMap::new())
+    }
+
+    /// As [`Common::pipe`], with these values of params where the command line has no other: by
+    /// lower-case name, as text. Names that the pipeline does not have are no fault.
+    ///
+    /// # Errors
+    /// The exit code.
+    pub fn pipe_with(&self, params: &BTreeMap<String, String>) -> Result<Pipe, ExitCode> {
         let settings = &self.settings;
         let config = config()?;
         let mut overrides = settings.overrides();
+        overrides.env.extend(params.clone());
         overrides.allowed.extend(config.paths.clone());
         let loaded = load(&self.file, &overrides, &shapes());
         let Some(pipeline) = loaded.pipeline else {

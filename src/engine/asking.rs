@@ -230,14 +230,27 @@ fn settle(
     out: &mut Vec<Record>,
 ) -> Result<(), Broken> {
     let key = record.key.clone();
+    let took = |worker: &Worker, made: &[Record]| {
+        if let Some(lineage) = worker.shop.taps.lineage() {
+            lineage.took(worker.at, 0, &key, made);
+        }
+    };
+    if !matches!(asked, Asked::Replies(..)) {
+        took(worker, &[]);
+    }
     match asked {
-        Asked::Replies(answered, again) => match ask.absorb(record, answered, out) {
-            Ok(()) => {
-                worker.row().repaired.add(u64::from(again));
-                Ok(())
+        Asked::Replies(answered, again) => {
+            let before = out.len();
+            let absorbed = ask.absorb(record, answered, out);
+            took(worker, out.get(before..).unwrap_or_default());
+            match absorbed {
+                Ok(()) => {
+                    worker.row().repaired.add(u64::from(again));
+                    Ok(())
+                }
+                Err(fault) => worker.fault(&key, fault),
             }
-            Err(fault) => worker.fault(&key, fault),
-        },
+        }
         Asked::Lost(fault) => worker.fault(&key, fault),
         Asked::NoModel(fault) => Err(Broken::Fault(fault)),
         Asked::Stopped => {

@@ -115,7 +115,16 @@ pub async fn flow(worker: &mut Worker, mut flow: Box<dyn Flow>) -> Result<(), Br
         while let Some(records) = worker.read(port).await {
             for record in records {
                 let key = record.key.clone();
-                if let Err(fault) = flow.push(port, record, &mut out) {
+                let before = out.len();
+                let pushed = flow.push(port, record, &mut out);
+                if let Some(lineage) = worker.shop.taps.lineage() {
+                    let made = out.get(before..).unwrap_or_default();
+                    match pushed {
+                        Ok(()) => lineage.pushed(worker.at, (port, &key), made, &*flow),
+                        Err(_) => lineage.took(worker.at, port, &key, made),
+                    }
+                }
+                if let Err(fault) = pushed {
                     worker.fault(&key, fault)?;
                 }
                 if out.len() >= BATCH {
@@ -141,8 +150,14 @@ pub async fn flow(worker: &mut Worker, mut flow: Box<dyn Flow>) -> Result<(), Br
     if full {
         worker.inlets.clear();
     }
-    loop {
-        let more = match flow.drain(&mut out) {
+    for turn in 0.. {
+        let before = out.len();
+        let drained = flow.drain(&mut out);
+        if let Some(lineage) = worker.shop.taps.lineage() {
+            let made = out.get(before..).unwrap_or_default();
+            lineage.drained(worker.at, turn, made, &*flow);
+        }
+        let more = match drained {
             Ok(more) => more,
             Err(fault) => {
                 worker.fault("", fault)?;
@@ -158,9 +173,10 @@ pub async fn flow(worker: &mut Worker, mut flow: Box<dyn Flow>) -> Result<(), Br
             return Err(Broken::Elsewhere);
         }
         if !more {
-            return Ok(());
+            break;
         }
     }
+    Ok(())
 }
 
 /// Writes the records into an output file.

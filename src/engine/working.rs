@@ -6,6 +6,7 @@ use std::path::PathBuf;
 
 use serde_json::Value as Json;
 
+use super::lineage::Key;
 use super::worker::{Broken, Worker};
 use crate::diag::Diagnostic;
 use crate::hash::Hash;
@@ -38,6 +39,7 @@ pub async fn work(worker: &mut Worker, mut work: Box<dyn Work>) -> Result<(), Br
                     let key = match work.key(&record) {
                         Ok(key) => Hash::of("clue work v1", &(key, &files)),
                         Err(fault) => {
+                            took(worker, &record.key, &[]);
                             worker.fault(&record.key, fault)?;
                             continue;
                         }
@@ -63,6 +65,9 @@ pub async fn work(worker: &mut Worker, mut work: Box<dyn Work>) -> Result<(), Br
             }
         } else if worker.shop.dry {
             worker.unanswered |= missing > 0;
+            for item in items.iter().filter(|item| item.result.is_none()) {
+                took(worker, &item.record.key, &[]);
+            }
             items.retain(|item| item.result.is_some());
             settle(worker, &mut *work, std::mem::take(&mut items)).await?;
             missing = 0;
@@ -78,6 +83,13 @@ pub async fn work(worker: &mut Worker, mut work: Box<dyn Work>) -> Result<(), Br
         }
     }
     worker.inputs_ended()
+}
+
+/// Notes what was made of a record, for those who ask.
+fn took(worker: &Worker, key: &Key, made: &[Record]) {
+    if let Some(lineage) = worker.shop.taps.lineage() {
+        lineage.took(worker.at, 0, key, made);
+    }
 }
 
 /// The content of the stage's files.
@@ -139,7 +151,9 @@ async fn settle(worker: &mut Worker, work: &mut dyn Work, items: Vec<Item>) -> R
         let result = item
             .result
             .unwrap_or_else(|| Err(Fault::Record("the computation gave no result".to_owned())));
+        let before = out.len();
         let absorbed = result.and_then(|result| work.absorb(item.record, &result, &mut out));
+        took(worker, &key, out.get(before..).unwrap_or_default());
         if let Err(fault) = absorbed {
             worker.fault(&key, fault)?;
         }

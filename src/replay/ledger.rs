@@ -58,6 +58,8 @@ pub struct Wanted<'a> {
 #[derive(Debug, Default)]
 pub struct Ledger {
     depth: Depth,
+    /// The records whose calls are noted, for each stage, if not all are.
+    only: Option<HashMap<String, HashSet<String>>>,
     turns: AtomicU64,
     missing: Mutex<Vec<MissingCall>>,
     lost: Mutex<HashSet<(String, String)>>,
@@ -72,6 +74,21 @@ impl Ledger {
             depth,
             ..Ledger::default()
         }
+    }
+
+    /// An empty ledger of the calls about some records alone: their keys, for each stage.
+    pub fn about(depth: Depth, only: HashMap<String, HashSet<String>>) -> Ledger {
+        Ledger {
+            depth,
+            only: Some(only),
+            ..Ledger::default()
+        }
+    }
+
+    /// True if the calls about a record are noted.
+    fn is_about(&self, stage: &str, record: &str) -> bool {
+        let only = self.only.as_ref();
+        only.is_none_or(|only| only.get(stage).is_some_and(|keys| keys.contains(record)))
     }
 
     /// The next turn. Calls about one record take theirs in the order in which it asks.
@@ -103,7 +120,7 @@ impl Ledger {
         if self.depth >= Depth::Keys {
             lock(&self.used).insert(wanted.call);
         }
-        if self.depth >= Depth::Calls {
+        if self.depth >= Depth::Calls && self.is_about(wanted.stage, wanted.record) {
             let entry = Entry::new(wanted, reply);
             lock(&self.calls).push((wanted.turn, entry));
         }
@@ -124,6 +141,11 @@ impl Ledger {
         });
         missing.dedup();
         missing
+    }
+
+    /// The calls that could not be answered, whatever became of their records.
+    pub fn missed(&self) -> Vec<MissingCall> {
+        lock(&self.missing).clone()
     }
 
     /// True if a call was answered.

@@ -118,6 +118,25 @@ pub trait Flow: Send {
     fn is_full(&self) -> bool {
         false
     }
+
+    /// For verbs that make something of many records: the number of the group that the record
+    /// went to that was taken last. The n-th call of [`drain`](Flow::drain), from 0, emits what
+    /// the n-th group gives. Asked only where what became of records is wanted.
+    fn group(&self) -> Option<usize> {
+        None
+    }
+
+    /// The keys of records of the second input that what the last call of [`push`](Flow::push)
+    /// emitted was made of too: one for each record that it emitted, or all of them for each.
+    fn partners(&self) -> &[Arc<str>] {
+        &[]
+    }
+
+    /// The key that a record had when it was taken which [`drain`](Flow::drain) has just
+    /// emitted: its own, unless the verb says otherwise.
+    fn origin(&self, made: &Record) -> Arc<str> {
+        made.key.clone()
+    }
 }
 
 /// Asks a model about each record.

@@ -79,6 +79,7 @@ impl Verb for Group {
             groups: Vec::new(),
             at: HashMap::new(),
             drained: 0,
+            last: None,
         };
         if grouping.by.is_empty() {
             let whole = grouping.empty(Vec::new());
@@ -96,6 +97,8 @@ struct Grouping {
     /// The group of each value of `by`.
     at: HashMap<u128, usize>,
     drained: usize,
+    /// The group of the record that was taken last.
+    last: Option<usize>,
 }
 
 struct Members {
@@ -146,6 +149,7 @@ impl Flow for Grouping {
         });
         let values: Vec<Option<Value>> = values.collect::<Result<_, Fault>>()?;
         let at = self.group_of(&record)?;
+        self.last = Some(at);
         let members = &mut self.groups[at];
         for (state, value) in members.states.iter_mut().zip(values) {
             state.add(value);
@@ -180,6 +184,10 @@ impl Flow for Grouping {
             out.push(record);
         }
         Ok(self.drained < self.groups.len())
+    }
+
+    fn group(&self) -> Option<usize> {
+        self.last
     }
 }
 

@@ -158,6 +158,7 @@ impl Verb for Join {
             right: Spool::new(cx.temp_dir),
             heads: HashMap::new(),
             next: Vec::new(),
+            matched: Vec::new(),
         })))
     }
 }
@@ -175,6 +176,8 @@ struct Joining {
     /// First and last record of the second input for each value; each points to the next.
     heads: HashMap<u128, (usize, usize)>,
     next: Vec<Option<usize>>,
+    /// The keys of the records of the second input that the last record met.
+    matched: Vec<Arc<str>>,
 }
 
 /// What a record is joined on; none if any of it is null.
@@ -262,6 +265,7 @@ impl Flow for Joining {
         if port == 1 {
             return self.index(record);
         }
+        self.matched.clear();
         let on = value_of(&record.fields, &self.left_on)?;
         let mut at = on
             .and_then(|on| self.heads.get(&on))
@@ -278,7 +282,9 @@ impl Flow for Joining {
         }
         let mut matches = Vec::new();
         while let Some(here) = at {
-            matches.push(self.right.get(here)?.fields);
+            let met = self.right.get(here)?;
+            self.matched.push(met.key);
+            matches.push(met.fields);
             at = self.next[here];
         }
         if let Some(into) = &self.into {
@@ -310,6 +316,10 @@ impl Flow for Joining {
     fn port_order(&self, ports: usize) -> Vec<usize> {
         // The second input is read whole before the first flows through.
         (0..ports).rev().collect()
+    }
+
+    fn partners(&self) -> &[Arc<str>] {
+        &self.matched
     }
 }
 

@@ -62,6 +62,7 @@ impl Verb for Pivot {
             at: HashMap::new(),
             found: Vec::new(),
             drained: 0,
+            last: None,
         })))
     }
 }
@@ -81,6 +82,8 @@ struct Wide {
     /// The columns, in the order of their first record.
     found: Vec<String>,
     drained: usize,
+    /// The group of the record that was taken last.
+    last: Option<usize>,
 }
 
 fn values(names: &[Arc<str>], record: &Record) -> Result<Vec<Value>, Fault> {
@@ -126,6 +129,7 @@ impl Flow for Wide {
             made.push((row, HashMap::new()));
             made.len() - 1
         });
+        self.last = Some(at);
         if made[at].1.insert(place, cells).is_some() {
             let message = "two records belong in the same row and column".to_owned();
             return Err(self.fault(message));
@@ -161,6 +165,10 @@ impl Flow for Wide {
             out.push(record);
         }
         Ok(self.drained < self.made.len())
+    }
+
+    fn group(&self) -> Option<usize> {
+        self.last
     }
 }
 

@@ -1,6 +1,9 @@
 //! `top_k`: the first records of one order, or of several in turn. Owns how lists are
 //! interleaved.
 
+use std::collections::HashMap;
+use std::sync::Arc;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -71,6 +74,7 @@ impl Verb for TopK {
             sorter: self.by.sorter(cx)?,
             spool: Spool::new(cx.temp_dir),
             times: Vec::new(),
+            doubles: HashMap::new(),
             drain: Drain::default(),
         })))
     }
@@ -86,6 +90,8 @@ struct Best {
     spool: Spool,
     /// For each record still to come out, reversed: how often it came out before, plus one.
     times: Vec<u32>,
+    /// Of records that came out before: the new key of each, and its own.
+    doubles: HashMap<Arc<str>, Arc<str>>,
     drain: Drain,
 }
 
@@ -161,10 +167,18 @@ impl Flow for Best {
         for record in &mut out[first..] {
             match self.times.pop() {
                 None | Some(0 | 1) => {}
-                Some(n) => record.key = format!("{}~{n}", record.key).into(),
+                Some(n) => {
+                    let double: Arc<str> = format!("{}~{n}", record.key).into();
+                    let own = std::mem::replace(&mut record.key, double.clone());
+                    self.doubles.insert(double, own);
+                }
             }
         }
         Ok(more)
+    }
+
+    fn origin(&self, made: &Record) -> Arc<str> {
+        self.doubles.get(&made.key).unwrap_or(&made.key).clone()
     }
 }
 

@@ -143,6 +143,7 @@ async function drive(page, file) {
   assert.match(await page.textContent('#record-title'), /^case-7777$/);
   assert(await page.locator('#record mark').count() > 0, 'what was searched for is marked');
   assert(await page.locator('#record del').count() > 0, 'differences are marked');
+  assert.match(await page.textContent('#record'), /Lifecases → some → answered → scored → exactThen .*counted in means/, 'its life is told');
   if (shots) await page.screenshot({ path: path.join(shots, 'record.png') });
   assert.deepEqual(await page.evaluate(nameless), []);
   await page.keyboard.press('Escape');

@@ -72,6 +72,25 @@ impl Page {
         (block["rows"][row % per].clone(), pool.collect())
     }
 
+    /// The life of a record of a table: the stages that it passed, and what became of it after.
+    fn life(&self, table: usize, row: usize) -> (String, String) {
+        let (detail, _) = self.detail(table, row);
+        let life = detail["life"].as_u64().expect("a life") as usize;
+        let life = &self.overview()["tables"][table]["lives"][life];
+        let name = |at: &Json| {
+            let at = at.as_u64().expect("a stage") as usize;
+            let name = self.overview()["stages"][at]["name"].as_str();
+            name.expect("a name").to_owned()
+        };
+        let stages = life["stages"].as_array().expect("stages").iter();
+        let ends = life["ends"].as_array().expect("ends").iter();
+        let ends = ends.map(|end| format!("{} {}", end[1].as_str().expect("words"), name(&end[0])));
+        (
+            stages.map(name).collect::<Vec<_>>().join(" "),
+            ends.collect::<Vec<_>>().join(", "),
+        )
+    }
+
     /// Everything that it holds, as one text.
     fn all(&self) -> String {
         let data = self.data.values().map(Json::to_string);
@@ -196,6 +215,14 @@ fn a_page_holds_what_the_run_did() {
     let table = &overview["tables"][0];
     let stage = table["stage"].as_u64().expect("a number") as usize;
     assert_eq!(overview["stages"][stage]["name"], "named");
+    let (passed, then) = page.life(0, 1);
+    assert_eq!(passed, "cases long sound answered scored named");
+    assert_eq!(then, "counted means, written named.jsonl");
+    assert_eq!(
+        table["lives"].as_array().map(Vec::len),
+        Some(1),
+        "one for all"
+    );
     assert_eq!(table["scorers"][0]["prediction"], "guess");
     assert_eq!(table["scorers"][0]["reference"], "truth");
     let kinds = table["columns"].as_array().expect("columns").iter();
@@ -327,6 +354,12 @@ fn sensitive_texts_stay_out_unless_they_are_asked_for() {
     for n in 1..=12 {
         assert!(!all.contains(&format!("\"r{n:02}\"")), "r{n:02}");
     }
+    // Of a record's life the stages alone.
+    let (detail, texts) = page.detail(0, 0);
+    assert_eq!(page.life(0, 0).0.split(' ').next_back(), Some("scores"));
+    let names = detail.as_object().expect("an object").keys();
+    let names: Vec<&str> = names.map(String::as_str).collect();
+    assert_eq!((names, texts.len()), (vec!["life"], 0));
     let overview = page.overview();
     assert_eq!(overview["hidden"], true);
     let columns = &overview["tables"][0]["columns"];

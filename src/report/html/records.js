@@ -17,6 +17,20 @@ function asked(overview, call, text, words) {
   ];
 }
 
+/** A record's life: the stages that it passed, with its keys where they changed, and where it went. */
+function lived(overview, life, keys) {
+  const name = at => overview.stages[at].name;
+  const key = new Map(keys);
+  const passed = life.stages.map((at, place) => [place > 0 && ' → ', name(at), key.has(place) && h('span', { class: 'soft mono', dir: 'auto' }, ` ${key.get(place)}`)]);
+  const words = { written: 'written to', counted: 'counted in', passed: 'passed on by', 'left out': 'left out by' };
+  const ends = life.ends.map(([at, what]) => `${words[what]} ${name(at)}`);
+  return [
+    h('h3', null, 'Life'),
+    h('p', { class: 'small wrap' }, passed),
+    ends.length > 0 && h('p', { class: 'small wrap' }, `Then ${ends.join(', ')}.`),
+  ];
+}
+
 class Records {
   constructor(overview) {
     this.overview = overview;
@@ -391,6 +405,7 @@ class Records {
       })));
     }
     for (const call of detail?.calls ?? []) parts.push(asked(overview, call, text, this.words));
+    if (detail?.life !== undefined) parts.push(lived(overview, table.lives[detail.life], detail.keys ?? []));
     const fields = table.columns.map((column, at) => [column, at]).filter(([column, at]) => column.kind !== 'score' && !seen.has(at));
     if (fields.length) {
       parts.push(h('h3', null, 'Fields'), h('table', { class: 'fields' }, h('tbody', null, fields.map(([column, at]) => {

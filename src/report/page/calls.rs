@@ -7,6 +7,7 @@ use serde_json::{Map, Value as Json};
 
 use super::data::Call;
 use super::tables::Pool;
+use crate::engine::lineage::Key;
 use crate::engine::pipe::Pipe;
 use crate::replay::cassette::Entry;
 
@@ -28,12 +29,19 @@ impl Calls {
         Calls { by_record }
     }
 
-    /// The calls of these stages about a record, or about the one that it is a part of: what
-    /// `explode` makes of a record has its key, `#`, and a number.
-    pub fn of(&self, key: &str, stages: &[usize], pool: &mut Pool) -> Vec<Call> {
+    /// The calls of these stages about a record, or about the one that it is a part of: the one
+    /// that is `known`, for a stage; else by its key, since what `explode` makes of a record has
+    /// that, `#`, and a number.
+    pub fn of(
+        &self,
+        key: &str,
+        stages: &[usize],
+        known: &HashMap<usize, Key>,
+        pool: &mut Pool,
+    ) -> Vec<Call> {
         let mut found = Vec::new();
         for stage in stages {
-            let mut name = key;
+            let mut name = known.get(stage).map_or(key, |key| key);
             let entries = loop {
                 if let Some(entries) = self.by_record.get(&(*stage, name.to_owned())) {
                     break entries.as_slice();
@@ -74,7 +82,7 @@ fn call(stage: usize, entry: &Entry, pool: &mut Pool) -> Call {
 }
 
 /// Who says what, taken out of a call's body: the places that the APIs have for it.
-fn turns(sent: &mut Map<String, Json>) -> Vec<(String, String)> {
+pub fn turns(sent: &mut Map<String, Json>) -> Vec<(String, String)> {
     let mut turns = Vec::new();
     for name in ["system", "prompt", "inputs"] {
         if sent.get(name).is_some_and(|text| !text.is_null())

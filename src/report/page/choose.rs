@@ -92,7 +92,7 @@ pub fn choose(pipe: &Pipe, known: &Survey, open: bool) -> Choice {
 
 /// The stages that are stopped when their readers have enough: how far they come by then is
 /// chance. `take` is the one verb that has enough.
-fn open_ended(pipe: &Pipe) -> Vec<bool> {
+pub fn open_ended(pipe: &Pipe) -> Vec<bool> {
     let mut open = vec![false; pipe.stages.len()];
     for &at in pipe.order.iter().rev() {
         let stages = pipe.stages.iter().enumerate();

@@ -173,12 +173,24 @@ pub struct Table {
     pub columns: Vec<Column>,
     /// How they were scored.
     pub scorers: Vec<Scorer>,
+    /// The lives that they have, without keys.
+    pub lives: Vec<Path>,
     /// The block with keys and columns.
     pub block: usize,
     /// The blocks with what is shown of single records.
     pub details: Vec<usize>,
     /// How many records each of these has.
     pub per: usize,
+}
+
+/// A life that records of a table have.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
+pub struct Path {
+    /// The stages that it leads through, the table's last.
+    pub stages: Vec<usize>,
+    /// The stages that read the table's, and what became of a record there: `written`, `counted`,
+    /// `passed` or `left out`.
+    pub ends: Vec<(usize, &'static str)>,
 }
 
 /// A column of a table.
@@ -317,6 +329,12 @@ pub struct Detail {
     /// Calls.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub calls: Vec<Call>,
+    /// Its life, by its number in the table.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub life: Option<usize>,
+    /// The keys that it had before, each with the place in the life where it got it.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub keys: Vec<(usize, String)>,
 }
 
 /// A call to a model.

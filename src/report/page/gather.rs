@@ -1,11 +1,13 @@
 //! Puts a page together from what was found. Pure.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::boards::board;
 use super::calls::Calls;
 use super::choose::Choice;
 use super::data::{Detail, Failed, Overview, Report};
+use super::lives::Lives;
 use super::mask::Mask;
 use super::{origin, stages, tables};
 use crate::engine::board::Board;
@@ -38,6 +40,8 @@ pub struct Found<'a> {
     pub records: Vec<(usize, Vec<Record>)>,
     /// Calls with their answers.
     pub calls: Vec<Entry>,
+    /// The lives of the tables' records.
+    pub lives: Lives,
     /// Earlier runs with the same params in which stages worked, newest first.
     pub runs: Vec<RunRecord>,
     /// What the last run listed as failed.
@@ -165,7 +169,7 @@ fn asked(
         }
         let behind = tables::behind(found.pipe, stage);
         Detail {
-            calls: calls.of(&failure.key, &behind, pool),
+            calls: calls.of(&failure.key, &behind, &HashMap::new(), pool),
             ..Detail::default()
         }
     };

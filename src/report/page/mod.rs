@@ -10,12 +10,16 @@ mod column;
 mod data;
 mod gather;
 mod html;
+mod lives;
 mod mask;
 mod origin;
 mod stages;
 mod tables;
 
-pub use choose::{Choice, choose};
+pub use calls::turns;
+pub use choose::{Choice, choose, open_ended};
 pub use data::Report;
 pub use gather::{Found, Options, gather};
 pub use html::{html, live};
+pub use lives::Lives;
+pub use tables::{adds, behind, scored};

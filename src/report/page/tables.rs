@@ -6,9 +6,11 @@ use serde_json::Value as Json;
 
 use super::calls::Calls;
 use super::column::{LONG, SHORT, cut, kind, names, plain, spread};
-use super::data::{Column, Columns, Detail, Details, Scorer, Table};
+use super::data::{Column, Columns, Detail, Details, Path, Scorer, Table};
 use super::gather::{Found, Options};
+use super::lives::Lives;
 use super::mask::Mask;
+use crate::engine::lineage::Key;
 use crate::engine::pipe::Pipe;
 use crate::record::Record;
 use crate::stages::contract::{Check, FieldSet};
@@ -65,10 +67,21 @@ pub fn table(
     });
     let keys = keys.collect();
     let mut details = Vec::new();
-    if !hidden {
+    let mut lives = Known::default();
+    if hidden {
+        // The stages alone: keys would tell which records are about one note.
+        for some in shown.chunks(PER) {
+            let rows = some.iter().map(|record| Detail {
+                life: lives.of(&found.lives, stage, record).life,
+                ..Detail::default()
+            });
+            details.push(Pool::default().with(rows.collect()));
+        }
+    } else {
         for (number, some) in shown.chunks(PER).enumerate() {
             let mut pool = Pool::default();
             let rows = some.iter().enumerate().map(|(index, record)| {
+                let life = lives.of(&found.lives, stage, record);
                 let long = values.iter().enumerate().filter_map(|(column, values)| {
                     let text = values[number * PER + index].as_str()?;
                     (cut(text, SHORT).1 > 0).then(|| (column, pool.long(text)))
@@ -76,7 +89,9 @@ pub fn table(
                 let long = long.collect();
                 Detail {
                     long,
-                    calls: calls.of(&record.key, &behind, &mut pool),
+                    calls: calls.of(&record.key, &behind, &life.asked, &mut pool),
+                    life: life.life,
+                    keys: life.keys,
                 }
             });
             let rows = rows.collect();
@@ -105,6 +120,7 @@ pub fn table(
         hidden,
         columns,
         scorers,
+        lives: lives.paths,
         block: add(blocks, &columns_block),
         details: add_all(blocks, &details),
         per: PER,
@@ -113,7 +129,59 @@ pub fn table(
 
 impl Detail {
     fn is_empty(&self) -> bool {
-        self.long.is_empty() && self.calls.is_empty()
+        self.long.is_empty() && self.calls.is_empty() && self.life.is_none()
+    }
+}
+
+/// The lives that occurred, each once.
+#[derive(Default)]
+struct Known {
+    paths: Vec<Path>,
+    places: HashMap<Path, usize>,
+}
+
+/// A record's life.
+#[derive(Default)]
+struct Life {
+    life: Option<usize>,
+    keys: Vec<(usize, String)>,
+    /// The key under which each stage on the way read it.
+    asked: HashMap<usize, Key>,
+}
+
+impl Known {
+    fn of(&mut self, lives: &Lives, stage: usize, record: &Record) -> Life {
+        let nodes = lives.of(stage, &record.key);
+        let path = lives.path(&nodes);
+        if path.stages.len() < 2 && path.ends.is_empty() {
+            return Life::default();
+        }
+        let paths = &mut self.paths;
+        let place = *self.places.entry(path).or_insert_with_key(|path| {
+            paths.push(path.clone());
+            paths.len() - 1
+        });
+        let mut keys: Vec<(usize, String)> = Vec::new();
+        let mut asked = HashMap::new();
+        let mut before: Option<&Key> = None;
+        for (at, (stage, key)) in nodes.iter().enumerate() {
+            if let Some(before) = before {
+                asked.insert(*stage, before.clone());
+            }
+            if before != Some(key) {
+                keys.push((at, key.to_string()));
+            }
+            before = Some(key);
+        }
+        // One that never changed stands above already.
+        if keys.len() < 2 {
+            keys.clear();
+        }
+        Life {
+            life: Some(place),
+            keys,
+            asked,
+        }
     }
 }
 
@@ -173,7 +241,7 @@ pub fn behind(pipe: &Pipe, stage: usize) -> Vec<usize> {
 }
 
 /// The fields that a stage adds, whatever it reads.
-fn adds(pipe: &Pipe, at: usize) -> Vec<String> {
+pub fn adds(pipe: &Pipe, at: usize) -> Vec<String> {
     let stage = &pipe.stages[at];
     let scope = &pipe.pipeline.scopes[stage.spec.scope];
     let params: Vec<String> = scope.params.iter().map(|p| p.name.clone()).collect();
@@ -205,7 +273,7 @@ fn made(pipe: &Pipe, behind: &[usize]) -> HashMap<String, usize> {
 
 /// The fields that hold scores: those of a verb that scores which no later stage sets to
 /// something else. Only they are shown of sensitive records.
-fn scored(pipe: &Pipe, behind: &[usize]) -> HashSet<String> {
+pub fn scored(pipe: &Pipe, behind: &[usize]) -> HashSet<String> {
     let mut scored = HashSet::new();
     for at in behind {
         let scores = ["judge", "score"].contains(&pipe.stages[*at].verb.name());

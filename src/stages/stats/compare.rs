@@ -161,6 +161,7 @@ impl Verb for Compare {
             groups: Vec::new(),
             at: HashMap::new(),
             drained: 0,
+            last: None,
         })))
     }
 }
@@ -179,6 +180,8 @@ struct Pairing {
     /// The group of each value of `by`.
     at: HashMap<u128, usize>,
     drained: usize,
+    /// The group of the record that was taken last.
+    last: Option<usize>,
 }
 
 /// The records that agree in `by`.
@@ -228,6 +231,7 @@ impl Flow for Pairing {
             });
             groups.len() - 1
         });
+        self.last = Some(group);
         let rows = &mut self.groups[group].models;
         if rows.len() <= model {
             rows.resize_with(model + 1, HashMap::new);
@@ -258,6 +262,10 @@ impl Flow for Pairing {
             self.group(&group, out)?;
         }
         Ok(self.drained < self.groups.len())
+    }
+
+    fn group(&self) -> Option<usize> {
+        self.last
     }
 }
 

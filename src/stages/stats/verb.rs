@@ -171,6 +171,7 @@ impl Verb for Stats {
             at: HashMap::new(),
             parts: Vec::new(),
             drained: 0,
+            last: None,
         })))
     }
 }
@@ -193,6 +194,8 @@ struct Means {
     /// Of each metric, the values of `over` that any group has scores of.
     parts: Vec<Vec<u128>>,
     drained: usize,
+    /// The group of the record that was taken last.
+    last: Option<usize>,
 }
 
 /// The records that agree in `by`.
@@ -235,6 +238,7 @@ impl Flow for Means {
             self.at.insert(print, self.groups.len() - 1);
             self.groups.len() - 1
         });
+        self.last = Some(at);
         let group = &mut self.groups[at];
         group.records += 1;
         let known = known.unwrap_or_else(|| {
@@ -287,6 +291,10 @@ impl Flow for Means {
             self.describe(&group, out);
         }
         Ok(self.drained < self.groups.len())
+    }
+
+    fn group(&self) -> Option<usize> {
+        self.last
     }
 }
 
