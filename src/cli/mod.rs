@@ -12,6 +12,7 @@ mod codes;
 mod consent;
 mod display;
 mod ends;
+mod export;
 mod fetch;
 mod graph;
 mod lock;
@@ -83,6 +84,8 @@ enum Command {
     Show(show::Args),
     /// Make a page of HTML about the last run: results, records, stages, failures
     Report(report::Args),
+    /// Write what was made in the forms of others: Hugging Face, Inspect, Parquet, CSV
+    Export(export::Args),
     /// Draw the stages as Mermaid, DOT or SVG
     Graph(graph::Args),
     /// Find out whether models can be asked
@@ -128,6 +131,7 @@ pub fn main() -> ExitCode {
         Command::Check(args) => check::check(&args),
         Command::Show(args) => show::show(&args),
         Command::Report(args) => report::report(&args),
+        Command::Export(args) => export::export(&args),
         Command::Graph(args) => graph::graph(&args),
         Command::Models(command) => models::models(&command),
         Command::Trust(args) => trust::trust(args),

@@ -147,7 +147,7 @@ fn found(args: &Args, pipe: &Arc<Pipe>) -> Result<Report, Diagnostic> {
 ///
 /// # Errors
 /// The pipeline never ran.
-fn ran(store: &Store, pipe: &Pipe) -> Result<Vec<RunRecord>, Diagnostic> {
+pub(super) fn ran(store: &Store, pipe: &Pipe) -> Result<Vec<RunRecord>, Diagnostic> {
     let mut runs = runs(store, pipe);
     if runs.is_empty() {
         let shown = store.root().display();

@@ -82,6 +82,7 @@ pub fn json_schema(shapes: &Shapes) -> Json {
                 "description": "What to cite when using it.",
                 "anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}],
             },
+            "license": {"type": "string", "description": "The license of what it makes, by its SPDX identifier, such as `CC-BY-4.0`."},
             "params": {
                 "description": "Values that a run may set with `-p name=value`.",
                 "type": ["object", "null"],

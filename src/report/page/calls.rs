@@ -33,19 +33,25 @@ impl Calls {
     pub fn of(&self, key: &str, stages: &[usize], pool: &mut Pool) -> Vec<Call> {
         let mut found = Vec::new();
         for stage in stages {
-            let mut name = key;
-            let entries = loop {
-                if let Some(entries) = self.by_record.get(&(*stage, name.to_owned())) {
-                    break entries.as_slice();
-                }
-                match name.rfind('#') {
-                    Some(end) => name = &name[..end],
-                    None => break &[],
-                }
-            };
+            let entries = self.entries(*stage, key);
             found.extend(entries.iter().map(|entry| call(*stage, entry, pool)));
         }
         found
+    }
+
+    /// The calls of a stage about a record, or about the one that it is a part of, as they were
+    /// wanted.
+    pub fn entries(&self, stage: usize, key: &str) -> &[Entry] {
+        let mut name = key;
+        loop {
+            if let Some(entries) = self.by_record.get(&(stage, name.to_owned())) {
+                return entries;
+            }
+            match name.rfind('#') {
+                Some(end) => name = &name[..end],
+                None => return &[],
+            }
+        }
     }
 }
 
@@ -74,7 +80,7 @@ fn call(stage: usize, entry: &Entry, pool: &mut Pool) -> Call {
 }
 
 /// Who says what, taken out of a call's body: the places that the APIs have for it.
-fn turns(sent: &mut Map<String, Json>) -> Vec<(String, String)> {
+pub fn turns(sent: &mut Map<String, Json>) -> Vec<(String, String)> {
     let mut turns = Vec::new();
     for name in ["system", "prompt", "inputs"] {
         if sent.get(name).is_some_and(|text| !text.is_null())

@@ -1,6 +1,7 @@
 //! `write`: formats records into an output file. Owns the settings; JSON's exact bytes are in
 //! `json`, tables in `table`. Keys are not written: name a field that holds them.
 
+pub mod elsewhere;
 mod held;
 mod json;
 pub mod parquet;

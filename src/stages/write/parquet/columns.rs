@@ -99,6 +99,19 @@ fn unlike(name: &str, known: &Kind, kind: &Kind) -> Fault {
     ))
 }
 
+/// About how many bytes a row has in memory, in the columns of Arrow.
+pub fn weight(row: &Row) -> usize {
+    fn of(value: &Json) -> usize {
+        match value {
+            Json::String(text) => 4 + text.len(),
+            Json::Array(items) => 4 + items.iter().map(of).sum::<usize>(),
+            Json::Object(entries) => entries.values().map(of).sum(),
+            _ => 8,
+        }
+    }
+    row.values().map(of).sum()
+}
+
 /// The fields of a record as a row.
 ///
 /// # Errors

@@ -9,9 +9,8 @@ use parquet::errors::{ParquetError, Result};
 use parquet::file::properties::WriterProperties;
 use parquet::file::writer::{SerializedColumnWriter, SerializedFileWriter};
 use parquet::schema::types::{Type, TypePtr};
-use serde_json::Value as Json;
 
-use super::columns::{Column, Row};
+use super::columns::{Column, Row, weight};
 use super::kind::Kind;
 use super::shred::{Leaf, Shredded, Values};
 
@@ -54,7 +53,7 @@ impl File {
     /// As [`File::new`].
     pub fn push(&mut self, row: &Row) -> Result<()> {
         self.rows.push(row);
-        self.bytes += row.values().map(weight).sum::<usize>();
+        self.bytes += weight(row);
         if self.rows.rows() >= ROWS || self.bytes >= BYTES {
             self.group()?;
         }
@@ -92,16 +91,6 @@ impl File {
         group.close()?;
         self.bytes = 0;
         Ok(())
-    }
-}
-
-/// About how many bytes a value has.
-fn weight(value: &Json) -> usize {
-    match value {
-        Json::String(text) => 8 + text.len(),
-        Json::Array(items) => items.iter().map(weight).sum(),
-        Json::Object(entries) => entries.values().map(weight).sum(),
-        _ => 8,
     }
 }
 

@@ -21,8 +21,11 @@ use std::path::{Path, PathBuf};
 use super::held::Held;
 use super::pick::Picks;
 use crate::diag::Diagnostic;
-use crate::record::{Fields, Record};
+#[cfg(feature = "parquet")]
+use crate::record::Fields;
+use crate::record::Record;
 use crate::stages::contract::{Fault, Sink};
+use crate::stages::order::SortKey;
 use crate::stages::spool::Spool;
 use columns::{Columns, row};
 
@@ -46,6 +49,11 @@ pub struct Parquet {
     path: PathBuf,
     picks: Picks,
     columns: Columns,
+    body: Body,
+}
+
+/// The rows of a file.
+pub struct Body {
     rows: Rows,
     #[cfg(feature = "parquet")]
     file: Option<file::File>,
@@ -60,22 +68,78 @@ enum Rows {
     /// To be sorted.
     Held(Held),
     /// Sorted.
-    Sorted(std::vec::IntoIter<Fields>),
+    #[cfg_attr(not(feature = "parquet"), expect(dead_code))]
+    Sorted(std::vec::IntoIter<crate::record::Fields>),
 }
 
-impl Parquet {
-    /// A sink into the file `path`; sorted, if there is something to hold records in. Records
-    /// wait in `temp`.
-    pub fn new(path: &str, picks: Picks, held: Option<Held>, temp: &Path) -> Parquet {
-        Parquet {
-            path: PathBuf::from(path),
-            columns: Columns::named(picks.names()),
-            picks,
+impl Body {
+    /// No rows yet; they will be sorted, if there is something to hold them in. Others wait in
+    /// `temp`.
+    pub fn new(held: Option<Held>, temp: &Path) -> Body {
+        Body {
             rows: held.map_or_else(|| Rows::Spooled(Spool::new(temp)), Rows::Held),
             #[cfg(feature = "parquet")]
             file: None,
             next: 0,
         }
+    }
+
+    /// What a record is sorted by.
+    ///
+    /// # Errors
+    /// As [`Held::keys`].
+    pub fn keys(&self, record: &Record) -> Result<Vec<SortKey>, Fault> {
+        match &self.rows {
+            Rows::Held(held) => held.keys(record),
+            _ => Ok(Vec::new()),
+        }
+    }
+
+    /// Takes a row, which its columns have taken.
+    ///
+    /// # Errors
+    /// The disk fails.
+    pub fn push(&mut self, keys: Vec<SortKey>, record: Record) -> Result<(), Fault> {
+        match &mut self.rows {
+            Rows::Held(held) => held.push(keys, record.fields),
+            Rows::Spooled(spool) => spool.push(&record)?,
+            Rows::Sorted(_) => {}
+        }
+        Ok(())
+    }
+
+    /// Called again and again when all rows have come: adds bytes of the file that has these
+    /// columns; false with the last of them.
+    ///
+    /// # Errors
+    /// The disk fails, or Parquet cannot have such columns.
+    #[cfg(feature = "parquet")]
+    pub fn write(&mut self, columns: &Columns, bytes: &mut Vec<u8>) -> Result<bool, Fault> {
+        let mut file = match self.file.take() {
+            Some(file) => file,
+            None => file::File::new(&columns.settled()).map_err(broken)?,
+        };
+        let rows = self.next()?;
+        if rows.is_empty() {
+            bytes.extend(file.finish().map_err(broken)?);
+            return Ok(false);
+        }
+        for fields in &rows {
+            file.push(&row(fields)?).map_err(broken)?;
+        }
+        bytes.extend(file.ready());
+        self.file = Some(file);
+        Ok(true)
+    }
+
+    /// As the same of a program that has Parquet.
+    ///
+    /// # Errors
+    /// Always: see [`possible`].
+    #[cfg(not(feature = "parquet"))]
+    pub fn write(&mut self, _: &Columns, _: &mut Vec<u8>) -> Result<bool, Fault> {
+        possible()?;
+        Ok(false)
     }
 
     /// The next rows, when all have come.
@@ -99,24 +163,18 @@ impl Parquet {
         self.next += rows.len();
         Ok(rows)
     }
+}
 
-    #[cfg(feature = "parquet")]
-    fn go_on(&mut self, bytes: &mut Vec<u8>) -> Result<bool, Fault> {
-        let mut file = match self.file.take() {
-            Some(file) => file,
-            None => file::File::new(&self.columns.settled()).map_err(broken)?,
-        };
-        let rows = self.next()?;
-        if rows.is_empty() {
-            bytes.extend(file.finish().map_err(broken)?);
-            return Ok(false);
+impl Parquet {
+    /// A sink into the file `path`; sorted, if there is something to hold records in. Records
+    /// wait in `temp`.
+    pub fn new(path: &str, picks: Picks, held: Option<Held>, temp: &Path) -> Parquet {
+        Parquet {
+            path: PathBuf::from(path),
+            columns: Columns::named(picks.names()),
+            picks,
+            body: Body::new(held, temp),
         }
-        for fields in &rows {
-            file.push(&row(fields)?).map_err(broken)?;
-        }
-        bytes.extend(file.ready());
-        self.file = Some(file);
-        Ok(true)
     }
 }
 
@@ -133,32 +191,13 @@ impl Sink for Parquet {
 
     fn record(&mut self, record: &Record, _bytes: &mut Vec<u8>) -> Result<(), Fault> {
         let fields = self.picks.of(record)?;
-        let keys = match &self.rows {
-            Rows::Held(held) => held.keys(record)?,
-            _ => Vec::new(),
-        };
+        let keys = self.body.keys(record)?;
         self.columns.take(&row(&fields)?)?;
-        match &mut self.rows {
-            Rows::Held(held) => held.push(keys, fields),
-            Rows::Spooled(spool) => spool.push(&Record {
-                key: record.key.clone(),
-                fields,
-            })?,
-            Rows::Sorted(_) => {}
-        }
-        Ok(())
+        let key = record.key.clone();
+        self.body.push(keys, Record { key, fields })
     }
 
-    #[cfg(feature = "parquet")]
     fn end(&mut self, bytes: &mut Vec<u8>) -> Result<bool, Fault> {
-        self.go_on(bytes)
-    }
-
-    #[cfg(not(feature = "parquet"))]
-    fn end(&mut self, _bytes: &mut Vec<u8>) -> Result<bool, Fault> {
-        Err(possible()
-            .err()
-            .unwrap_or_else(|| Diagnostic::error("no Parquet"))
-            .into())
+        self.body.write(&self.columns, bytes)
     }
 }
