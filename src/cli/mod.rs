@@ -11,6 +11,7 @@ mod check;
 mod codes;
 mod consent;
 mod display;
+mod docs;
 mod ends;
 mod export;
 mod fetch;
@@ -93,6 +94,8 @@ enum Command {
     Models(models::Command),
     /// Show what a pipeline would run and where it would send what, and allow it
     Trust(trust::Args),
+    /// Tell what verbs, metrics, filters, models, params and outputs are, with their settings
+    Docs(docs::Args),
     /// Print the JSON Schema of pipeline files, for editors
     Schema(schema::Args),
     /// Look after the cache
@@ -135,6 +138,7 @@ pub fn main() -> ExitCode {
         Command::Graph(args) => graph::graph(&args),
         Command::Models(command) => models::models(&command),
         Command::Trust(args) => trust::trust(args),
+        Command::Docs(args) => docs::docs(&args),
         Command::Schema(args) => schema::schema(&args),
         Command::Cache(command) => cache::cache(&command),
         Command::Umls(command) => umls::umls(&command),

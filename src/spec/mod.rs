@@ -24,5 +24,5 @@ mod subst;
 mod tests;
 
 pub use load::{Loaded, load};
-pub use schema::json_schema;
+pub use schema::{depending, json_schema};
 pub use shapes::Shapes;

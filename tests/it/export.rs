@@ -73,6 +73,7 @@ fn ran(more: &str) -> (Project, String) {
 /// What a Python program prints in the project's folder, if there is a Python for it.
 fn python(project: &Project, program: &str) -> Option<Json> {
     let Some(python) = std::env::var_os("CLUE_TEST_PYTHON") else {
+        #[expect(clippy::print_stderr)]
         eprintln!("skipped: CLUE_TEST_PYTHON names no Python with pyarrow, datasets, inspect_ai");
         return None;
     };

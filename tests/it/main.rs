@@ -9,6 +9,7 @@ mod concepts;
 mod consent;
 mod crash;
 mod data;
+mod docs;
 mod export;
 mod fetch;
 mod golden;

@@ -204,7 +204,7 @@ fn name_of(path: &Path) -> String {
 /// The hash of what `clue lock` would write now.
 pub fn lock(args: &Args, pipe: &Pipe) -> Result<Hash, Stop> {
     let settings = &args.common.settings;
-    let store = Store::open_read(&settings.store).map_err(Diagnostic::from)?;
+    let store = Store::open_read(&settings.store)?;
     let survey = survey(pipe, &store, &Wanted::default())?;
     let served = gather::served(&store);
     let lock = facts(settings, pipe, &survey, &store, &Facts::Counted(&served))?;

@@ -30,7 +30,7 @@ struct End {
 
 /// Writes the logs.
 pub fn write(args: &Args, pipe: &Arc<Pipe>) -> Result<Done, Stop> {
-    let store = Store::open_read(&args.common.settings.store).map_err(Diagnostic::from)?;
+    let store = Store::open_read(&args.common.settings.store)?;
     let runs = ran(&store, pipe)?;
     let known = survey(pipe, &store, &Wanted::default())?;
     // What may be looked at was asked for; whether it may be written is asked below.

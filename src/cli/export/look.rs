@@ -37,7 +37,7 @@ pub struct Looked {
 /// # Errors
 /// The pipeline never ran, or a stage cannot be gone through again.
 pub fn look(args: &Args, pipe: &Arc<Pipe>, stages: &[usize]) -> Result<Looked, Stop> {
-    let store = Store::open_read(&args.common.settings.store).map_err(Diagnostic::from)?;
+    let store = Store::open_read(&args.common.settings.store)?;
     ran(&store, pipe)?;
     let wanted = |stages: &[usize]| Wanted {
         until: stages.to_vec(),
