@@ -37,12 +37,15 @@ stages:
     from: alike
     set: {model: \"'m-1'\", task: \"'cases'\"}
   short: {from: named, drop: [truth]}
+  nothing: {from: named, where: exact > 1}
   means:
     from: named
     stats: {by: model, metrics: [exact], seed: 1}
 outputs:
   means.txt: {from: means, format: table}
   all.jsonl: {from: short}
+  again.csv: {from: short}
+  none.jsonl: {from: nothing}
   sub/few.parquet: {from: named, fields: {id: id, n: more.n if more else none, tags: tags, odd: odd}, sort: -id}
 ";
 
@@ -71,9 +74,9 @@ fn ran(more: &str) -> (Project, String) {
 }
 
 /// What a Python program prints in the project's folder, if there is a Python for it.
+#[expect(clippy::print_stderr)]
 fn python(project: &Project, program: &str) -> Option<Json> {
     let Some(python) = std::env::var_os("CLUE_TEST_PYTHON") else {
-        #[expect(clippy::print_stderr)]
         eprintln!("skipped: CLUE_TEST_PYTHON names no Python with pyarrow, datasets, inspect_ai");
         return None;
     };
@@ -176,6 +179,11 @@ fn a_folder_for_hugging_face() {
     let (project, params) = ran("");
     let export = format!("export p.yaml --to hf {params}");
     let done = project.ok(&export);
+    assert!(
+        done.stdout.contains("`none.jsonl` has no records"),
+        "{}",
+        done.stdout
+    );
     assert!(
         done.stdout.contains("load_dataset(\"hf\")"),
         "{}",
@@ -395,6 +403,7 @@ fn what_cannot_be_exported_is_told() {
             "-o out/p/all.jsonl --stage means",
             &["is an output of the pipeline"],
         ),
+        ("-o hf --stage nothing", &["there are no records to export"]),
         ("-o hf --split a/b", &["`a/b` cannot name a split"]),
         (
             "-o hf --split-by text",

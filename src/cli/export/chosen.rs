@@ -60,7 +60,12 @@ pub fn chosen(args: &Args, pipe: &Pipe) -> Result<Vec<Chosen>, Stop> {
         };
         let outputs = (0..pipe.stages.len()).filter(is_output);
         for at in outputs.filter(with_records) {
-            chosen.push(output(pipe, at)?);
+            let one = output(pipe, at)?;
+            // One table in several formats is one.
+            let same = |known: &Chosen| known.from == one.from && known.what.is_same(&one.what);
+            if !chosen.iter().any(same) {
+                chosen.push(one);
+            }
         }
     }
     if chosen.is_empty() {

@@ -48,7 +48,10 @@ pub fn write(args: &Args, pipe: &Arc<Pipe>) -> Result<Done, Stop> {
     };
     let mut configs = Vec::new();
     for (chosen, name) in all.iter().zip(names::configs(&sources)) {
-        configs.push(config(args, pipe, &looked, chosen, name, &mut done)?);
+        configs.extend(config(args, pipe, &looked, chosen, name, &mut done)?);
+    }
+    if configs.is_empty() {
+        return Err(Diagnostic::error("there are no records to export").into());
     }
     let text = card::text(&Card {
         name: &pipe.pipeline.name,
@@ -71,18 +74,19 @@ pub fn write(args: &Args, pipe: &Arc<Pipe>) -> Result<Done, Stop> {
     let written: Vec<PathBuf> = done.files.iter().map(|file| file.path.clone()).collect();
     remove_others(&args.to.join("data"), &written);
     let shown = args.to.display().to_string();
-    done.notes = vec![format!(
+    done.notes.push(format!(
         "the card is {}; load it with `datasets.load_dataset({})`",
         args.to.join(CARD).display(),
         Json::String(shown)
-    )];
+    ));
     Ok(done)
 }
 
 /// What names of splits are made of.
 const WORDS: &str = "use letters, digits and `_`; `all` is taken";
 
-/// Writes the files of one output or stage.
+/// Writes the files of one output or stage; nothing if it has no records, since `datasets` loads no
+/// empty tables.
 fn config(
     args: &Args,
     pipe: &Pipe,
@@ -90,12 +94,9 @@ fn config(
     chosen: &Chosen,
     name: String,
     done: &mut Done,
-) -> Result<Config, Stop> {
+) -> Result<Option<Config>, Stop> {
     let mut parts = chosen.what.parts(&pipe.build(chosen.place, Vec::new()))?;
     let mut lost = Lost::default();
-    if args.split_by.is_none() {
-        parts.begin(&args.split);
-    }
     looked.each(chosen.from, |record| {
         let split = match &args.split_by {
             None => args.split.as_str(),
@@ -112,6 +113,11 @@ fn config(
         Ok(())
     })?;
     done.missing.extend(lost.lines());
+    if parts.names().next().is_none() {
+        let line = format!("`{}` has no records, and is left out", chosen.name);
+        done.notes.push(line);
+        return Ok(None);
+    }
     let splits = parts.names();
     let splits: Vec<(String, u64, u64)> = splits
         .map(|(name, rows, memory)| (name.to_owned(), rows, memory))
@@ -139,7 +145,7 @@ fn config(
             memory,
         });
     }
-    Ok(config)
+    Ok(Some(config))
 }
 
 /// The split that a record names.

@@ -202,18 +202,21 @@ impl Chain<'_> {
         Json::Object(config)
     }
 
-    /// The name of the first file that is read.
+    /// The name of the file that the records come from.
     fn dataset(&self) -> Option<String> {
-        let files = self.behind.iter().flat_map(|at| {
-            let stage = &self.pipe.stages[*at];
-            match stage.verb.name() {
-                "load" => stage.verb.files(&self.pipe.build(*at, Vec::new())),
-                _ => Vec::new(),
-            }
-        });
-        let mut names =
-            files.filter_map(|file| Some(file.file_stem()?.to_string_lossy().into_owned()));
-        names.next()
+        let mut at = self.stage;
+        while let Some(from) = self.pipe.stages[at].inputs.first() {
+            at = *from;
+        }
+        let stage = &self.pipe.stages[at];
+        let file = stage.verb.files(&self.pipe.build(at, Vec::new()));
+        let name = file.first()?.file_name()?.to_string_lossy().into_owned();
+        let name = name.strip_suffix(".gz").unwrap_or(&name);
+        Some(
+            name.split_once('.')
+                .map_or(name, |(stem, _)| stem)
+                .to_owned(),
+        )
     }
 
     /// When the run began and ended. Of one that is not known, when time began.

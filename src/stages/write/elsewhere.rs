@@ -50,6 +50,14 @@ impl What {
         What::of_output(&Node::parse(&sources, file)?)
     }
 
+    /// True if the same of the same records is written in the same order, in whatever format.
+    pub fn is_same(&self, other: &What) -> bool {
+        let what = |Write { fields, sort, .. }: &Write| {
+            serde_json::to_value((fields, sort)).unwrap_or_default()
+        };
+        what(&self.0) == what(&other.0)
+    }
+
     /// A sink that makes the bytes of a file of this name, whose ending says the format.
     ///
     /// # Errors
@@ -103,8 +111,8 @@ struct Part {
 }
 
 impl Parts {
-    /// Makes sure that there is a part of this name, if only with no records.
-    pub fn begin(&mut self, name: &str) {
+    /// Makes sure that there is a part of this name.
+    fn begin(&mut self, name: &str) {
         if !self.parts.contains_key(name) {
             let held = self.by.as_deref().map(Held::new);
             let body = Body::new(held, &self.temp);
@@ -199,6 +207,8 @@ mod tests {
             output("{path: t.txt, format: table, fields: {c: a}, sort: -a, digits: 1, show: true}");
         assert_eq!(bytes(&what, "o.jsonl", ROWS), "{\"c\": 2}\n{\"c\": 1}\n");
         assert_eq!(bytes(&what, "o.csv", ROWS), "c\n2\n1\n");
+        assert!(what.is_same(&output("{path: o.csv, sort: -a, fields: {c: a}}")));
+        assert!(!what.is_same(&output("{path: o.csv, fields: {c: a}}")));
         let all = What::of_stage()
             .map_err(|fault| fault.message)
             .expect("all");
@@ -212,7 +222,6 @@ mod tests {
         let Ok(mut parts) = output("{path: a.jsonl}").parts(&stage.build()) else {
             panic!("no parts");
         };
-        parts.begin("none");
         for (record, part) in records(&[r#"{"a":1}"#, r#"{"a":0.5}"#])
             .iter()
             .zip(["p", "q"])
@@ -220,13 +229,13 @@ mod tests {
             assert!(parts.push(part, record).is_ok());
         }
         let names: Vec<(&str, u64, u64)> = parts.names().collect();
-        assert_eq!(names, [("none", 0, 0), ("p", 1, 8), ("q", 1, 8)]);
+        assert_eq!(names, [("p", 1, 8), ("q", 1, 8)]);
         let mut of = |name: &str| {
             let mut bytes = Vec::new();
             while parts.write(name, &mut bytes).is_ok_and(|more| more) {}
             bytes
         };
-        for name in ["none", "p", "q"] {
+        for name in ["p", "q"] {
             let text = String::from_utf8_lossy(&of(name)).into_owned();
             assert!(text.starts_with("PAR1") && text.ends_with("PAR1"), "{name}");
         }
