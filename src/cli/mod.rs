@@ -13,7 +13,9 @@ mod compare;
 mod completions;
 mod consent;
 mod display;
+mod docs;
 mod ends;
+mod export;
 mod fetch;
 mod graph;
 mod init;
@@ -97,6 +99,8 @@ enum Command {
     Report(report::Args),
     /// Show the same page on this computer while a run goes on
     View(view::Args),
+    /// Write what was made in the forms of others: Hugging Face, Inspect, Parquet, CSV
+    Export(export::Args),
     /// Draw the stages as Mermaid, DOT or SVG
     Graph(graph::Args),
     /// Find out whether models can be asked
@@ -104,6 +108,8 @@ enum Command {
     Models(models::Command),
     /// Show what a pipeline would run and where it would send what, and allow it
     Trust(trust::Args),
+    /// Tell what verbs, metrics, filters, models, params and outputs are, with their settings
+    Docs(docs::Args),
     /// Print the JSON Schema of pipeline files, for editors
     Schema(schema::Args),
     /// Print what a shell needs to complete commands and flags
@@ -150,9 +156,11 @@ pub fn main() -> ExitCode {
         Command::Trace(args) => trace::trace(&args),
         Command::Report(args) => report::report(&args),
         Command::View(args) => view::view(args),
+        Command::Export(args) => export::export(&args),
         Command::Graph(args) => graph::graph(&args),
         Command::Models(command) => models::models(&command),
         Command::Trust(args) => trust::trust(args),
+        Command::Docs(args) => docs::docs(&args),
         Command::Schema(args) => schema::schema(&args),
         Command::Completions(args) => completions::completions(&args),
         Command::Man(args) => man::man(&args),

@@ -116,14 +116,7 @@ fn place(args: &Args, pipe: &Pipe) -> Result<PathBuf, Vec<Diagnostic>> {
 
 fn found(args: &Args, pipe: &Arc<Pipe>) -> Result<Report, Diagnostic> {
     let store = Store::open_read(&args.common.settings.store)?;
-    if runs(&store, pipe).is_empty() {
-        let shown = store.root().display();
-        let what = format!("no run of this pipeline is in the cache `{shown}`");
-        let file = pipe.pipeline.file.display();
-        return Err(Diagnostic::error(what).help(format!(
-            "run it first with `clue run {file}`, or name another cache with `--store`"
-        )));
-    }
+    ran(&store, pipe)?;
     let options = Options {
         sensitive: args.include_sensitive,
         limit: args.limit,
@@ -156,15 +149,31 @@ pub fn made(store: &Store, pipe: &Arc<Pipe>, options: &Options) -> Result<Report
         outcome: &outcome,
         records: taken.iter().map(|at| (*at, notes.taps.take(*at))).collect(),
         calls: notes.ledger.take_all(&stages.collect::<Vec<_>>()),
-        runs: ran(store, pipe),
+        runs: same(runs(store, pipe), pipe),
         errors: errors(&pipe.folders.out.join("errors.jsonl")),
     };
     Ok(gather(found, options))
 }
 
 /// The runs with these params in which stages worked, newest first.
-fn ran(store: &Store, pipe: &Pipe) -> Vec<RunRecord> {
-    let mut runs = runs(store, pipe);
+///
+/// # Errors
+/// The pipeline never ran.
+pub(super) fn ran(store: &Store, pipe: &Pipe) -> Result<Vec<RunRecord>, Diagnostic> {
+    let runs = runs(store, pipe);
+    if runs.is_empty() {
+        let shown = store.root().display();
+        let what = format!("no run of this pipeline is in the cache `{shown}`");
+        let file = pipe.pipeline.file.display();
+        return Err(Diagnostic::error(what).help(format!(
+            "run it first with `clue run {file}`, or name another cache with `--store`"
+        )));
+    }
+    Ok(same(runs, pipe))
+}
+
+/// Those with the pipeline's params in which stages worked.
+fn same(mut runs: Vec<RunRecord>, pipe: &Pipe) -> Vec<RunRecord> {
     let now: std::collections::BTreeMap<_, _> = params(pipe).collect();
     runs.retain(|run| run.params == now && !run.stints.is_empty());
     runs

@@ -3,9 +3,9 @@
 use std::process::ExitCode;
 
 use super::out;
-use super::session::shapes;
+use super::session::{metric_shapes, shapes};
 use super::test::file::TestFile;
-use crate::spec::json_schema;
+use crate::spec::{depending, json_schema};
 
 /// Arguments of `clue schema`.
 #[derive(clap::Args)]
@@ -20,7 +20,14 @@ pub fn schema(args: &Args) -> ExitCode {
     let text = if args.test {
         format!("{:#}\n", schemars::schema_for!(TestFile).to_value())
     } else {
-        format!("{:#}\n", json_schema(&shapes()))
+        let mut schema = json_schema(&shapes());
+        depending(
+            &mut schema,
+            "score",
+            ("metric", "options"),
+            &metric_shapes(),
+        );
+        format!("{schema:#}\n")
     };
     out(&text);
     ExitCode::SUCCESS

@@ -9,6 +9,7 @@ use super::consent::config;
 use super::err;
 use crate::diag::{Diagnostic, Sources};
 use crate::engine::pipe::{Folders, Pipe, understand};
+use crate::metrics::METRICS;
 use crate::model::spec::ModelSpec;
 use crate::spec::pipeline::Overrides;
 use crate::spec::{Shapes, load};
@@ -61,6 +62,15 @@ pub fn shapes() -> Shapes {
     Shapes::new(
         VERBS.iter().map(|verb| (verb.name, verb.schema)),
         |generator| generator.subschema_for::<ModelSpec>(),
+    )
+}
+
+/// The shapes of metrics' options, as if they were verbs.
+pub fn metric_shapes() -> Shapes {
+    Shapes::new(
+        METRICS.iter().map(|metric| (metric.name, metric.schema)),
+        // They know no models.
+        |generator| generator.subschema_for::<bool>(),
     )
 }
 

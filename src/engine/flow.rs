@@ -200,8 +200,23 @@ pub async fn sink(worker: &mut Worker, mut sink: Box<dyn Sink>) -> Result<(), Br
         bytes.clear();
     }
     worker.inputs_ended()?;
-    sink.end(&mut bytes);
-    file.write(&bytes)?;
+    loop {
+        let more = match sink.end(&mut bytes) {
+            Ok(more) => more,
+            Err(fault) => {
+                worker.fault("", fault)?;
+                false
+            }
+        };
+        file.write(&bytes)?;
+        bytes.clear();
+        if worker.shop.halt.is_raised() && more {
+            return Err(Broken::Elsewhere);
+        }
+        if !more {
+            break;
+        }
+    }
     worker.written = Some(file.finish()?);
     Ok(())
 }

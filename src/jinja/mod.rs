@@ -1,5 +1,6 @@
 //! Jinja expressions: the environment that YAML expressions and prompts share.
 
+pub mod builtin;
 pub mod deep;
 pub mod expr;
 pub mod filters;

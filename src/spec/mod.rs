@@ -1,6 +1,7 @@
 //! The language: YAML to a typed pipeline, with places. See `pipeline` for the types and
 //! [`load`] for the way in.
 
+pub mod about;
 mod cycles;
 pub mod decode;
 pub mod document;
@@ -23,5 +24,5 @@ mod subst;
 mod tests;
 
 pub use load::{Loaded, load};
-pub use schema::json_schema;
+pub use schema::{depending, json_schema};
 pub use shapes::Shapes;

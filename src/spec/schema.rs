@@ -30,6 +30,17 @@ pub fn json_schema(shapes: &Shapes) -> Json {
             "type": ["string", "boolean"],
         },
     });
+    // The name of the output is its path.
+    let mut output = common.clone();
+    if let (Some(all), Some(write)) = (output.as_object_mut(), shapes.verbs.get("write")) {
+        let flat = shapes.flat(write);
+        let settings = flat
+            .iter()
+            .filter_map(|schema| schema["properties"].as_object());
+        for (name, schema) in settings.flatten().filter(|(name, _)| *name != "path") {
+            all.insert(name.clone(), open(schema));
+        }
+    }
     let mut stage = common.clone();
     let mut verbs = Vec::new();
     for (name, schema) in &shapes.verbs {
@@ -67,7 +78,7 @@ pub fn json_schema(shapes: &Shapes) -> Json {
             },
         },
     ]});
-    let kind = json!({"enum": ["string", "int", "float", "bool", "path", "list", "map"]});
+    let kind = json!({"description": "Its type; by default that of its default.", "enum": ["string", "int", "float", "bool", "path", "list", "map"]});
     json!({
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "clue pipeline",
@@ -82,6 +93,7 @@ pub fn json_schema(shapes: &Shapes) -> Json {
                 "description": "What to cite when using it.",
                 "anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}],
             },
+            "license": {"type": "string", "description": "The license of what it makes, by its SPDX identifier, such as `CC-BY-4.0`."},
             "params": {
                 "description": "Values that a run may set with `-p name=value`.",
                 "type": ["object", "null"],
@@ -94,7 +106,7 @@ pub fn json_schema(shapes: &Shapes) -> Json {
                             "type": kind,
                             "default": {"description": "Without it a value must be given."},
                             "choices": {"type": "array", "description": "The values it may have; of a list, what it may hold."},
-                            "help": {"type": "string"},
+                            "help": {"type": "string", "description": "What it is for, in a line."},
                         },
                     },
                 ]},
@@ -117,7 +129,13 @@ pub fn json_schema(shapes: &Shapes) -> Json {
             "outputs": {
                 "description": "Files to write into the output folder, by name, each with the settings of `write`.",
                 "type": ["object", "null"],
-                "additionalProperties": {"type": "object", "required": ["from"], "properties": common},
+                "additionalProperties": {
+                    "description": "A file, by what it holds.",
+                    "type": "object",
+                    "required": ["from"],
+                    "additionalProperties": false,
+                    "properties": output,
+                },
             },
             "include": {
                 "description": "Files whose params, models, stages and outputs belong to this pipeline, by name; and instances of other pipelines, each a map.",
@@ -127,6 +145,65 @@ pub fn json_schema(shapes: &Shapes) -> Json {
         },
         "$defs": defs,
     })
+}
+
+/// Says what one setting of a verb, such as `options`, holds for each value of another, such as
+/// `metric`: `choices` are the values, as if they were verbs.
+pub fn depending(schema: &mut Json, verb: &str, (by, of): (&str, &str), choices: &Shapes) {
+    let stages = &schema["properties"]["stages"]["additionalProperties"];
+    let Some(name) = refers(&stages["properties"][verb]) else {
+        return;
+    };
+    // Names of definitions may be those of others.
+    let place = |name: &str| format!("{verb}.{name}");
+    let mut rules = Vec::new();
+    for (value, shape) in &choices.verbs {
+        let mut shape = open(shape);
+        moved(&mut shape, &place);
+        rules.push(json!({
+            "if": {"required": [by], "properties": {by: {"const": value}}},
+            "then": {"properties": {of: {"anyOf": [shape, {"type": "null"}]}}},
+        }));
+    }
+    let Some(defs) = schema["$defs"].as_object_mut() else {
+        return;
+    };
+    for (name, shape) in choices.needed() {
+        let mut shape = open(shape);
+        moved(&mut shape, &place);
+        defs.insert(place(name), shape);
+    }
+    if let Some(verb) = defs.get_mut(&name) {
+        verb["allOf"] = rules.into();
+    }
+}
+
+/// The definition that a schema refers to.
+fn refers(schema: &Json) -> Option<String> {
+    let mut all = std::iter::once(schema).chain(schema["anyOf"].as_array().into_iter().flatten());
+    let name = all.find_map(|schema| schema["$ref"].as_str()?.strip_prefix(DEFS));
+    name.map(str::to_owned)
+}
+
+/// Where definitions are.
+const DEFS: &str = "#/$defs/";
+
+/// Gives the definitions that a schema refers to other names.
+fn moved(schema: &mut Json, place: &impl Fn(&str) -> String) {
+    match schema {
+        Json::Object(map) => {
+            for (word, value) in map {
+                match value.as_str().and_then(|to| to.strip_prefix(DEFS)) {
+                    Some(name) if word == "$ref" && name != "Filled" => {
+                        *value = format!("{DEFS}{}", place(name)).into();
+                    }
+                    _ => moved(value, place),
+                }
+            }
+        }
+        Json::Array(items) => items.iter_mut().for_each(|item| moved(item, place)),
+        _ => {}
+    }
 }
 
 fn described(text: &str, mut schema: Json) -> Json {
@@ -149,6 +226,18 @@ fn open(schema: &Json) -> Json {
             }
             "allOf" | "prefixItems" => {
                 inner.insert(word.clone(), each(value));
+            }
+            "properties" if map.contains_key("description") => {
+                // An alternative of one property is described as a whole.
+                let mut opened = value.as_object().cloned().unwrap_or_default();
+                opened.values_mut().for_each(|inner| *inner = open(inner));
+                if let (1, Some(only)) = (opened.len(), opened.values_mut().next())
+                    && only.get("description").is_none()
+                    && only.get("$ref").is_none()
+                {
+                    only["description"] = map["description"].clone();
+                }
+                inner.insert(word.clone(), Json::Object(opened));
             }
             "properties" | "$defs" | "patternProperties" => {
                 let opened = value.as_object().map(|map| {

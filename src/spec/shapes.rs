@@ -48,6 +48,22 @@ impl Shapes {
         self.defs.get(reference.strip_prefix("#/$defs/")?)
     }
 
+    /// The definitions that verbs refer to, themselves or through others.
+    pub(super) fn needed(&self) -> impl Iterator<Item = (&String, &Value)> {
+        let mut texts: Vec<String> = self.verbs.values().map(Value::to_string).collect();
+        let mut needed = vec![false; self.defs.len()];
+        while let Some(text) = texts.pop() {
+            for (at, (name, schema)) in self.defs.iter().enumerate() {
+                if !needed[at] && text.contains(&format!("\"#/$defs/{name}\"")) {
+                    needed[at] = true;
+                    texts.push(schema.to_string());
+                }
+            }
+        }
+        let defs = self.defs.iter().zip(needed);
+        defs.filter_map(|(def, needed)| needed.then_some(def))
+    }
+
     /// A schema with its references and alternatives laid flat: every schema that may say
     /// something about the value.
     pub(super) fn flat<'a>(&'a self, schema: &'a Value) -> Vec<&'a Value> {

@@ -2,79 +2,10 @@
 
 use super::contract::{Check, FieldSet};
 use crate::diag::{Diagnostic, Span};
+use crate::jinja::builtin;
 use crate::jinja::expr::{Expr, Unknown, is_global};
 use crate::jinja::filters::{FILTERS, TESTS};
 use crate::spec::decode::Src;
-
-/// Jinja's own filters and tests that pipelines use, for suggestions.
-const JINJA_FILTERS: &[&str] = &[
-    "abs",
-    "batch",
-    "bool",
-    "default",
-    "dictsort",
-    "first",
-    "float",
-    "groupby",
-    "int",
-    "items",
-    "join",
-    "last",
-    "length",
-    "list",
-    "lower",
-    "map",
-    "max",
-    "min",
-    "pprint",
-    "reject",
-    "rejectattr",
-    "replace",
-    "reverse",
-    "round",
-    "select",
-    "selectattr",
-    "slice",
-    "sort",
-    "split",
-    "string",
-    "sum",
-    "title",
-    "tojson",
-    "trim",
-    "unique",
-    "upper",
-    "zip",
-];
-const JINJA_TESTS: &[&str] = &[
-    "boolean",
-    "defined",
-    "divisibleby",
-    "endingwith",
-    "eq",
-    "even",
-    "false",
-    "float",
-    "ge",
-    "gt",
-    "in",
-    "integer",
-    "iterable",
-    "le",
-    "lower",
-    "lt",
-    "mapping",
-    "ne",
-    "none",
-    "number",
-    "odd",
-    "sequence",
-    "startingwith",
-    "string",
-    "true",
-    "undefined",
-    "upper",
-];
 
 impl Check<'_> {
     /// Fields of the first input.
@@ -106,15 +37,15 @@ impl Check<'_> {
     pub fn expr(&mut self, expr: &Src<Expr>, fields: &FieldSet, extra: &[&str]) {
         for Unknown { name, is_test } in expr.value.unknown(self.build.env) {
             let (kind, known, jinjas) = match is_test {
-                true => ("test", TESTS, JINJA_TESTS),
-                false => ("filter", FILTERS, JINJA_FILTERS),
+                true => ("test", TESTS, builtin::TESTS),
+                false => ("filter", FILTERS, builtin::FILTERS),
             };
-            let known = known.iter().map(|(name, _)| *name);
+            let known = known.iter().chain(jinjas).map(|(name, _)| *name);
             let place = self.find(expr.span, &name);
             self.fault(
                 Diagnostic::error(format!("no {kind} `{name}`"))
                     .at(place, "")
-                    .suggest(&name, known.chain(jinjas.iter().copied())),
+                    .suggest(&name, known),
             );
         }
         match expr.value.compile(self.build.env) {

@@ -202,8 +202,14 @@ pub trait Sink: Send {
     /// As [`Flow::push`].
     fn record(&mut self, record: &Record, bytes: &mut Vec<u8>) -> Result<(), Fault>;
 
-    /// Bytes before the first record are written by `record`; these come after the last.
-    fn end(&mut self, _bytes: &mut Vec<u8>) {}
+    /// Called again and again after the last record: the bytes that come after it, in pieces;
+    /// false with the last of them. Bytes before the first record are written by `record`.
+    ///
+    /// # Errors
+    /// [`Fault::Stage`] ends the stage.
+    fn end(&mut self, _bytes: &mut Vec<u8>) -> Result<bool, Fault> {
+        Ok(false)
+    }
 }
 
 /// An outside program that reads records as JSON lines on standard input, and writes records

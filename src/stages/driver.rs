@@ -191,6 +191,12 @@ impl Stage {
 
     /// The bytes that a sink writes, and the records that failed.
     pub fn bytes(&self, input: &[Record]) -> (String, Vec<String>) {
+        let (bytes, lost) = self.raw(input);
+        (String::from_utf8(bytes).expect("UTF-8"), lost)
+    }
+
+    /// The same, of formats that are no text.
+    pub fn raw(&self, input: &[Record]) -> (Vec<u8>, Vec<String>) {
         let Ok(Operator::Sink(mut sink)) = self.verb().operator(&self.build()) else {
             panic!("not a sink");
         };
@@ -204,7 +210,7 @@ impl Stage {
                 Err(Fault::Stage(diagnostic)) => panic!("{}", diagnostic.message),
             }
         }
-        sink.end(&mut bytes);
-        (String::from_utf8(bytes).expect("UTF-8"), lost)
+        while sink.end(&mut bytes).map_err(|_| ()).expect("ends") {}
+        (bytes, lost)
     }
 }

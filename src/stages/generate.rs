@@ -23,9 +23,8 @@ use crate::record::{Fields, Record};
 use crate::spec::decode::Src;
 
 /// Asks a model about each record, and keeps the answer in a field.
-///
-/// The names of the model and the prompt are no settings that decide the output: what they
-/// stand for is, and [`Verb::traces`] tells it.
+// The names of the model and the prompt are no settings that decide the output: what they
+// stand for is, and `Verb::traces` tells it.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Generate {

@@ -54,7 +54,10 @@ impl JsonSchema for Orders {
     fn json_schema(generator: &mut SchemaGenerator) -> Schema {
         let expr = generator.subschema_for::<Expr>();
         let order = generator.subschema_for::<Order>();
-        json_schema!({"anyOf": [expr, order, {"type": "array", "items": order, "minItems": 1}]})
+        json_schema!({
+            "description": "An expression, `{by: expression, order: desc}`, or a list of such maps.",
+            "anyOf": [expr, order, {"type": "array", "items": order, "minItems": 1}]
+        })
     }
 }
 

@@ -3,6 +3,7 @@
 //! Plain functions of text; knows nothing of records or templates.
 
 mod icd;
+pub mod moment;
 pub mod pattern;
 mod space;
 pub mod visible;

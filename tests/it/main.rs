@@ -10,6 +10,8 @@ mod concepts;
 mod consent;
 mod crash;
 mod data;
+mod docs;
+mod export;
 mod fetch;
 mod golden;
 mod graph;

@@ -41,19 +41,26 @@ impl Calls {
     ) -> Vec<Call> {
         let mut found = Vec::new();
         for stage in stages {
-            let mut name = known.get(stage).map_or(key, |key| key);
-            let entries = loop {
-                if let Some(entries) = self.by_record.get(&(*stage, name.to_owned())) {
-                    break entries.as_slice();
-                }
-                match name.rfind('#') {
-                    Some(end) => name = &name[..end],
-                    None => break &[],
-                }
-            };
+            let name = known.get(stage).map_or(key, |key| key);
+            let entries = self.entries(*stage, name);
             found.extend(entries.iter().map(|entry| call(*stage, entry, pool)));
         }
         found
+    }
+
+    /// The calls of a stage about a record, or about the one that it is a part of, as they were
+    /// wanted.
+    pub fn entries(&self, stage: usize, key: &str) -> &[Entry] {
+        let mut name = key;
+        loop {
+            if let Some(entries) = self.by_record.get(&(stage, name.to_owned())) {
+                return entries;
+            }
+            match name.rfind('#') {
+                Some(end) => name = &name[..end],
+                None => return &[],
+            }
+        }
     }
 }
 

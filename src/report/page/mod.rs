@@ -4,7 +4,7 @@
 //! the page. What the page looks like is in `src/report/html/`. Nothing here reads a file.
 
 mod boards;
-mod calls;
+pub mod calls;
 mod choose;
 mod column;
 mod data;
@@ -14,11 +14,11 @@ mod lives;
 mod mask;
 mod origin;
 mod stages;
-mod tables;
+pub mod tables;
 
 pub use calls::turns;
 pub use choose::{Choice, choose, open_ended};
-pub use data::Report;
+pub use data::{Report, Scorer};
 pub use gather::{Found, Options, gather};
 pub use html::{html, live};
 pub use lives::Lives;

@@ -10,6 +10,7 @@ use crate::engine::history::params as all_params;
 use crate::engine::survey::out_file;
 use crate::hash::Hash;
 use crate::plan::manifest::Item;
+use crate::spec::about::About;
 
 /// What replaces a secret.
 const HIDDEN: &str = "…";
@@ -113,20 +114,8 @@ pub fn models(found: &Found<'_>) -> Vec<Model> {
 /// What the pipeline says of itself at the top of its file: its description, and how it wants
 /// to be cited.
 pub fn told(found: &Found<'_>) -> (Option<String>, Vec<String>) {
-    let pipeline = &found.pipe.pipeline;
-    let main = pipeline.sources.find(&pipeline.file);
-    let yaml: Json = main
-        .and_then(|id| serde_yaml::from_str(pipeline.sources.text(id)).ok())
-        .unwrap_or_default();
-    let cite = match &yaml["cite"] {
-        Json::String(text) => vec![text.clone()],
-        Json::Array(texts) => {
-            let texts = texts.iter().filter_map(Json::as_str);
-            texts.map(str::to_owned).collect()
-        }
-        _ => Vec::new(),
-    };
-    (yaml["description"].as_str().map(str::to_owned), cite)
+    let about = About::of(&found.pipe.pipeline);
+    (about.description, about.cite)
 }
 
 /// A path as seen from the pipeline's folder, where it lies in there: where that is on this

@@ -261,7 +261,7 @@ pub fn adds(pipe: &Pipe, at: usize) -> Vec<String> {
 }
 
 /// The stage that asked for, or scored, each field.
-fn made(pipe: &Pipe, behind: &[usize]) -> HashMap<String, usize> {
+pub fn made(pipe: &Pipe, behind: &[usize]) -> HashMap<String, usize> {
     let verb = |at: usize| pipe.stages[at].verb.name();
     let makes = |at: &&usize| ["generate", "judge", "score"].contains(&verb(**at));
     let mut made = HashMap::new();
@@ -288,7 +288,8 @@ pub fn scored(pipe: &Pipe, behind: &[usize]) -> HashSet<String> {
     scored
 }
 
-fn scorers(pipe: &Pipe, behind: &[usize]) -> Vec<Scorer> {
+/// How records were scored on their way through these stages.
+pub fn scorers(pipe: &Pipe, behind: &[usize]) -> Vec<Scorer> {
     let verb = |at: usize| pipe.stages[at].verb.name();
     let scores = behind.iter().copied();
     let scores = scores.filter(|at| ["judge", "score"].contains(&verb(*at)));

@@ -5,6 +5,8 @@
 //! number of the record in the file, from 1; for one JSON object of objects its names.
 
 mod json;
+#[cfg(feature = "parquet")]
+mod parquet;
 mod reader;
 mod rows;
 mod sheet;
@@ -25,7 +27,7 @@ use reader::Reader;
 use taken::Taken;
 
 /// Makes records from a file: CSV, JSON, JSON lines, lines or a whole text, plain or gzipped;
-/// or a sheet of an Excel workbook.
+/// or a sheet of an Excel workbook; or Parquet.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Load {
@@ -76,6 +78,9 @@ pub enum Format {
     /// A sheet of an Excel workbook, a table with a header. All values are text: numbers as
     /// short as can be, dates as ISO 8601 has them, empty cells as empty texts.
     Xlsx,
+    /// Columns with types, which values keep; dates, times and decimals are text, as ISO 8601
+    /// has them.
+    Parquet,
 }
 
 impl Format {
@@ -121,11 +126,13 @@ impl Load {
             "txt" | "md" => Ok(Format::Text),
             "lst" | "list" => Ok(Format::Lines),
             "xlsx" | "xlsm" => Ok(Format::Xlsx),
+            "parquet" => Ok(Format::Parquet),
             _ => Err(
                 Diagnostic::error("the file's extension does not say its format")
                     .at(self.path.span, "")
                     .help(
-                        "add `format:` with one of `csv`, `json`, `jsonl`, `lines`, `text`, `xlsx`",
+                        "add `format:` with one of `csv`, `json`, `jsonl`, `lines`, `text`, `xlsx`, \
+                         `parquet`",
                     ),
             ),
         }

@@ -79,6 +79,8 @@ struct Table {
 
 enum Body {
     Table(Table),
+    #[cfg(feature = "parquet")]
+    Parquet(Box<super::parquet::Rows>),
     Json(Values<Input>),
     /// The objects of one object of objects.
     Object(std::vec::IntoIter<(Arc<str>, Value)>),
@@ -107,6 +109,11 @@ impl Reader {
     /// # Errors
     /// When it cannot be opened, or its header is broken.
     pub fn open(path: &Path, options: Options) -> Result<Reader, OpenError> {
+        let trouble = Trouble::new(path, options.format, options.span);
+        if options.format == Format::Parquet {
+            let body = parquet(path, &options, &trouble)?;
+            return Ok(Reader::new(body, options, trouble));
+        }
         let file = File::open(path).map_err(OpenError::Io)?;
         if file.metadata().is_ok_and(|meta| meta.is_dir()) {
             return Err(OpenError::Io(io::ErrorKind::IsADirectory.into()));
@@ -120,7 +127,6 @@ impl Reader {
             Box::new(file)
         };
         let mut input = BufReader::with_capacity(CHUNK, file);
-        let trouble = Trouble::new(path, options.format, options.span);
         // A byte order mark is no part of the first name.
         match input.fill_buf() {
             Ok(chunk) if chunk.starts_with(b"\xef\xbb\xbf") => input.consume(3),
@@ -141,15 +147,20 @@ impl Reader {
             Format::Jsonl => Body::Jsonl(input),
             Format::Lines => Body::Lines(input),
             Format::Text => Body::Text(input),
+            Format::Parquet => Body::End,
         };
-        Ok(Reader {
+        Ok(Reader::new(body, options, trouble))
+    }
+
+    fn new(body: Body, options: Options, trouble: Trouble) -> Reader {
+        Reader {
             body,
             options,
             trouble,
             count: 0,
             line: 0,
             seen: HashMap::new(),
-        })
+        }
     }
 
     /// The names of the fields: of a table its header, of JSON the first record's. Reads that
@@ -160,6 +171,10 @@ impl Reader {
     pub fn names(mut self) -> Result<Vec<String>, Diagnostic> {
         if let Body::Table(table) = &self.body {
             return Ok(table.header.iter().map(|name| name.to_string()).collect());
+        }
+        #[cfg(feature = "parquet")]
+        if let Body::Parquet(rows) = &self.body {
+            return Ok(rows.names());
         }
         if matches!(self.body, Body::Lines(_) | Body::Text(_)) {
             return Ok(vec!["text".to_owned()]);
@@ -176,6 +191,11 @@ impl Reader {
             Body::End => return Ok(None),
             Body::Table(table) => match table.next(universal, &self.trouble)? {
                 Some((key, fields)) => (key, fields, table.row.line),
+                None => return self.end(),
+            },
+            #[cfg(feature = "parquet")]
+            Body::Parquet(rows) => match rows.next(&self.trouble)? {
+                Some(fields) => (None, fields, rows.count),
                 None => return self.end(),
             },
             Body::Json(values) => {
@@ -299,7 +319,7 @@ impl Reader {
             Some(before) => {
                 let unit = match self.options.format {
                     Format::Json => "records",
-                    Format::Xlsx => "rows",
+                    Format::Xlsx | Format::Parquet => "rows",
                     _ => "lines",
                 };
                 Err(self
@@ -430,6 +450,28 @@ impl Table {
         };
         Ok(Some((key, Fields::from_distinct(fields))))
     }
+}
+
+/// A Parquet file, to read the columns that are wanted.
+#[cfg(feature = "parquet")]
+fn parquet(path: &Path, options: &Options, trouble: &Trouble) -> Result<Body, OpenError> {
+    let wanted = options.fields.as_ref().map(|taken| {
+        let fields = taken.0.iter().flat_map(|take| &take.sources);
+        let fields = fields.map(|name| name.value.as_str());
+        fields.chain(options.key.as_deref()).collect::<Vec<&str>>()
+    });
+    let rows = super::parquet::Rows::open(path, wanted.as_deref(), trouble)?;
+    Ok(Body::Parquet(Box::new(rows)))
+}
+
+#[cfg(not(feature = "parquet"))]
+fn parquet(path: &Path, _: &Options, trouble: &Trouble) -> Result<Body, OpenError> {
+    File::open(path).map_err(OpenError::Io)?;
+    Err(OpenError::Content(
+        trouble
+            .say("this `clue` was built without Parquet")
+            .help("build it with the feature `parquet`"),
+    ))
 }
 
 fn row_error(error: &RowError, line: u64, trouble: &Trouble) -> Diagnostic {

@@ -28,7 +28,7 @@ impl Trouble {
             name: path.display().to_string(),
             span,
             unit: match format {
-                Format::Xlsx => "row",
+                Format::Xlsx | Format::Parquet => "row",
                 _ => "line",
             },
         }

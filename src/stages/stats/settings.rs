@@ -26,7 +26,10 @@ impl JsonSchema for Resamples {
     }
 
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        json_schema!({"type": "integer", "minimum": 0, "maximum": MOST})
+        json_schema!({
+            "description": "How many resamples; 0 for none.",
+            "type": "integer", "minimum": 0, "maximum": MOST
+        })
     }
 }
 
@@ -41,7 +44,10 @@ impl JsonSchema for Confidence {
     }
 
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        json_schema!({"type": "number", "exclusiveMinimum": 0, "exclusiveMaximum": 1})
+        json_schema!({
+            "description": "A share, between 0 and 1.",
+            "type": "number", "exclusiveMinimum": 0, "exclusiveMaximum": 1
+        })
     }
 }
 

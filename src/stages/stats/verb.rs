@@ -87,7 +87,10 @@ impl JsonSchema for FirstTwice {
 
     fn json_schema(generator: &mut SchemaGenerator) -> Schema {
         let expr = generator.subschema_for::<Expr>();
-        json_schema!({"anyOf": [{"type": "boolean"}, expr]})
+        json_schema!({
+            "description": "`true`, `false`, or an expression.",
+            "anyOf": [{"type": "boolean"}, expr]
+        })
     }
 }
 

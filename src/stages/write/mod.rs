@@ -1,8 +1,10 @@
 //! `write`: formats records into an output file. Owns the settings; JSON's exact bytes are in
 //! `json`, tables in `table`. Keys are not written: name a field that holds them.
 
+pub mod elsewhere;
 mod held;
 mod json;
+pub mod parquet;
 mod pick;
 mod rows;
 mod table;
@@ -19,6 +21,7 @@ use crate::spec::decode::Src;
 use held::Held;
 pub use json::Separators;
 use json::Style;
+use parquet::Parquet;
 use pick::Picks;
 use rows::Writer;
 use table::Table;
@@ -91,6 +94,8 @@ pub enum Format {
     Json,
     /// Comma-separated values with a header; lists and maps as JSON.
     Csv,
+    /// Parquet: columns with types, which follow from the values; compressed.
+    Parquet,
     /// One text a line: of the only field.
     Lines,
     /// The texts of the only field as they are, an empty line between them.
@@ -109,6 +114,7 @@ impl Format {
             Format::Jsonl => "jsonl",
             Format::Json => "json",
             Format::Csv => "csv",
+            Format::Parquet => "parquet",
             Format::Lines => "lines",
             Format::Text => "text",
             Format::Md => "md",
@@ -131,6 +137,7 @@ impl Write {
             (None, Some("json")) => Format::Json,
             (None, Some("jsonl" | "ndjson")) => Format::Jsonl,
             (None, Some("csv" | "tsv")) => Format::Csv,
+            (None, Some("parquet")) => Format::Parquet,
             (None, Some("txt")) => Format::Lines,
             (None, Some("md" | "markdown")) => Format::Md,
             (None, Some("tex")) => Format::Tex,
@@ -138,7 +145,7 @@ impl Write {
                 return Err(
                     Diagnostic::error("the file's extension does not say its format")
                         .at(self.path.span, "")
-                        .help("add `format:` with one of `jsonl`, `json`, `csv`, `lines`, `text`, `md`, `tex`, `table`"),
+                        .help("add `format:` with one of `jsonl`, `json`, `csv`, `parquet`, `lines`, `text`, `md`, `tex`, `table`"),
                 );
             }
         };
@@ -194,6 +201,11 @@ impl Verb for Write {
                 }
             }
             Ok(Format::Json) => {}
+            Ok(Format::Parquet) => {
+                if let Err(fault) = parquet::possible() {
+                    cx.fault(fault.at(self.path.span, ""));
+                }
+            }
             Ok(format) => {
                 if let Some(indent) = &self.indent {
                     let message = format!("`{}` cannot be indented", format.name());
@@ -218,6 +230,11 @@ impl Verb for Write {
             let held = Held::new(by.unwrap_or_default());
             let table = Table::new(&self.path, format, picks, held, self.look());
             return Ok(Operator::Sink(Box::new(table)));
+        }
+        if format == Format::Parquet {
+            let held = by.map(Held::new);
+            let parquet = Parquet::new(&self.path, picks, held, cx.temp_dir);
+            return Ok(Operator::Sink(Box::new(parquet)));
         }
         let style = Style {
             ascii: self.ascii,

@@ -135,7 +135,7 @@ impl Sink for Writer {
         Ok(())
     }
 
-    fn end(&mut self, bytes: &mut Vec<u8>) {
+    fn end(&mut self, bytes: &mut Vec<u8>) -> Result<bool, Fault> {
         if let Some(held) = self.held.take() {
             self.count = 0;
             for fields in held.sorted() {
@@ -163,6 +163,7 @@ impl Sink for Writer {
             }
             _ => {}
         }
+        Ok(false)
     }
 }
 

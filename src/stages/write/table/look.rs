@@ -108,6 +108,7 @@ impl JsonSchema for Which {
 
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
         json_schema!({
+            "description": "`true`, `false`, or a list of columns.",
             "anyOf": [{"type": "boolean"}, {"type": "array", "items": {"type": "string"}}]
         })
     }

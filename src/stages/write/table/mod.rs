@@ -53,7 +53,7 @@ impl Sink for Table {
         Ok(())
     }
 
-    fn end(&mut self, bytes: &mut Vec<u8>) {
+    fn end(&mut self, bytes: &mut Vec<u8>) -> Result<bool, Fault> {
         let rows = std::mem::replace(&mut self.held, Held::new(&[])).sorted();
         let grid = Grid::new(&rows, self.picks.names(), &self.look);
         let text = match self.format {
@@ -62,5 +62,6 @@ impl Sink for Table {
             _ => text::render(&grid),
         };
         bytes.extend_from_slice(text.as_bytes());
+        Ok(false)
     }
 }

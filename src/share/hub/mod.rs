@@ -1,0 +1,6 @@
+//! A folder that Hugging Face's `datasets` loads: what its files are called, and its card. Pure;
+//! writes nothing.
+
+pub mod card;
+mod front;
+pub mod names;

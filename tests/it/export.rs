@@ -1,0 +1,457 @@
+//! `clue export`, and Parquet files. What other programs make of them is asked of these programs
+//! themselves if `CLUE_TEST_PYTHON` names a Python that has them:
+//!
+//!     pip install pyarrow==26.0.1 datasets==5.2.0 inspect_ai==0.3.285
+
+use std::path::Path;
+use std::process::Command;
+
+use serde_json::Value as Json;
+
+use crate::support::{Done, Project, Server};
+
+const PIPELINE: &str = "\
+clue: 1
+name: p
+description: Six cases
+cite: [\"Doe, Cases, 2026\"]
+license: CC-BY-4.0
+params:
+  url: http://127.0.0.1:1/v1
+  sensitive: false
+models:
+  subject: {url: \"{{ params.url }}\", id: org/m-1, retries: 0, revision: r2}
+stages:
+  cases:
+    load: {path: cases.jsonl, key: id, sensitive: \"{{ params.sensitive }}\"}
+  answered:
+    from: cases
+    generate: {model: subject, prompt: ask.j2, into: guess, sampling: {temperature: 0, max_tokens: 9}}
+  scored:
+    from: answered
+    score: {metric: exact_match, prediction: guess, reference: truth, into: {exact_match: exact}}
+  alike:
+    from: scored
+    score: {metric: rouge, prediction: guess, reference: truth, options: {types: [rouge1, rougeL]}}
+  named:
+    from: alike
+    set: {model: \"'m-1'\", task: \"'cases'\"}
+  short: {from: named, drop: [truth]}
+  nothing: {from: named, where: exact > 1}
+  means:
+    from: named
+    stats: {by: model, metrics: [exact], seed: 1}
+outputs:
+  means.txt: {from: means, format: table}
+  all.jsonl: {from: short}
+  again.csv: {from: short}
+  none.jsonl: {from: nothing}
+  sub/few.parquet: {from: named, fields: {id: id, n: more.n if more else none, tags: tags, odd: odd}, sort: -id}
+";
+
+const CASES: &str = "\
+{\"id\":\"a\",\"text\":\"alpha word\",\"truth\":\"Tell\",\"part\":\"train\",\"more\":{\"n\":1,\"l\":[[1],[]]},\"tags\":[],\"odd\":[1,\"x\"]}
+{\"id\":\"b\",\"text\":\"say é <b>\",\"truth\":\"x\",\"part\":\"test\",\"more\":{\"n\":0.5,\"l\":null},\"tags\":[\"y\",null],\"odd\":{}}
+{\"id\":\"c\",\"text\":\"gamma word\",\"truth\":\"x\",\"part\":\"test\",\"more\":null,\"tags\":null,\"odd\":null}
+";
+
+fn project() -> Project {
+    let ask = "{% system %}Be brief.{% endsystem %}{% user %}Tell: {{ text }}{% enduser %}";
+    Project::new(&[
+        ("p.yaml", PIPELINE),
+        ("cases.jsonl", CASES),
+        ("ask.j2", ask),
+    ])
+}
+
+/// A project that was run, and the params of the run.
+fn ran(more: &str) -> (Project, String) {
+    let server = Server::stub("");
+    let project = project();
+    let params = format!("-p url={} {more}", server.url());
+    project.ok(&format!("run p.yaml --yes {params}"));
+    (project, params)
+}
+
+/// What a Python program prints in the project's folder, if there is a Python for it.
+#[expect(clippy::print_stderr)]
+fn python(project: &Project, program: &str) -> Option<Json> {
+    let Some(python) = std::env::var_os("CLUE_TEST_PYTHON") else {
+        eprintln!("skipped: CLUE_TEST_PYTHON names no Python with pyarrow, datasets, inspect_ai");
+        return None;
+    };
+    let output = Command::new(python)
+        .args(["-W", "error", "-c", program])
+        .current_dir(project.path(""))
+        .env("HF_HOME", project.path(".home/hf"))
+        .env("HF_DATASETS_OFFLINE", "1")
+        .env("HF_DATASETS_DISABLE_PROGRESS_BARS", "1")
+        .env("XDG_DATA_HOME", project.path(".home/data"))
+        .output()
+        .expect("runs");
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{stderr}");
+    for word in ["Warning", "Ignoring", "malformed"] {
+        assert!(!stderr.contains(word), "{stderr}");
+    }
+    let stdout = String::from_utf8_lossy(&output.stdout);
+    let last = stdout.lines().last().expect("a line");
+    Some(serde_json::from_str(last).expect("JSON"))
+}
+
+fn has_files(folder: &Path) -> Vec<String> {
+    let mut found = Vec::new();
+    let mut open = vec![folder.to_owned()];
+    while let Some(at) = open.pop() {
+        for entry in std::fs::read_dir(at).into_iter().flatten().flatten() {
+            let path = entry.path();
+            if path.is_dir() {
+                open.push(path);
+            } else {
+                let inner = path.strip_prefix(folder).expect("inside");
+                found.push(inner.display().to_string());
+            }
+        }
+    }
+    found.sort();
+    found
+}
+
+fn refused(done: &Done, words: &[&str]) {
+    for word in words {
+        assert!(done.stderr.contains(word), "{word}\n{}", done.stderr);
+    }
+}
+
+#[test]
+fn a_parquet_output_is_the_same_each_time_and_read_by_pyarrow() {
+    let (project, params) = ran("");
+    let bytes = project.read("out/p/sub/few.parquet");
+    project.ok(&format!("run p.yaml --yes --offline --out again {params}"));
+    assert_eq!(project.read("again/sub/few.parquet"), bytes);
+    let load = "clue: 1\nstages:\n  back:\n    load: {path: out/p/sub/few.parquet, key: id}\n\
+                outputs:\n  back.jsonl: {from: back}\n";
+    project.write("back.yaml", load);
+    project.ok("run back.yaml --yes");
+    let back = String::from_utf8(project.read("out/back/back.jsonl")).expect("UTF-8");
+    assert_eq!(
+        back,
+        "{\"id\": \"c\", \"n\": null, \"tags\": null, \"odd\": null}\n\
+         {\"id\": \"b\", \"n\": 0.5, \"tags\": [\"y\", null], \"odd\": \"{}\"}\n\
+         {\"id\": \"a\", \"n\": 1.0, \"tags\": [], \"odd\": \"[1,\\\"x\\\"]\"}\n"
+    );
+    let read = "import json, pyarrow.parquet as q\n\
+                t = q.read_table('out/p/sub/few.parquet')\n\
+                print(json.dumps([str(t.schema.types), t.to_pylist()]))";
+    if let Some(read) = python(&project, read) {
+        assert_eq!(
+            read[0],
+            "[DataType(string), DataType(double), ListType(list<element: string>), DataType(string)]"
+        );
+        assert_eq!(read[1][1]["tags"], serde_json::json!(["y", null]));
+    }
+}
+
+#[test]
+fn a_value_that_does_not_fit_its_column_is_told_without_its_content() {
+    let yaml = "clue: 1\nstages:\n  rows:\n    load: {path: r.jsonl, key: id}\n\
+                outputs:\n  x.parquet: {from: rows}\n";
+    let rows = "{\"id\":\"k1\",\"a\":1}\n{\"id\":\"k2\",\"a\":\"hush\"}\n{\"id\":\"k3\",\"a\":2}\n";
+    let project = Project::new(&[("x.yaml", yaml), ("r.jsonl", rows)]);
+    let done = project.clue("run x.yaml --yes");
+    assert_eq!(done.code, 1, "{}{}", done.stdout, done.stderr);
+    assert!(
+        done.stdout.contains("x.parquet (2 records"),
+        "{}",
+        done.stdout
+    );
+    let errors = String::from_utf8(project.read("out/x/errors.jsonl")).expect("UTF-8");
+    assert!(
+        errors.contains("k2")
+            && errors.contains("`a` is text here and a whole number in records before"),
+        "{errors}"
+    );
+    assert!(!errors.contains("hush") && !done.stderr.contains("hush"));
+}
+
+#[test]
+fn a_folder_for_hugging_face() {
+    let (project, params) = ran("");
+    let export = format!("export p.yaml --to hf {params}");
+    let done = project.ok(&export);
+    assert!(
+        done.stdout.contains("`none.jsonl` has no records"),
+        "{}",
+        done.stdout
+    );
+    assert!(
+        done.stdout.contains("load_dataset(\"hf\")"),
+        "{}",
+        done.stdout
+    );
+    assert_eq!(
+        has_files(&project.path("hf")),
+        [
+            "README.md",
+            "data/all/test-00000-of-00001.parquet",
+            "data/sub-few/test-00000-of-00001.parquet"
+        ]
+    );
+    let card = String::from_utf8(project.read("hf/README.md")).expect("UTF-8");
+    let front = card.split("---\n").nth(1).expect("YAML");
+    let front: Json = serde_yaml::from_str(front).expect("YAML");
+    assert_eq!(front["license"], "cc-by-4.0");
+    assert_eq!(front["size_categories"][0], "n<1K");
+    assert_eq!(front["configs"][0]["config_name"], "all");
+    assert_eq!(front["dataset_info"][1]["splits"][0]["num_examples"], 3);
+    for word in ["Six cases", "Doe, Cases, 2026", "`org/m-1`", "`r2`"] {
+        assert!(card.contains(word), "{card}");
+    }
+    assert!(!card.contains("agreement"));
+    // The hash is that of the file that `clue lock` writes.
+    project.ok(&format!("lock p.yaml {params}"));
+    let lock = blake3::hash(&project.read("p.lock")).to_hex();
+    assert!(card.contains(lock.as_str()), "{card}");
+    let load = "import json, datasets\n\
+                d = datasets.load_dataset('hf', 'all')['test']\n\
+                e = datasets.load_dataset('hf', 'sub-few')['test']\n\
+                print(json.dumps([d.to_list(), str(d.features['more']), list(e['id']), list(e['tags'])]))";
+    if let Some(read) = python(&project, load) {
+        assert_eq!(read[0][1]["text"], "say é <b>");
+        assert_eq!(
+            read[0][0]["more"],
+            serde_json::json!({"n": 1.0, "l": [[1], []]})
+        );
+        assert_eq!(read[2], serde_json::json!(["c", "b", "a"]));
+        assert_eq!(read[3], serde_json::json!([null, ["y", null], []]));
+    }
+    // By a field, and into the same folder: what was there before and is no more goes.
+    project.write("hf/data/notes.txt", "mine");
+    project.ok(&format!(
+        "{export} --output all.jsonl --split-by part --license MIT --language en"
+    ));
+    assert_eq!(
+        has_files(&project.path("hf")),
+        [
+            "README.md",
+            "data/notes.txt",
+            "data/test-00000-of-00001.parquet",
+            "data/train-00000-of-00001.parquet"
+        ]
+    );
+    let load = "import json, datasets\nd = datasets.load_dataset('hf')\n\
+                print(json.dumps({s: list(d[s]['id']) for s in d}))";
+    if let Some(read) = python(&project, load) {
+        assert_eq!(
+            read,
+            serde_json::json!({"test": ["b", "c"], "train": ["a"]})
+        );
+    }
+    // Nobody was asked, and the same again is the same.
+    let card = project.read("hf/README.md");
+    project.ok(&format!(
+        "{export} --output all.jsonl --split-by part --license MIT --language en"
+    ));
+    assert_eq!(project.read("hf/README.md"), card);
+}
+
+#[test]
+fn logs_for_inspect() {
+    let (project, params) = ran("");
+    project.ok(&format!(
+        "export p.yaml --format inspect --to logs {params}"
+    ));
+    let names = has_files(&project.path("logs"));
+    assert_eq!(names.len(), 1);
+    let text = project.read(&format!("logs/{}", names[0]));
+    let log: Json = serde_json::from_slice(&text).expect("JSON");
+    assert_eq!(log["eval"]["task"], "cases");
+    assert_eq!(log["eval"]["model"], "org/m-1");
+    let sample = &log["samples"][0];
+    assert_eq!(sample["id"], "a");
+    assert_eq!(sample["input"][0]["content"], "Be brief.");
+    assert_eq!(sample["input"][1]["content"], "Tell: alpha word");
+    // What was right was dropped after it was scored.
+    assert_eq!(sample["target"], "Tell");
+    assert_eq!(
+        sample["scores"]["rouge"]["value"]
+            .as_object()
+            .expect("scores")
+            .len(),
+        2
+    );
+    assert_eq!(log["results"]["scores"][0]["name"], "exact_match");
+    project.ok(&format!(
+        "export p.yaml --format inspect --to logs {params}"
+    ));
+    assert_eq!(project.read(&format!("logs/{}", names[0])), text);
+    let read = "import json, glob, statistics as s\n\
+        from inspect_ai.log import read_eval_log, list_eval_logs\n\
+        l = read_eval_log(list_eval_logs('logs')[0])\n\
+        v = [x.scores['rouge'].value['rougeL'] for x in l.samples]\n\
+        m = {x.name: x.metrics for x in l.results.scores}['rougeL']\n\
+        print(json.dumps([l.status, l.eval.task, len(l.samples), l.samples[0].output.completion,\n\
+          l.samples[0].input[1].text, l.stats.model_usage['org/m-1'].total_tokens,\n\
+          abs(m['mean'].value - s.mean(v)) + abs(m['stderr'].value - s.stdev(v) / len(v) ** 0.5)]))";
+    if let Some(read) = python(&project, read) {
+        assert_eq!(read[0], "success");
+        assert_eq!(read[2], 3);
+        assert_eq!(read[3], sample["output"]["completion"]);
+        assert_eq!(read[4], "Tell: alpha word");
+        assert_eq!(
+            read[5],
+            log["stats"]["model_usage"]["org/m-1"]["total_tokens"]
+        );
+        assert!(read[6].as_f64().expect("a number") < 1e-9, "{read}");
+    }
+    if let Some(python) = std::env::var_os("CLUE_TEST_PYTHON") {
+        let program = Path::new(&python).with_file_name("inspect");
+        let dump = Command::new(program)
+            .args(["log", "dump", &format!("logs/{}", names[0])])
+            .current_dir(project.path(""))
+            .output()
+            .expect("inspect runs");
+        assert!(
+            dump.status.success(),
+            "{}",
+            String::from_utf8_lossy(&dump.stderr)
+        );
+        let dumped: Json = serde_json::from_slice(&dump.stdout).expect("JSON");
+        assert_eq!(dumped["samples"][0]["target"], "Tell");
+    }
+}
+
+#[test]
+fn one_file_of_one_stage_or_output() {
+    let (project, params) = ran("");
+    let read = |name: &str| String::from_utf8(project.read(name)).expect("UTF-8");
+    project.ok(&format!("export p.yaml -o m.csv --stage means {params}"));
+    assert!(
+        read("m.csv").starts_with("model,metric,n,missing,mean,"),
+        "{}",
+        read("m.csv")
+    );
+    project.ok(&format!(
+        "export p.yaml -o few.jsonl --output sub/few.parquet {params}"
+    ));
+    assert!(
+        read("few.jsonl").starts_with("{\"id\": \"c\", \"n\": null"),
+        "{}",
+        read("few.jsonl")
+    );
+    // The same bytes as the pipeline wrote.
+    project.ok(&format!(
+        "export p.yaml -o few --format parquet --output sub/few.parquet {params}"
+    ));
+    assert_eq!(project.read("few"), project.read("out/p/sub/few.parquet"));
+    let told = project.ok(&format!(
+        "export p.yaml -o m.csv --stage means --json {params}"
+    ));
+    let told: Json = serde_json::from_str(&told.stdout).expect("JSON");
+    assert_eq!(told["files"][0]["records"], 1);
+    assert_eq!(told["sensitive"], false);
+}
+
+#[test]
+fn sensitive_records_need_a_word() {
+    let (project, params) = ran("-p sensitive=true");
+    for words in [
+        "-o hf",
+        "-o x.csv --stage scored",
+        "-o logs --format inspect",
+        "-o m.csv --stage means",
+    ] {
+        let done = project.clue(&format!("export p.yaml {words} {params}"));
+        assert_eq!(done.code, 3, "{words}\n{}", done.stderr);
+        refused(
+            &done,
+            &[
+                "marked `sensitive`",
+                "--include-sensitive",
+                "nothing was written",
+            ],
+        );
+    }
+    assert!(!project.path("hf").exists() && !project.path("logs").exists());
+    let done = project.ok(&format!("export p.yaml -o hf --include-sensitive {params}"));
+    assert!(done.stdout.contains("deserves the care"), "{}", done.stdout);
+    let card = String::from_utf8(project.read("hf/README.md")).expect("UTF-8");
+    assert!(card.contains("holds data under an agreement"), "{card}");
+}
+
+#[test]
+fn what_cannot_be_exported_is_told() {
+    let (project, params) = ran("");
+    for (words, expected) in [
+        (
+            "-o hf --output all.json",
+            &["no output `all.json`", "did you mean `all.jsonl`?"][..],
+        ),
+        (
+            "-o x.csv --stage scord",
+            &["no stage `scord`", "did you mean `scored`?"],
+        ),
+        (
+            "-o x.csv",
+            &["one file holds one output or stage", "`all.jsonl`"],
+        ),
+        (
+            "-o p.yaml --format csv --stage means",
+            &["`p.yaml` is a file of the pipeline"],
+        ),
+        (
+            "-o out/p/all.jsonl --stage means",
+            &["is an output of the pipeline"],
+        ),
+        ("-o hf --stage nothing", &["there are no records to export"]),
+        ("-o hf --split a/b", &["`a/b` cannot name a split"]),
+        (
+            "-o hf --split-by text",
+            &["record `a`: `text` cannot name a split"],
+        ),
+        (
+            "-o hf --split-by none",
+            &["record `a`: `none` is not there"],
+        ),
+        ("-o .", &["there are files that no export made"]),
+        ("-o ask.j2", &["`ask.j2` is no folder"]),
+        (
+            "-o l --format inspect --stage means",
+            &["`generate`, `judge` or `score`"],
+        ),
+    ] {
+        let done = project.clue(&format!("export p.yaml {words} {params}"));
+        assert_eq!(done.code, 2, "{words}\n{}{}", done.stdout, done.stderr);
+        refused(&done, expected);
+        assert!(!done.stderr.contains("alpha"), "{}", done.stderr);
+    }
+    let done = project.clue(&format!("export p.yaml -o hf --store none {params}"));
+    assert_eq!(done.code, 2);
+    refused(&done, &["no run of this pipeline"]);
+    assert!(!project.path("hf").exists());
+}
+
+#[test]
+fn what_is_missing_is_told_and_the_rest_is_written() {
+    let (project, params) = ran("");
+    let more = "{\"id\":\"d\",\"text\":\"new\",\"truth\":\"x\",\"part\":\"test\"}\n";
+    project.write("cases.jsonl", format!("{CASES}{more}"));
+    let done = project.clue(&format!("export p.yaml -o hf --output all.jsonl {params}"));
+    assert_eq!(done.code, 1, "{}{}", done.stdout, done.stderr);
+    refused(
+        &done,
+        &["not all of the answers or scores of `answered` are in the cache"],
+    );
+    assert!(done.stdout.contains("(3 records"), "{}", done.stdout);
+    let card = String::from_utf8(project.read("hf/README.md")).expect("UTF-8");
+    assert!(card.contains("are not in here"), "{card}");
+    project.write("cases.jsonl", more);
+    let done = project.clue(&format!(
+        "export p.yaml -o x.csv --output all.jsonl {params}"
+    ));
+    assert_eq!(done.code, 2, "{}{}", done.stdout, done.stderr);
+    refused(
+        &done,
+        &["there is nothing to export", "run the pipeline first"],
+    );
+}
