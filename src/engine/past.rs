@@ -5,6 +5,7 @@
 use super::facts::Ended;
 use super::history::{RunRecord, StageRecord};
 use super::survey::Survey;
+use crate::hash::Hash;
 use crate::plan::graph::{Action, Planned};
 use crate::store::Store;
 
@@ -35,7 +36,7 @@ impl Known {
     pub fn words(self) -> &'static str {
         match self {
             Known::Here => "they are at hand",
-            Known::Unfinished => "it did not finish, or records failed there or before",
+            Known::Unfinished => "it did not run to its end, or records failed there or before",
             Known::Gone => "its records are no longer in the cache",
             Known::Changed => {
                 "its records were not kept, and the pipeline is no longer the one that made them"
@@ -152,19 +153,68 @@ impl Past {
 /// The stages that did not come to their end in a run: what is kept of them is from an earlier
 /// one.
 fn unfinished(now: &Survey, order: &[usize], run: &RunRecord) -> Vec<bool> {
-    let count = now.nodes.len();
-    let Some(facts) = &run.facts else {
-        return vec![false; count];
-    };
-    let mut unfinished = vec![facts.ended == Ended::Running; count];
+    let facts = run.facts.as_ref();
+    let under_way = facts.is_some_and(|facts| facts.ended == Ended::Running);
+    let mut unfinished = vec![under_way; now.nodes.len()];
     for &at in order {
         let node = &now.nodes[at];
-        let old = run.stages.get(&node.name);
-        let ran = old.and_then(|old| old.ran);
-        let finished = ran.is_some_and(|ran| ran >= facts.began);
+        let Some(old) = run.stages.get(&node.name) else {
+            continue;
+        };
+        let began = facts.map_or(0, |facts| facts.began);
+        let finished = old.ran.is_some_and(|ran| ran >= began);
         let worked = run.stints.contains_key(&node.name);
         let behind = node.sources().any(|from| unfinished[from]);
-        unfinished[at] = unfinished[at] || (!finished && (worked || behind));
+        let left = facts.is_some() && !finished && (worked || behind);
+        unfinished[at] = unfinished[at] || left || !follows(old, run);
     }
     unfinished
+}
+
+/// True if a stage was made of what the run has of its inputs, and not of what an earlier one had.
+fn follows(stage: &StageRecord, run: &RunRecord) -> bool {
+    let inputs = stage.inputs.iter();
+    let recipes = inputs.map(|name| run.stages.get(name).map(|input| input.recipe));
+    let recipes: Option<Vec<Hash>> = recipes.collect();
+    recipes.is_some_and(|recipes| stage.manifest.key(&recipes) == stage.recipe)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plan::manifest::Manifest;
+
+    #[test]
+    fn a_stage_that_did_not_run_is_not_taken_for_one_that_did() {
+        let manifest = |n: u8| -> Manifest {
+            let items = serde_json::json!([{"is": "settings", "value": n}]);
+            serde_json::from_value(serde_json::json!({ "items": items })).expect("a manifest")
+        };
+        let stage = |manifest: Manifest, inputs: &[&str], recipes: &[Hash]| StageRecord {
+            recipe: manifest.key(recipes),
+            manifest,
+            inputs: inputs.iter().map(|name| (*name).to_owned()).collect(),
+            output: None,
+            rows: None,
+            ran: None,
+        };
+        let (old, new) = (stage(manifest(1), &[], &[]), stage(manifest(2), &[], &[]));
+        let reader = stage(manifest(3), &["a"], &[old.recipe]);
+        let run = |a: &StageRecord| RunRecord {
+            pipeline: "/p.yaml".into(),
+            params: std::collections::BTreeMap::new(),
+            stages: [
+                ("a".to_owned(), a.clone()),
+                ("b".to_owned(), reader.clone()),
+            ]
+            .into(),
+            facts: None,
+            stints: std::collections::BTreeMap::new(),
+        };
+        assert!(follows(&reader, &run(&old)));
+        assert!(!follows(&reader, &run(&new)), "made of what was before");
+        let mut gone = run(&old);
+        gone.stages.remove("a");
+        assert!(!follows(&reader, &gone));
+    }
 }

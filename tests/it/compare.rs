@@ -399,7 +399,7 @@ fn what_is_no_longer_known_of_a_run_is_said() {
             .unwrap_or("")
             .to_owned()
     };
-    let lost = "in run `b` it did not finish, or records failed there or before";
+    let lost = "in run `b` it did not run to its end, or records failed there or before";
     assert_eq!(why(&told, "second"), lost);
     assert_eq!(why(&told, "pairs"), lost);
     assert!(texts(&told["same"]).contains("first"));
@@ -410,9 +410,17 @@ fn what_is_no_longer_known_of_a_run_is_said() {
             .contains("in run `b` 1 record failed")
     );
 
+    // One that was not wanted, of a stage that is another now, is not the one that it was before.
     project.write("b.j2", "Other. {{ text }}");
-    project.ok(&run);
+    project.ok(&format!("{run} --until second"));
     let told = json(&project, "compare p.yaml last~2 last");
+    assert_eq!(
+        row(&told, "second")["changed"].as_array().map(Vec::len),
+        Some(24)
+    );
+    assert_eq!(why(&told, "score_second"), lost);
+    project.ok(&run);
+    let told = json(&project, "compare p.yaml last~3 last");
     assert_eq!(
         row(&told, "second")["changed"].as_array().map(Vec::len),
         Some(24)
@@ -421,7 +429,7 @@ fn what_is_no_longer_known_of_a_run_is_said() {
     let text = String::from_utf8(stages).expect("UTF-8");
     project.write("p.yaml", text.replace("who: \"'y'\"", "who: \"'z'\""));
     project.ok(&run);
-    let told = json(&project, "compare p.yaml last~3 last");
+    let told = json(&project, "compare p.yaml last~4 last");
     assert_eq!(
         why(&told, "name_second"),
         "in run `a` its records were not kept, and the pipeline is no longer the one that made them"
@@ -432,7 +440,7 @@ fn what_is_no_longer_known_of_a_run_is_said() {
     );
     // The artifacts are gone: what the cache has the calls of is made again, the rest is not.
     std::fs::remove_dir_all(project.path(".clue/artifacts")).expect("removed");
-    let told = json(&project, "compare p.yaml last~3 last");
+    let told = json(&project, "compare p.yaml last~4 last");
     assert_eq!(
         why(&told, "second"),
         "in run `a` its records are no longer in the cache"

@@ -134,25 +134,25 @@ fn a_notes_life_is_told_forward() {
             "distinct:n1#3 < facts:n1#3",
             "asked:n1#0 < distinct:n1#0",
             "asked:n1#1 < distinct:n1#1",
-            "few:n1#0 < asked:n1#0",
-            // A group of the note's own; it has the note's key.
-            "grouped:n1 < asked:n1#0 + asked:n1#1",
-            "counted:n1 < grouped:n1",
+            "scored:n1#0 < asked:n1#0",
+            "scored:n1#1 < asked:n1#1",
+            "best:n1#1 < scored:n1#1",
+            "best:n1#0 < scored:n1#0",
+            // Twice at the end of a list: its second appearance has another key.
+            "twice:n1#1 < scored:n1#1",
+            "twice:n1#1~2 < scored:n1#1",
             "joined:n1#0 < asked:n1#0",
             "joined:n1#0~2 < asked:n1#0",
             "joined:n1#1 < asked:n1#1",
             "joined:n1#1~2 < asked:n1#1",
-            "scored:n1#0 < asked:n1#0",
-            "scored:n1#1 < asked:n1#1",
+            // A group of the note's own; it has the note's key.
+            "grouped:n1 < asked:n1#0 + asked:n1#1",
+            "counted:n1 < grouped:n1",
             "both:1/n1#0 < asked:n1#0",
             "both:1/n1#1 < asked:n1#1",
             "both:2/n1#0 < scored:n1#0",
             "both:2/n1#1 < scored:n1#1",
-            // Twice at the end of a list: its second appearance has another key.
-            "twice:n1#1 < scored:n1#1",
-            "twice:n1#1~2 < scored:n1#1",
-            "best:n1#1 < scored:n1#1",
-            "best:n1#0 < scored:n1#0",
+            "few:n1#0 < asked:n1#0",
         ]
     );
     let with = |key: &str| {
@@ -186,8 +186,8 @@ fn a_notes_life_is_told_forward() {
     assert_eq!(
         scored,
         [
-            "gathered sums [\"n1\",\"accuracy\"]",
-            "dropped twice not among the 4 picked by `fact`, `fact`"
+            "dropped twice not among the 4 picked by `fact`, `fact`",
+            "gathered sums [\"n1\",\"accuracy\"]"
         ]
     );
     assert_eq!(

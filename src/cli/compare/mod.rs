@@ -22,12 +22,15 @@ const CASES: usize = 4;
 /// Arguments of `clue compare`.
 #[derive(clap::Args)]
 #[command(after_help = "\
+Forms:
   clue compare PIPELINE                      the last run with the one before
   clue compare PIPELINE RUN [RUN]            two runs, or one with the last: an id or its beginning
                                              (`clue runs`), `last`, `last~1`, …
   clue compare PIPELINE OTHER_PIPELINE       the last run of each
   clue compare PIPELINE --stages A B         two stages of one run
-  clue compare PIPELINE --between FIELD [A B]  records of one run by the value of a field
+  clue compare PIPELINE --between FIELD [A B]
+                                             records of one run by the value of a field
+
 It is made of the cache, with the params of the runs, and asks nobody.")]
 pub struct Args {
     #[command(flatten)]

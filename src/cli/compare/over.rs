@@ -93,12 +93,11 @@ pub fn runs(args: &Args, a: (&Path, &str), b: (&Path, &str)) -> Result<Compariso
     Ok(comparison)
 }
 
-/// The stages of both, in the order of the second pipeline; those of the first alone come last.
+/// The stages of both, in the order of the second file; those of the first alone come last.
 fn names(a: &Side, b: &Side) -> Vec<String> {
     let of = |side: &Side| -> Vec<String> {
-        let order = side.pipe.order.iter();
-        let names = order.map(|at| side.pipe.stages[*at].spec.name.value.clone());
-        names.collect()
+        let stages = side.pipe.stages.iter();
+        stages.map(|stage| stage.spec.name.value.clone()).collect()
     };
     let mut names = of(b);
     for name in of(a).into_iter().chain(a.run.stages.keys().cloned()) {
@@ -133,7 +132,7 @@ fn judged(a: &Side, b: &Side, name: &str) -> Judged {
                 None => ("b", "a", a),
             };
             return Judged::Not(match side.pipe.find(name) {
-                Some(_) => format!("in run `{lacks}` it did not finish"),
+                Some(_) => format!("in run `{lacks}` it did not run to its end"),
                 None => format!("only the run `{has}` has it"),
             });
         }

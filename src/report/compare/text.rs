@@ -17,6 +17,8 @@ const TEXTS: usize = 4;
 const LINES: usize = 40;
 /// Characters of a run's id.
 const ID: usize = 10;
+/// Scores that are shown.
+const SCORES: usize = 40;
 /// Names in a line.
 const NAMES: usize = 6;
 
@@ -166,7 +168,8 @@ fn scores(scores: &[Score], out: &mut String) {
     // What is the same record by record is only counted.
     let is_same = |score: &&Score| {
         let zero = |x: Option<f64>| x.is_none_or(|x| x == 0.0);
-        score.n > 0 && zero(score.difference) && zero(score.low) && zero(score.high)
+        let all = score.n > 0 && score.unpaired == 0;
+        all && zero(score.difference) && zero(score.low) && zero(score.high)
     };
     let all = scores;
     let scores: Vec<&Score> = scores.iter().filter(|score| !is_same(score)).collect();
@@ -185,7 +188,7 @@ fn scores(scores: &[Score], out: &mut String) {
         "scores", "metric", "n", "unpaired", "clusters", "mean a", "mean b", "b - a", "95 %", "p",
     ];
     let mut lines = vec![head.map(str::to_owned).to_vec()];
-    lines.extend(scores.iter().map(|score| {
+    lines.extend(scores.iter().take(SCORES).map(|score| {
         let by = score.by.iter().map(|(_, value)| plain(&bare(value)));
         let by: Vec<String> = by.collect();
         let name = match by.as_slice() {
@@ -223,6 +226,11 @@ fn scores(scores: &[Score], out: &mut String) {
     let numbers: Vec<usize> = (2..lines[0].len()).collect();
     out.push('\n');
     table(&lines, &numbers, out);
+    let more = scores.len().saturating_sub(SCORES);
+    if more > 0 {
+        let more = count(more as u64, "score");
+        out.push_str(&format!("  … {more} more, with `--json`\n"));
+    }
     out.push_str(&same);
 }
 

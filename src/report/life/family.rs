@@ -1,7 +1,7 @@
 //! A record's relatives: found by going through what each stage made of what, back and forth. Owns
 //! who belongs to a record's life; knows nothing of fields. Pure.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use crate::engine::lineage::{Key, Link, Links};
 use crate::engine::pipe::Pipe;
@@ -57,7 +57,7 @@ impl Graph {
         let groups = pipe.stages.iter().map(|stage| stage.verb.name() == "group");
         let mut graph = Graph {
             inputs: inputs.collect(),
-            order: pipe.order.clone(),
+            order: as_written(pipe),
             links: stages.map(|at| links(at).unwrap_or_default()).collect(),
             lives_on: groups.collect(),
         };
@@ -241,6 +241,30 @@ impl Family {
         }
         all
     }
+}
+
+/// The stages as the file has them, but inputs first.
+fn as_written(pipe: &Pipe) -> Vec<usize> {
+    let mut left: Vec<HashSet<usize>> = pipe.stages.iter().map(|s| s.sources().collect()).collect();
+    let free = (0..left.len()).filter(|at| left[*at].is_empty());
+    let mut free: BTreeSet<usize> = free.collect();
+    let mut readers: Vec<Vec<usize>> = vec![Vec::new(); left.len()];
+    for (at, sources) in left.iter().enumerate() {
+        for from in sources {
+            readers[*from].push(at);
+        }
+    }
+    let mut order = Vec::with_capacity(left.len());
+    while let Some(at) = free.pop_first() {
+        order.push(at);
+        for reader in &readers[at] {
+            left[*reader].remove(&at);
+            if left[*reader].is_empty() {
+                free.insert(*reader);
+            }
+        }
+    }
+    order
 }
 
 /// How many of the records with the key are not related to another of them.

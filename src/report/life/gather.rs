@@ -244,6 +244,10 @@ fn lost(
         let why = "its program makes records of its own, of which ones it does not say";
         return end(What::Missing, Some(why.to_owned()));
     }
+    if verb == "exec" && found.partial[at] {
+        let why = "programs do not run here, and its output is not in the cache";
+        return end(What::Missing, Some(why.to_owned()));
+    }
     let read = found.graph.links[at].read.iter();
     let mut read = read.filter(|(by, key)| *by == port && *key == node.1);
     if read.next().is_none() {
@@ -256,11 +260,8 @@ fn lost(
         };
     }
     if found.partial[at] {
-        let why = match verb {
-            "exec" => "programs do not run here, and its output is not in the cache",
-            _ => "its result is not in the cache",
-        };
-        return end(What::Missing, Some(why.to_owned()));
+        let why = "its result is not in the cache".to_owned();
+        return end(What::Missing, Some(why));
     }
     let why = dropped(found.pipe, at, port, found.records.get(node));
     End {
