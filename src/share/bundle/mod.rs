@@ -3,8 +3,11 @@
 
 pub mod archive;
 pub mod check;
+pub mod citation;
+pub mod cite;
 mod frames;
 pub mod manifest;
 mod member;
+pub mod rocrate;
 #[cfg(test)]
 mod tests;
