@@ -1,5 +1,7 @@
-//! What lets others repeat a run: the lock, which says what a run was made of. Prints nothing.
+//! What lets others repeat a run: the lock, which says what a run was made of, and bundles, which
+//! hold it. Prints nothing.
 
+pub mod bundle;
 pub mod differ;
 pub mod gather;
 mod labels;
