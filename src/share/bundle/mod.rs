@@ -4,7 +4,14 @@
 pub mod archive;
 pub mod check;
 mod frames;
+pub mod hidden;
+pub mod look;
 pub mod manifest;
 mod member;
+pub mod places;
+pub mod readme;
+pub mod salt;
+pub mod scan;
 #[cfg(test)]
 mod tests;
+pub mod used;

@@ -25,8 +25,8 @@ pub struct Used {
     pub place: String,
     /// What it is for.
     pub role: Role,
-    /// What the lock calls it, if a stage reads it as a file.
-    pub label: Option<String>,
+    /// What the lock calls it, or would.
+    pub label: String,
     /// The param that leads to it.
     pub param: Option<String>,
     /// Its hash, if a stage reads it as a file.
@@ -157,20 +157,19 @@ impl Found<'_> {
         if !self.seen.insert(path.clone()) {
             return Ok(());
         }
-        let label = hash.map(|hash| {
-            let mut label = self.labels.input(&path);
-            let inputs = &self.lock.inputs;
-            while inputs.get(&label).is_some_and(|input| input.hash != hash) {
-                label.push('\'');
+        let mut label = self.labels.input(&path);
+        let inputs = &self.lock.inputs;
+        while hash.is_some() && inputs.get(&label).map(|input| input.hash) != hash {
+            if !inputs.contains_key(&label) {
+                break;
             }
-            label
-        });
-        let named = label.clone().unwrap_or_else(|| self.labels.input(&path));
-        let param = param_of(&named).map(|(param, _)| param.to_owned());
+            label.push('\'');
+        }
+        let param = param_of(&label).map(|(param, _)| param.to_owned());
         self.all.push(Used {
             sensitive: self.sensitive.contains(&resolved(&path)),
             elsewhere: false,
-            place: named,
+            place: String::new(),
             path,
             role,
             label,
@@ -209,7 +208,7 @@ impl Found<'_> {
                 (None, Ok(below)) if inside(&used.path) => joined(PROJECT, below),
                 _ => {
                     used.elsewhere = true;
-                    elsewhere(&used.place, &used.path)
+                    elsewhere(&used.label, &used.path)
                 }
             };
             used.place = free(place, |place| files.contains_key(place));

@@ -45,7 +45,7 @@ pub fn words(text: &str, mut each: impl FnMut(Word)) {
     let (mut at, mut line) = (0, 1);
     let mut word = Word::default();
     let mut hash = START;
-    let mut put = |hash: &mut u64, byte: u8| *hash = (*hash ^ u64::from(byte)).wrapping_mul(PRIME);
+    let put = |hash: &mut u64, byte: u8| *hash = (*hash ^ u64::from(byte)).wrapping_mul(PRIME);
     while at < bytes.len() {
         let byte = bytes[at];
         if byte.is_ascii_alphanumeric() {
