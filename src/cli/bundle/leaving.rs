@@ -137,7 +137,7 @@ impl Leaving {
             });
         }
         if let Some(why) = why_not {
-            self.leave(&format!("`{}`", used.label), &why);
+            self.leave(&named(used), &why);
             return Ok(());
         }
         self.leaves.push(Leaf {
@@ -286,6 +286,15 @@ impl Leaving {
     pub fn members(self) -> (Manifest, Vec<Member>) {
         let members = self.leaves.into_iter().map(|leaf| leaf.member);
         (self.manifest, members.collect())
+    }
+}
+
+/// A file as its user knows it.
+fn named(used: &Used) -> String {
+    let name = used.path.file_name().unwrap_or_default().to_string_lossy();
+    match &used.param {
+        Some(param) => format!("`{name}` (param `{param}`)"),
+        None => format!("`{}`", used.label),
     }
 }
 

@@ -202,6 +202,8 @@ fn add_records(
     let mut all = Vec::new();
     for kept in kept {
         let salted = source.hides(kept.of);
+        let output = source.survey.planned[kept.stage].output.as_ref();
+        let rows = output.map(|output| output.rows);
         let records = match kept.artifact {
             Some(content) => read(&source.store, content, salt.filter(|_| salted))?,
             None => {
@@ -209,6 +211,12 @@ fn add_records(
                 taken.or_insert_with(|| taps.take_briefs(kept.of)).clone()
             }
         };
+        // Of a stage that could not be gone through, and of what comes after it, there are fewer.
+        if rows != Some(records.len() as u64) {
+            let stage = source.stage(kept.stage);
+            leaving.lacks.push(format!("records of `{stage}`"));
+            continue;
+        }
         all.push(StageRecords {
             stage: source.stage(kept.stage).to_owned(),
             salted,
