@@ -6,6 +6,7 @@
 mod around;
 mod ask;
 mod bench;
+mod bundle;
 mod cache;
 mod check;
 mod codes;
@@ -77,6 +78,8 @@ enum Command {
     Runs(runs::Args),
     /// Write down what a run is made of and what came out, for `run --locked` to hold to
     Lock(lock::Args),
+    /// Put a run into one file for others: pipeline, lock, calls, outputs, report
+    Bundle(bundle::Args),
     /// Check a pipeline and everything it names; all faults at once
     Check(check::Args),
     /// Show the records of a stage from the cache
@@ -125,6 +128,7 @@ pub fn main() -> ExitCode {
         Command::Status(args) => status::status(&args),
         Command::Runs(args) => runs::runs(&args),
         Command::Lock(args) => lock::lock(&args),
+        Command::Bundle(args) => bundle::bundle(&args),
         Command::Check(args) => check::check(&args),
         Command::Show(args) => show::show(&args),
         Command::Report(args) => report::report(&args),

@@ -139,6 +139,7 @@ fn found(args: &Args, pipe: &Arc<Pipe>) -> Result<Report, Diagnostic> {
     let options = Options {
         sensitive: args.include_sensitive,
         limit: args.limit,
+        timeless: false,
     };
     Ok(gather(found, &options))
 }
@@ -164,7 +165,7 @@ fn ran(store: &Store, pipe: &Pipe) -> Result<Vec<RunRecord>, Diagnostic> {
 
 /// What the last run listed as failed. Without the file, nothing failed; a line that is none
 /// is not worth losing the page for.
-fn errors(path: &Path) -> Vec<Failure> {
+pub fn errors(path: &Path) -> Vec<Failure> {
     let text = std::fs::read_to_string(path).unwrap_or_default();
     let lines = text.lines();
     let lines = lines.filter_map(|line| serde_json::from_str(line).ok());

@@ -6,5 +6,5 @@ pub mod differ;
 pub mod gather;
 mod labels;
 pub mod lock;
-mod plain;
+pub mod plain;
 mod yaml;

@@ -51,6 +51,8 @@ pub struct Options {
     pub sensitive: bool,
     /// Records of a table at most; 0 for all.
     pub limit: usize,
+    /// No times and dates, so that the same run gives the same page wherever it was made.
+    pub timeless: bool,
 }
 
 /// Makes plain data of what was found.
@@ -102,7 +104,7 @@ pub fn gather(mut found: Found<'_>, options: &Options) -> Report {
         hidden: is_sensitive && !options.sensitive,
         confidential: is_sensitive && options.sensitive,
         run: stages::run(&found),
-        notes: notes(&found, &stages),
+        notes: notes(&found, &stages, options),
         stages,
         edges,
         size,
@@ -179,7 +181,7 @@ fn asked(
 }
 
 /// What a reader has to know before trusting the numbers.
-fn notes(found: &Found<'_>, stages: &[super::data::Stage]) -> Vec<String> {
+fn notes(found: &Found<'_>, stages: &[super::data::Stage], options: &Options) -> Vec<String> {
     let mut notes = Vec::new();
     let missing: u64 = stages.iter().map(|stage| stage.missing).sum();
     if missing > 0 {
@@ -190,7 +192,9 @@ fn notes(found: &Found<'_>, stages: &[super::data::Stage]) -> Vec<String> {
             count(missing, "call")
         ));
     }
-    if found.runs.is_empty() {
+    if options.timeless {
+        notes.push("This page came in a bundle, which has no times and dates of the run.".to_owned());
+    } else if found.runs.is_empty() {
         notes.push("No times are known of a run with these params and this cache.".to_owned());
     }
     let programs = found.pipe.stages.iter().enumerate().filter(|(at, stage)| {

@@ -6,8 +6,15 @@ pub mod check;
 pub mod citation;
 pub mod cite;
 mod frames;
+pub mod hidden;
+pub mod look;
 pub mod manifest;
 mod member;
+pub mod places;
+pub mod readme;
 pub mod rocrate;
+pub mod salt;
+pub mod scan;
 #[cfg(test)]
 mod tests;
+pub mod used;

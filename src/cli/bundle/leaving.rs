@@ -1,0 +1,354 @@
+//! What leaves in a bundle, file by file, and what does not, and why. Owns the choice of files
+//! and outputs by level and size.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use serde_json::Value as Json;
+
+use super::super::codes::REFUSED;
+use super::super::err;
+use super::Source;
+use crate::diag::Diagnostic;
+use crate::engine::pipe::Pipe;
+use crate::engine::survey::out_file;
+use crate::report::words::size;
+use crate::share::bundle::archive::{Body, Member};
+use crate::share::bundle::manifest::{Data, LeftOut, Level, Manifest, Role};
+use crate::share::bundle::places::{DATA, PROJECT, PROMPTS, joined};
+use crate::share::bundle::readme::readme;
+use crate::share::bundle::used::{All, Used};
+use crate::share::plain::Plain;
+use crate::spec::pipeline::ParamKind;
+
+/// A file that leaves.
+pub struct Leaf {
+    /// The member.
+    pub member: Member,
+    /// Its size in bytes.
+    pub bytes: u64,
+    /// What it is, in a few words.
+    pub why: &'static str,
+    /// What is scanned instead of its bytes.
+    pub text: Option<String>,
+    /// Its words may stand in sensitive records too.
+    pub allowed: bool,
+}
+
+/// Everything that leaves.
+pub struct Leaving {
+    /// What will be told of it.
+    pub manifest: Manifest,
+    /// The files, in their order.
+    pub leaves: Vec<Leaf>,
+    /// What the cache lacks.
+    pub lacks: Vec<String>,
+    /// The sensitive files, in the order of what the lock calls them.
+    pub sensitive: Vec<PathBuf>,
+}
+
+impl Leaving {
+    /// What there is without any run: the lock, and the files that the pipeline uses.
+    ///
+    /// # Errors
+    /// A file cannot be read, or `--allow-file` names none of the pipeline.
+    pub fn begin(source: &Source<'_>, all: &All) -> Result<Leaving, Diagnostic> {
+        let pipe = source.pipe;
+        let mut leaving = Leaving {
+            manifest: Manifest {
+                program: env!("CARGO_PKG_VERSION").to_owned(),
+                name: pipe.pipeline.name.clone(),
+                level: source.level,
+                pipeline: all.pipeline.clone(),
+                ..Manifest::default()
+            },
+            leaves: Vec::new(),
+            lacks: Vec::new(),
+            sensitive: Vec::new(),
+        };
+        let lock = source.lock.text().into_bytes();
+        leaving.add("pipeline.lock", Role::Lock, lock, "what the run was made of");
+        let allowed = allowed(source, all)?;
+        for folder in [PROJECT, PROMPTS, DATA] {
+            let folder = format!("{folder}/");
+            let files = all.files.values();
+            for used in files.filter(|used| used.place.starts_with(&folder)) {
+                leaving.file(source, used, allowed.contains(&used.place))?;
+            }
+        }
+        leaving.manifest.data.sort_by(|a, b| a.label.cmp(&b.label));
+        let mut sensitive: Vec<&Used> = all.files.values().filter(|u| u.sensitive).collect();
+        sensitive.sort_by(|a, b| a.label.cmp(&b.label));
+        leaving.sensitive = sensitive.iter().map(|used| used.path.clone()).collect();
+        leaving.manifest.allowed = allowed;
+        leaving.params(pipe, all);
+        Ok(leaving)
+    }
+
+    /// Adds a file that is made.
+    pub fn add(&mut self, path: &str, role: Role, bytes: Vec<u8>, why: &'static str) {
+        self.leaves.push(Leaf {
+            bytes: bytes.len() as u64,
+            member: Member {
+                path: path.to_owned(),
+                role,
+                body: Body::Bytes(bytes),
+            },
+            why,
+            text: None,
+            allowed: false,
+        });
+    }
+
+    /// Says that something is not in it.
+    pub fn leave(&mut self, what: &str, why: &str) {
+        self.manifest.left_out.push(LeftOut {
+            what: what.to_owned(),
+            why: why.to_owned(),
+        });
+    }
+
+    /// A file that the pipeline uses.
+    fn file(&mut self, source: &Source<'_>, used: &Used, allowed: bool) -> Result<(), Diagnostic> {
+        let unread = |error: std::io::Error| {
+            Diagnostic::error(format!("cannot read `{}`: {error}", used.path.display()))
+        };
+        let bytes = fs::metadata(&used.path).map_err(unread)?.len();
+        let why_not = why_not(source, used, bytes);
+        let is_data = used.loaded || used.elsewhere || used.sensitive || why_not.is_some();
+        if is_data {
+            let hash = match used.hash {
+                Some(hash) => hash,
+                None => source.store.hash_file(&used.path).map_err(unread)?,
+            };
+            let name = used.path.file_name().unwrap_or_default();
+            let kept = why_not.is_none() || !used.elsewhere;
+            self.manifest.data.push(Data {
+                label: used.label.clone(),
+                name: name.to_string_lossy().into_owned(),
+                bytes,
+                hash,
+                param: used.param.clone(),
+                place: kept.then(|| used.place.clone()),
+                there: why_not.is_none(),
+                sensitive: used.sensitive,
+            });
+        }
+        if let Some(why) = why_not {
+            self.leave(&named(used), &why);
+            return Ok(());
+        }
+        self.leaves.push(Leaf {
+            member: Member {
+                path: used.place.clone(),
+                role: used.role,
+                body: Body::File(used.path.clone()),
+            },
+            bytes,
+            why: match used.role {
+                Role::Pipeline => "the pipeline",
+                Role::Prompt => "a prompt",
+                Role::Data => "data",
+                _ => "a file that the pipeline uses",
+            },
+            text: None,
+            allowed,
+        });
+        Ok(())
+    }
+
+    /// Params that have another value than their default.
+    fn params(&mut self, pipe: &Pipe, all: &All) {
+        let plain = Plain::new(pipe);
+        let there: BTreeMap<&str, bool> = self
+            .manifest
+            .data
+            .iter()
+            .filter_map(|data| Some((data.place.as_deref()?, data.there)))
+            .collect();
+        let mut paths = BTreeMap::new();
+        let mut params = BTreeMap::new();
+        for param in pipe.pipeline.params().iter().filter(|p| !p.is_default) {
+            let name = param.name.clone();
+            let value = serde_json::to_value(&param.value).unwrap_or_default();
+            let path = value.as_str().filter(|text| !text.is_empty());
+            match path.filter(|_| param.kind == ParamKind::Path) {
+                Some(path) => {
+                    let place = all.place_of(&name, path.as_ref());
+                    let left = |place: &String| there.get(place.as_str()) == Some(&false);
+                    let gone = |place: &String| {
+                        let mut kept = self.leaves.iter().map(|leaf| &leaf.member.path);
+                        !kept.any(|leaf| leaf.starts_with(place.as_str()))
+                    };
+                    paths.insert(name, place.filter(|place| !left(place) && !gone(place)));
+                }
+                None => {
+                    params.insert(name, plain.runnable(&value));
+                }
+            }
+        }
+        self.manifest.paths = paths;
+        self.manifest.params = params;
+    }
+
+    /// The files that the pipeline writes. The exit code when one was asked for that must not
+    /// leave.
+    ///
+    /// # Errors
+    /// There is no output of such a name.
+    pub fn outputs(&mut self, source: &Source<'_>) -> Result<Result<(), ExitCode>, Diagnostic> {
+        let pipe = source.pipe;
+        let sinks = (0..pipe.stages.len()).filter(|at| source.survey.nodes[*at].sink);
+        let mut sinks: Vec<usize> = sinks.collect();
+        let chosen = &source.args.outputs;
+        for name in chosen {
+            if !sinks.iter().any(|at| source.stage(*at) == name) {
+                let names = sinks.iter().map(|at| source.stage(*at));
+                return Err(Diagnostic::error(format!("no output `{name}`")).suggest(name, names));
+            }
+        }
+        sinks.sort_by_key(|at| source.stage(*at));
+        for at in sinks {
+            let name = source.stage(at).to_owned();
+            let planned = &source.survey.planned[at];
+            let is_chosen = chosen.contains(&name);
+            if planned.output.is_none() {
+                self.lacks.push(format!("output `{name}`"));
+            }
+            if !chosen.is_empty() && !is_chosen {
+                self.leave(&format!("output `{name}`"), "it was not chosen");
+                continue;
+            }
+            if source.hides(at) {
+                if is_chosen {
+                    err(&format!(
+                        "output `{name}` is made of sensitive records, which stay here at this \
+                         level\n"
+                    ));
+                    return Ok(Err(ExitCode::from(REFUSED)));
+                }
+                self.leave(
+                    &format!("output `{name}`"),
+                    "it is made of sensitive records",
+                );
+                continue;
+            }
+            let (Some(path), Some(_)) = (out_file(pipe, at), &planned.output) else {
+                self.leave(&format!("output `{name}`"), "the cache does not know it");
+                continue;
+            };
+            let data = fs::symlink_metadata(&path).ok().filter(fs::Metadata::is_file);
+            let Some(data) = data.filter(|_| planned.fresh) else {
+                self.lacks.push(format!(
+                    "output `{name}`: the file is not what the run wrote"
+                ));
+                self.leave(&format!("output `{name}`"), "the file is another one");
+                continue;
+            };
+            if data.len() > source.args.max_file {
+                self.leave(&format!("output `{name}`"), &too_large(source, data.len()));
+                continue;
+            }
+            let below = pipe.stages[at].verb.writes().unwrap_or(path.as_path());
+            self.leaves.push(Leaf {
+                bytes: data.len(),
+                member: Member {
+                    path: joined("outputs", below),
+                    role: Role::Output,
+                    body: Body::File(path.clone()),
+                },
+                why: "an output",
+                text: None,
+                allowed: false,
+            });
+        }
+        Ok(Ok(()))
+    }
+
+    /// What is told of all that, in front of it.
+    pub fn end(&mut self, source: &Source<'_>) {
+        let description = description(source.pipe);
+        let text = readme(&self.manifest, description.as_deref(), &source.name);
+        self.add(
+            "README.md",
+            Role::Readme,
+            text.into_bytes(),
+            "what it is, and what is not in it",
+        );
+        if let Some(last) = self.leaves.pop() {
+            self.leaves.insert(0, last);
+        }
+    }
+
+    /// What is written.
+    pub fn members(self) -> (Manifest, Vec<Member>) {
+        let members = self.leaves.into_iter().map(|leaf| leaf.member);
+        (self.manifest, members.collect())
+    }
+}
+
+/// A file as its user knows it.
+fn named(used: &Used) -> String {
+    let name = used.path.file_name().unwrap_or_default().to_string_lossy();
+    match &used.param {
+        Some(param) => format!("`{name}` (param `{param}`)"),
+        None => format!("`{}`", used.label),
+    }
+}
+
+/// What a pipeline says of itself.
+fn description(pipe: &Pipe) -> Option<String> {
+    let main = pipe.pipeline.sources.find(&pipe.pipeline.file)?;
+    let yaml: Json = serde_yaml::from_str(pipe.pipeline.sources.text(main)).ok()?;
+    yaml["description"].as_str().map(str::to_owned)
+}
+
+fn too_large(source: &Source<'_>, bytes: u64) -> String {
+    let most = size(source.args.max_file);
+    format!("it has {}, more than {most} (`--max-file`)", size(bytes))
+}
+
+/// Why a file stays here, if it does.
+fn why_not(source: &Source<'_>, used: &Used, bytes: u64) -> Option<String> {
+    if used.sensitive && source.level != Level::Open {
+        return Some("it is sensitive".to_owned());
+    }
+    if source.level == Level::CodeOnly && (used.loaded || used.elsewhere) {
+        return Some("it is data, and the level is `code-only`".to_owned());
+    }
+    if source.pipe.pipeline.fence.refuses(&used.path).is_some() {
+        return Some("it lies outside of the project".to_owned());
+    }
+    if used.elsewhere && !used.loaded && used.hash.is_some() {
+        return Some("it is no data of the pipeline: weights, words or a program".to_owned());
+    }
+    (bytes > source.args.max_file).then(|| too_large(source, bytes))
+}
+
+/// The places of files whose words may leave, by the user's word.
+fn allowed(source: &Source<'_>, all: &All) -> Result<Vec<String>, Diagnostic> {
+    let mut places = Vec::new();
+    for path in &source.args.allow {
+        let real = path.canonicalize().ok();
+        let mut own = all.files.values().filter(|used| {
+            let own = !used.loaded && !used.sensitive;
+            own && used.place.starts_with(PROJECT) || used.place.starts_with(PROMPTS)
+        });
+        let found = own.find(|used| {
+            let same = real.is_some() && used.path.canonicalize().ok() == real;
+            same || used.place == path.to_string_lossy()
+        });
+        let Some(used) = found else {
+            let what = format!("`{}` is no file of the pipeline's own", path.display());
+            let fault = Diagnostic::error(what);
+            return Err(fault.help("`--allow-file` is for the pipeline, its includes and prompts"));
+        };
+        if !places.contains(&used.place) {
+            places.push(used.place.clone());
+        }
+    }
+    places.sort();
+    Ok(places)
+}

@@ -1,0 +1,150 @@
+//! What `clue bundle` says: what left, what would leave, and why it must not.
+
+use serde_json::json;
+
+use super::super::session::color;
+use super::super::{err, out};
+use super::leaving::Leaving;
+use super::scanned::Found;
+use super::{Args, Source};
+use crate::diag::{Diagnostic, Sources};
+use crate::report::words::{count, size};
+use crate::share::bundle::manifest::{Level, Manifest, NAME};
+use crate::text::visible::plain;
+
+/// Places that are named.
+const NAMED: usize = 20;
+
+/// A level as the command line calls it.
+fn name(level: Level) -> &'static str {
+    match level {
+        Level::Open => "open",
+        Level::NoInputs => "no-inputs",
+        Level::CodeOnly => "code-only",
+    }
+}
+
+fn scanned(found: &Found) -> String {
+    match found.scanned {
+        true => format!(
+            "scanned: no words of {} in it\n",
+            count(found.records, "sensitive record")
+        ),
+        false => String::new(),
+    }
+}
+
+/// Shows what would leave.
+pub fn dry(source: &Source<'_>, leaving: &Leaving, found: &Found) {
+    let manifest = &leaving.manifest;
+    if source.args.json {
+        let leaves = leaving.leaves.iter().map(|leaf| {
+            json!({"path": leaf.member.path, "bytes": leaf.bytes, "role": leaf.member.role,
+                   "why": leaf.why, "allowed": leaf.allowed})
+        });
+        let told = json!({
+            "event": "would_leave", "level": manifest.level, "files": leaves.collect::<Vec<_>>(),
+            "left_out": manifest.left_out, "scanned_records": found.records,
+            "found": places(found),
+        });
+        out(&format!("{told}\n"));
+        return;
+    }
+    let sizes: Vec<String> = leaving.leaves.iter().map(|leaf| size(leaf.bytes)).collect();
+    let widest = sizes.iter().map(String::len).max().unwrap_or(0);
+    let paths = leaving.leaves.iter().map(|leaf| leaf.member.path.chars().count());
+    let longest = paths.max().unwrap_or(0).max(NAME.len());
+    out(&format!("level {}; would leave:\n", name(manifest.level)));
+    out(&format!("  {NAME:longest$}  {:>widest$}  what is in it\n", ""));
+    for (leaf, size) in leaving.leaves.iter().zip(&sizes) {
+        let path = &leaf.member.path;
+        let allowed = if leaf.allowed { ", allowed" } else { "" };
+        out(&format!(
+            "  {path:longest$}  {size:>widest$}  {}{allowed}\n",
+            leaf.why
+        ));
+    }
+    if !manifest.left_out.is_empty() {
+        out("would stay here:\n");
+        for left in &manifest.left_out {
+            out(&format!("  {}: {}\n", plain(&left.what), left.why));
+        }
+    }
+    if found.places.is_empty() {
+        out(&scanned(found));
+    }
+    out("nothing was written\n");
+}
+
+fn places(found: &Found) -> Vec<serde_json::Value> {
+    let places = found.places.iter().take(NAMED);
+    places
+        .map(|place| json!({"file": place.file, "line": place.line, "records": place.records}))
+        .collect()
+}
+
+/// Tells where words of sensitive records stand; never which.
+pub fn refused(args: &Args, found: &Found) {
+    if args.json && !args.dry_run {
+        let told = json!({"event": "refused", "found": places(found)});
+        out(&format!("{told}\n"));
+    }
+    let mut fault = Diagnostic::error("this bundle would hold words of sensitive records");
+    for place in found.places.iter().take(NAMED) {
+        let line = place.line.map_or_else(String::new, |line| format!(" line {line}"));
+        let records = match place.records {
+            1 => "1 record".to_owned(),
+            records => format!("up to {}", count(records, "record")),
+        };
+        fault = fault.note(format!("`{}`{line}: words of {records}", plain(&place.file)));
+    }
+    if let Some(more) = found.places.len().checked_sub(NAMED).filter(|more| *more > 0) {
+        fault = fault.note(format!("and {}", count(more as u64, "more place")));
+    }
+    let own = found.places.iter().find(|place| place.own);
+    let fault = match own {
+        Some(place) => fault.help(format!(
+            "say it in other words; or, if these are words that anybody may use, allow them with \
+             `--allow-file {}`",
+            plain(&place.file)
+        )),
+        None => fault.help("leave out what holds them, or choose another level"),
+    };
+    err(&format!(
+        "{}\n\nrefused: nothing was written\n",
+        fault.render(&Sources::default(), color())
+    ));
+}
+
+/// Tells what was written.
+pub fn written(
+    args: &Args,
+    path: &std::path::Path,
+    manifest: &Manifest,
+    bytes: u64,
+    found: &Found,
+) {
+    if args.json {
+        let told = json!({
+            "event": "bundle", "path": path, "bytes": bytes, "level": manifest.level,
+            "files": manifest.files, "left_out": manifest.left_out,
+            "scanned_records": found.records,
+        });
+        out(&format!("{told}\n"));
+        return;
+    }
+    out(&format!(
+        "written: {} (level {}, {}, {})\n",
+        path.display(),
+        name(manifest.level),
+        count(manifest.files.len() as u64, "file"),
+        size(bytes)
+    ));
+    for left in &manifest.left_out {
+        out(&format!("left out: {}: {}\n", plain(&left.what), left.why));
+    }
+    out(&scanned(found));
+    if manifest.level == Level::Open && args.include_sensitive {
+        err("it holds sensitive records: it deserves the care that they do\n");
+    }
+}

@@ -1,0 +1,174 @@
+//! A text as its readers may see it: with escapes of JSON, YAML, HTML and addresses made what
+//! they stand for, so that none hides words. Owns which escapes there are. Line breaks stay
+//! where they are, and no new ones are made, so that lines can be named.
+
+use std::borrow::Cow;
+
+/// Texts in texts: JSON in JSON in HTML is as deep as it gets.
+const DEEPEST: usize = 4;
+
+/// A text, and what it says with its escapes resolved: once, twice, as often as there are some.
+pub fn views(text: &str) -> Vec<Cow<'_, str>> {
+    let mut views = vec![Cow::Borrowed(text)];
+    while views.len() <= DEEPEST {
+        let last = views.last().map_or("", |view| view);
+        if !last.contains(['\\', '&', '%']) {
+            break;
+        }
+        let plain = resolved(last);
+        if plain == last {
+            break;
+        }
+        views.push(Cow::Owned(plain));
+    }
+    views
+}
+
+fn resolved(text: &str) -> String {
+    let mut plain = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(at) = rest.find(['\\', '&', '%']) {
+        plain.push_str(&rest[..at]);
+        let tail = &rest[at..];
+        let (said, length) = match tail.as_bytes()[0] {
+            b'\\' => backslash(tail),
+            b'&' => entity(tail),
+            _ => percent(tail),
+        }
+        .unwrap_or_else(|| (Cow::Borrowed(&tail[..1]), 1));
+        plain.push_str(&said);
+        rest = &tail[length..];
+    }
+    plain.push_str(rest);
+    plain
+}
+
+/// A character as it may be put into a text without changing its lines.
+fn one(c: char) -> Cow<'static, str> {
+    Cow::Owned(if c == '\n' { ' ' } else { c }.to_string())
+}
+
+fn hex(digits: &str) -> Option<u32> {
+    let all = !digits.is_empty() && digits.bytes().all(|b| b.is_ascii_hexdigit());
+    all.then(|| u32::from_str_radix(digits, 16).ok()).flatten()
+}
+
+/// An escape of JSON, YAML or Python at the beginning of a text, and its length in bytes.
+fn backslash(text: &str) -> Option<(Cow<'static, str>, usize)> {
+    let kind = text[1..].chars().next()?;
+    let coded = |digits: usize| hex(text.get(2..2 + digits)?);
+    let digits = match kind {
+        'u' => 4,
+        'U' => 8,
+        'x' => 2,
+        'n' | 'r' | 't' | 'b' | 'f' | 'v' | '0' | 'a' | 'e' => return Some((" ".into(), 2)),
+        // A line that goes on in the next one.
+        '\n' => return None,
+        other => return Some((one(other), 1 + other.len_utf8())),
+    };
+    let Some(code) = coded(digits) else {
+        return Some((one(kind), 1 + kind.len_utf8()));
+    };
+    // Two halves make one character.
+    if (0xd800..0xdc00).contains(&code) {
+        let low = text.get(6..8).filter(|next| *next == "\\u");
+        let low = low.and_then(|_| hex(text.get(8..12)?));
+        let both = low.filter(|low| (0xdc00..0xe000).contains(low));
+        let both = both.map(|low| 0x10000 + ((code - 0xd800) << 10) + (low - 0xdc00));
+        if let Some(c) = both.and_then(char::from_u32) {
+            return Some((one(c), 12));
+        }
+    }
+    let c = char::from_u32(code).unwrap_or(char::REPLACEMENT_CHARACTER);
+    Some((one(c), 2 + digits))
+}
+
+/// A character reference of HTML.
+fn entity(text: &str) -> Option<(Cow<'static, str>, usize)> {
+    let end = text.bytes().take(12).position(|byte| byte == b';')?;
+    let name = text.get(1..end)?;
+    let said = match name.strip_prefix('#') {
+        Some(number) => {
+            let code = match number.strip_prefix(['x', 'X']) {
+                Some(digits) => hex(digits),
+                None => number.parse().ok(),
+            };
+            one(char::from_u32(code?)?)
+        }
+        None => match name {
+            "amp" => "&".into(),
+            "lt" => "<".into(),
+            "gt" => ">".into(),
+            "quot" => "\"".into(),
+            "apos" => "'".into(),
+            "nbsp" => " ".into(),
+            _ => return None,
+        },
+    };
+    Some((said, end + 1))
+}
+
+/// Bytes as addresses write them: as many in a row as there are.
+fn percent(text: &str) -> Option<(Cow<'static, str>, usize)> {
+    let mut bytes = Vec::new();
+    while let Some(digits) = text
+        .get(bytes.len() * 3..)
+        .and_then(|rest| rest.strip_prefix('%'))
+        .and_then(|rest| rest.get(..2))
+    {
+        let Some(byte) = hex(digits) else { break };
+        bytes.push(if byte == 10 { b' ' } else { byte as u8 });
+    }
+    let length = bytes.len() * 3;
+    let said = String::from_utf8_lossy(&bytes).into_owned();
+    (length > 0).then(|| (said.into(), length))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn no_escape_hides_a_word() {
+        for text in [
+            "{\"a\": \"two\\nwords\"}",
+            "{\"a\": \"two\\u0020words\"}",
+            "\"{\\\"a\\\": \\\"two\\\\nwords\\\"}\"",
+            "two&#32;w&#x6f;rds",
+            "two&amp;#32;words",
+            "a/two%20words.csv",
+            "\"tw\\u006f words\"",
+            "two words",
+        ] {
+            let views = views(text);
+            let found = views.iter().any(|view| view.contains("two words"));
+            assert!(found, "{views:?}");
+        }
+        assert!(views("\\ud83d\\ude00").contains(&Cow::Borrowed("😀")));
+        assert!(views("%C3%A9t%c3%a9").contains(&Cow::Borrowed("été")));
+        assert_eq!(views("plain").len(), 1);
+    }
+
+    proptest! {
+        #[test]
+        fn lines_stay_and_nothing_panics(text in "(?s)[\\\\&%#xuU;n0-9a-fA-F\n é😀]{0,60}") {
+            let lines = text.matches('\n').count();
+            for view in views(&text) {
+                prop_assert_eq!(view.matches('\n').count(), lines);
+            }
+        }
+
+        #[test]
+        fn json_of_json_is_read(text in "\\PC{0,30}") {
+            let once = serde_json::to_string(&text).expect("JSON");
+            let twice = serde_json::to_string(&once).expect("JSON");
+            let plain = text.replace(['\\', '&', '%'], "");
+            prop_assume!(plain == text);
+            for json in [once, twice] {
+                prop_assert!(views(&json).iter().any(|view| view.contains(&text)));
+            }
+        }
+    }
+}
