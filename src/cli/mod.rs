@@ -37,6 +37,7 @@ pub mod supervise;
 mod test;
 mod trust;
 mod umls;
+mod verify;
 mod watch;
 mod when;
 
@@ -80,6 +81,8 @@ enum Command {
     Lock(lock::Args),
     /// Put a run into one file for others: pipeline, lock, calls, outputs, report
     Bundle(bundle::Args),
+    /// Check a bundle: that it is whole, and that what can be made again comes out the same
+    Verify(verify::Args),
     /// Check a pipeline and everything it names; all faults at once
     Check(check::Args),
     /// Show the records of a stage from the cache
@@ -129,6 +132,7 @@ pub fn main() -> ExitCode {
         Command::Runs(args) => runs::runs(&args),
         Command::Lock(args) => lock::lock(&args),
         Command::Bundle(args) => bundle::bundle(&args),
+        Command::Verify(args) => verify::verify(&args),
         Command::Check(args) => check::check(&args),
         Command::Show(args) => show::show(&args),
         Command::Report(args) => report::report(&args),

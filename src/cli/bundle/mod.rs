@@ -76,7 +76,7 @@ pub struct Args {
 }
 
 /// A size such as `100MB`, in decimal units.
-fn bytes_of(text: &str) -> Result<u64, String> {
+pub fn bytes_of(text: &str) -> Result<u64, String> {
     let wrong = || "expected a size such as 500kB, 100MB or 2GB".to_owned();
     let text = text.trim();
     let end = text.find(|c: char| !c.is_ascii_digit());

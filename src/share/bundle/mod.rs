@@ -1,6 +1,7 @@
 //! Bundles: one file with a pipeline, what it was made of and what came out. Owns the form of
 //! the file and of what stands in it; knows nothing of where that comes from.
 
+pub mod agree;
 pub mod archive;
 pub mod check;
 pub mod citation;
@@ -9,7 +10,7 @@ mod frames;
 pub mod hidden;
 pub mod look;
 pub mod manifest;
-mod member;
+pub mod member;
 pub mod places;
 pub mod readme;
 pub mod rocrate;
