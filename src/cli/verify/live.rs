@@ -71,7 +71,7 @@ pub struct Answers {
     pub stage: String,
     /// The same.
     pub same: usize,
-    /// Another answer, or an answer to a prompt that is another one.
+    /// Another.
     pub changed: usize,
     /// Not asked any more, or without an answer.
     pub gone: usize,
@@ -220,7 +220,7 @@ fn marked(call: &HiddenCall) -> [String; 3] {
 }
 
 /// Compares answers: of the same call first, and then, as prompts may be made of other answers,
-/// those about the same record.
+/// those about the same record, whatever was asked.
 fn compared(stage: &str, was: &[[String; 3]], now: &[[String; 3]]) -> Answers {
     let once = |all: &[[String; 3]]| -> BTreeMap<String, [String; 3]> {
         let all = all.iter().rev();
@@ -231,23 +231,34 @@ fn compared(stage: &str, was: &[[String; 3]], now: &[[String; 3]]) -> Answers {
         stage: stage.to_owned(),
         ..Answers::default()
     };
-    // Of each record: calls that have no counterpart.
-    let mut left: BTreeMap<&str, (usize, usize)> = BTreeMap::new();
+    // Of each record: answers to calls that have no counterpart.
+    let mut left: BTreeMap<&str, (Vec<&str>, Vec<&str>)> = BTreeMap::new();
     for (call, [record, _, then]) in &was {
         match now.get(call) {
             Some([.., now]) if now == then => answers.same += 1,
             Some(_) => answers.changed += 1,
-            None => left.entry(record).or_default().0 += 1,
+            None => left.entry(record).or_default().0.push(then),
         }
     }
-    for [record, ..] in now.iter().filter(|(call, _)| !was.contains_key(*call)).map(|(_, c)| c) {
-        left.entry(record).or_default().1 += 1;
+    for (call, [record, _, answer]) in &now {
+        if !was.contains_key(call) {
+            left.entry(record).or_default().1.push(answer);
+        }
     }
-    for (was, now) in left.into_values() {
-        let both = was.min(now);
+    for (was, mut now) in left.into_values() {
+        let all = was.len();
+        let mut same = 0;
+        for then in was {
+            if let Some(at) = now.iter().position(|answer| *answer == then) {
+                now.swap_remove(at);
+                same += 1;
+            }
+        }
+        let both = (all - same).min(now.len());
+        answers.same += same;
         answers.changed += both;
-        answers.gone += was - both;
-        answers.new += now - both;
+        answers.gone += all - same - both;
+        answers.new += now.len() - both;
     }
     answers
 }
@@ -354,10 +365,11 @@ mod tests {
         // Record, call, answer.
         assert_eq!(counts("1ax 2by", "1ax 2by"), (2, 0, 0, 0));
         assert_eq!(counts("1ax 2by", "1ax 2bz"), (1, 1, 0, 0));
-        assert_eq!(counts("1ax 2by", "1ax 2cy"), (1, 1, 0, 0));
+        assert_eq!(counts("1ax 2by", "1ax 2cy"), (2, 0, 0, 0));
+        assert_eq!(counts("1ax 2by", "1ax 2cz"), (1, 1, 0, 0));
         assert_eq!(counts("1ax 2by", "1ax"), (1, 0, 1, 0));
         assert_eq!(counts("1ax", "1ax 1bx 3dx"), (1, 0, 0, 2));
-        assert_eq!(counts("1ax 1bx", "1cx"), (0, 1, 1, 0));
+        assert_eq!(counts("1ax 1bx", "1cx"), (1, 0, 1, 0));
         // The same call about two records was kept once.
         assert_eq!(counts("1ax", "1ax 2ax"), (1, 0, 0, 0));
     }

@@ -242,12 +242,14 @@ fn unopened(
     faults: &[Diagnostic],
     sources: &Sources,
 ) -> Result<Looked, Ended> {
-    let mut absent = inputs.all.iter().filter(|input| input.is == data::Is::Absent);
-    let Some(first) = absent.next() else {
+    let absent = inputs.all.iter().filter(|input| input.is == data::Is::Absent);
+    let names = absent.map(|input| format!("`{}`", crate::text::visible::plain(&input.name)));
+    let names: Vec<String> = names.collect();
+    let Some(first) = faults.first().filter(|_| !names.is_empty()) else {
         return Err(Ended::Code(bad(faults, sources)));
     };
-    let name = crate::text::visible::plain(&first.name);
-    looked.unopened = Some(format!("needs `{name}`, which is not in the bundle"));
+    let names = names.join(" and ");
+    looked.unopened = Some(format!("{}; the bundle does not hold {names}", first.message));
     Ok(looked)
 }
 
@@ -330,7 +332,7 @@ fn made_of(
             known.hash = hash;
         }
     }
-    for name in opened.removed.keys() {
+    for (name, _) in &opened.removed {
         if let Some(stage) = lock.stages.get(name) {
             now.stages.insert(name.clone(), stage.clone());
         }

@@ -2,7 +2,7 @@
 //! whose data is not there. Owns that a stranger's bundle names no file of the user's: only what
 //! the user gives is given.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -17,7 +17,7 @@ use crate::share::bundle::manifest::Manifest;
 use crate::share::bundle::member::fault_of;
 use crate::spec::load;
 use crate::spec::node::{Node, NodeValue};
-use crate::spec::pipeline::{Overrides, Pipeline};
+use crate::spec::pipeline::{Overrides, Pipeline, StageSpec};
 use crate::trust::config::Config;
 use crate::trust::sensitive::mark;
 
@@ -25,10 +25,18 @@ use crate::trust::sensitive::mark;
 pub struct Opened {
     /// The pipeline.
     pub pipe: Arc<Pipe>,
-    /// Stages that are not in it, and the file that each would need.
-    pub removed: BTreeMap<String, String>,
+    /// Stages that are not in it, in its order, and the file that each would need.
+    pub removed: Vec<(String, String)>,
     /// The file with the params, which is none of the pipeline's.
     pub params: PathBuf,
+}
+
+impl Opened {
+    /// The file for want of which a stage was taken out.
+    pub fn lacks(&self, stage: &str) -> Option<&str> {
+        let found = self.removed.iter().find(|(name, _)| name == stage);
+        found.map(|(_, file)| file.as_str())
+    }
 }
 
 /// Where everything is.
@@ -99,7 +107,7 @@ pub fn open(
 
 /// Takes out the stages that read a file which is not there, and all that is made of them: each
 /// with the name of the file.
-fn prune(pipeline: &mut Pipeline, inputs: &Inputs) -> BTreeMap<String, String> {
+fn prune(pipeline: &mut Pipeline, inputs: &Inputs) -> Vec<(String, String)> {
     let absent = inputs.all.iter().filter(|input| input.is == Is::Absent);
     let absent: BTreeMap<PathBuf, &str> = absent
         .filter_map(|input| {
@@ -109,7 +117,7 @@ fn prune(pipeline: &mut Pipeline, inputs: &Inputs) -> BTreeMap<String, String> {
         .collect();
     let mut removed: BTreeMap<String, String> = BTreeMap::new();
     if absent.is_empty() {
-        return removed;
+        return Vec::new();
     }
     let mut models: BTreeMap<&str, &str> = BTreeMap::new();
     for model in &pipeline.models {
@@ -139,9 +147,12 @@ fn prune(pipeline: &mut Pipeline, inputs: &Inputs) -> BTreeMap<String, String> {
         }
         removed.extend(more);
     }
-    let gone: HashSet<&String> = removed.keys().collect();
-    pipeline.stages.retain(|stage| !gone.contains(&stage.name.value));
-    removed
+    let (gone, kept): (Vec<StageSpec>, Vec<StageSpec>) = std::mem::take(&mut pipeline.stages)
+        .into_iter()
+        .partition(|stage| removed.contains_key(&stage.name.value));
+    pipeline.stages = kept;
+    let names = gone.into_iter().map(|stage| stage.name.value);
+    names.filter_map(|name| removed.remove_entry(&name)).collect()
 }
 
 /// The name of a file that settings name, and that is not there.

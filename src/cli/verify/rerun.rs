@@ -25,7 +25,6 @@ use crate::model::chat::Reply;
 use crate::model::serve::Place;
 use crate::plan::graph::Output;
 use crate::record::Record;
-use crate::replay::cassette::Entry;
 use crate::replay::ledger::{Depth, Ledger, MissingCall};
 use crate::report::words::count;
 use crate::share::bundle::agree::{First, first};
@@ -39,6 +38,8 @@ use crate::trust::need::Need;
 
 /// Records of an artifact that are read together.
 const TOGETHER: usize = 256;
+/// How it ends that calls are missing.
+pub const LACKS: &str = "not in the bundle";
 /// Rounds of looking up calls in the user's cache, one for each stage that asks in a row.
 const ROUNDS: usize = 100;
 
@@ -136,7 +137,7 @@ pub fn rerun(
         keys: Arc::default(),
         marks: BTreeMap::new(),
     };
-    let mut last = None;
+    let (mut last, mut wanted_calls) = (None, HashSet::new());
     if !wanted.until.is_empty() {
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .enable_all()
@@ -152,8 +153,14 @@ pub fn rerun(
             let found = may.store.map_or(Ok(0), |own| {
                 runtime.block_on(fetch(own, &store, &missing))
             })?;
+            // What is whole after a round is not asked about in the next.
+            let calls = ledger.take_all(&names(pipe)).into_iter();
+            let calls = calls.map(|call| (call.stage, call.record, call.call));
+            wanted_calls.extend(calls);
+            let calls = missing.iter();
+            let calls = calls.map(|call| (call.stage.clone(), call.record.clone(), call.call));
+            wanted_calls.extend(calls);
             last = Some(Ended {
-                calls: ledger.take_all(&names(pipe)),
                 survey,
                 outcome,
                 missing,
@@ -165,7 +172,7 @@ pub fn rerun(
         runtime.shutdown_background();
     }
     let stages = run.stages(opened, &store, &refused, last.as_ref())?;
-    let prompts = last.as_ref().map(|ended| run.prompts(opened, ended));
+    let prompts = last.as_ref().map(|ended| run.prompts(opened, ended, &wanted_calls));
     Ok(Rerun {
         stages,
         prompts: prompts.unwrap_or_default(),
@@ -176,8 +183,10 @@ struct Ended {
     survey: Survey,
     outcome: Outcome,
     missing: Vec<MissingCall>,
-    calls: Vec<Entry>,
 }
+
+/// Stage, record, and the call's key.
+type Call = (String, String, Hash);
 
 fn names(pipe: &Pipe) -> Vec<&str> {
     pipe.stages.iter().map(|s| &*s.spec.name.value).collect()
@@ -374,7 +383,7 @@ impl Run<'_> {
                 if lacks > 0 {
                     let calls = count(lacks as u64, "call");
                     let verb = if lacks == 1 { "is" } else { "are" };
-                    checked.why = Some(format!("needs {calls} that {verb} not in the bundle"));
+                    checked.why = Some(format!("needs {calls} that {verb} {LACKS}"));
                 } else {
                     checked.is = Is::Differs;
                     checked.why = Some(failed(outcome, self.pipe, at));
@@ -462,19 +471,15 @@ impl Run<'_> {
 
     /// Whether prompts that nobody may see are still the same: by the marks of the calls. Only
     /// where all is there that they are made of.
-    fn prompts(&self, opened: &Opened, ended: &Ended) -> Vec<Prompts> {
+    fn prompts(&self, opened: &Opened, ended: &Ended, calls: &HashSet<Call>) -> Vec<Prompts> {
         let Some(salt) = self.then.salt.filter(|_| !self.then.other_data) else {
             return Vec::new();
         };
-        let mark = |stage: &str, record: &str, call: Hash| {
+        let mark = |(stage, record, call): &Call| {
             let record = salt.mark(Of::Key, record.as_bytes());
-            (stage.to_owned(), record, salt.mark(Of::Call, &call.0))
+            (stage.clone(), record, salt.mark(Of::Call, &call.0))
         };
-        let missing = ended.missing.iter();
-        let missing = missing.map(|call| mark(&call.stage, &call.record, call.call));
-        let answered = ended.calls.iter();
-        let answered = answered.map(|call| mark(&call.stage, &call.record, call.call));
-        let now: HashSet<(String, String, String)> = missing.chain(answered).collect();
+        let now: HashSet<(String, String, String)> = calls.iter().map(mark).collect();
         let mut found: Vec<Prompts> = Vec::new();
         for &at in &self.pipe.order {
             let name = &self.pipe.stages[at].spec.name.value;
@@ -482,7 +487,7 @@ impl Run<'_> {
                 self.then.hidden.iter().filter(|call| call.stage == *name).collect();
             let before = self.pipe.stages[at].sources();
             let fed = before.into_iter().all(|from| self.lacks(ended, from) == 0);
-            if hidden.is_empty() || !fed || opened.removed.contains_key(name) {
+            if hidden.is_empty() || !fed || opened.lacks(name).is_some() {
                 continue;
             }
             let is = |call: &&&HiddenCall| {

@@ -5,7 +5,7 @@ use std::fmt::Write;
 use super::super::{err, out};
 use super::data;
 use super::live::Live;
-use super::rerun::{Checked, Is};
+use super::rerun::{Checked, Is, LACKS};
 use super::{Args, Looked, Verdict};
 use crate::report::words::{count, thousands};
 use crate::share::bundle::manifest::Level;
@@ -66,7 +66,7 @@ fn text(looked: &Looked) -> String {
     let odd: Vec<String> = looked.made_of.odd.iter().map(|d| d.what.clone()).collect();
     list(&mut text, "note", &odd);
     if let Some(why) = &looked.unopened {
-        let _ = writeln!(text, "stages: not checked: the pipeline {why}");
+        let _ = writeln!(text, "stages: not checked: {}", plain(why));
         return text;
     }
     stages(&mut text, looked);
@@ -130,11 +130,16 @@ fn stages(text: &mut String, looked: &Looked) {
             None => unchecked.push((why, vec![named(checked)])),
         }
     }
+    let mut lacks_calls = false;
     for (why, names) in unchecked {
         let more = names.len().saturating_sub(NAMED);
         let named = names.into_iter().take(NAMED).collect::<Vec<_>>().join(", ");
         let more = if more > 0 { format!(" and {more} more") } else { String::new() };
         let _ = writeln!(text, "  not checked: {named}{more}: {why}");
+        lacks_calls |= why.ends_with(LACKS);
+    }
+    if lacks_calls && looked.live.is_none() {
+        text.push_str("  with your cache of that run `--store DIR`, or the models, `--live`, there is more\n");
     }
     for prompts in &looked.prompts {
         let all = (prompts.same + prompts.gone) as u64;
