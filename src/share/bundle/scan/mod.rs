@@ -160,13 +160,9 @@ mod tests {
     use super::*;
 
     fn record(key: &str, fields: serde_json::Value) -> Record {
-        let fields = fields.as_object().expect("a map").clone();
         Record {
             key: key.into(),
-            fields: fields
-                .into_iter()
-                .map(|(name, value)| (name.into(), Value::from_serialize(value)))
-                .collect(),
+            fields: serde_json::from_value(fields).expect("fields"),
         }
     }
 
