@@ -11,11 +11,12 @@ use super::node::{Key, Node, NodeValue};
 use crate::diag::{Diagnostic, Sources, Span};
 
 /// Keys at the top of a pipeline file.
-pub const TOP_KEYS: [&str; 10] = [
+pub const TOP_KEYS: [&str; 11] = [
     "clue",
     "name",
     "description",
     "cite",
+    "license",
     "params",
     "models",
     "stages",
@@ -194,7 +195,7 @@ fn top(root: &Node, faults: &mut Vec<Diagnostic>) {
     }
     for (key, node) in root.entries() {
         let (fits, expected) = match key.name.as_str() {
-            "name" | "description" => (node.as_str().is_some(), "text"),
+            "name" | "description" | "license" => (node.as_str().is_some(), "text"),
             "cite" => (
                 matches!(node.value, NodeValue::Str(_) | NodeValue::Seq(_)),
                 "text or a list of texts",

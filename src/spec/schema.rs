@@ -82,6 +82,10 @@ pub fn json_schema(shapes: &Shapes) -> Json {
                 "description": "What to cite when using it.",
                 "anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}],
             },
+            "license": {
+                "type": "string",
+                "description": "Under which license it may be used: a name of SPDX, such as MIT, or an address.",
+            },
             "params": {
                 "description": "Values that a run may set with `-p name=value`.",
                 "type": ["object", "null"],

@@ -24,6 +24,7 @@ mod models;
 mod prompts;
 mod replay;
 mod report;
+mod rocrate;
 mod runs;
 mod schema;
 mod sensitive;

@@ -3,6 +3,8 @@
 
 pub mod archive;
 pub mod check;
+pub mod citation;
+pub mod cite;
 mod frames;
 pub mod hidden;
 pub mod look;
@@ -10,6 +12,7 @@ pub mod manifest;
 mod member;
 pub mod places;
 pub mod readme;
+pub mod rocrate;
 pub mod salt;
 pub mod scan;
 #[cfg(test)]
