@@ -96,7 +96,11 @@ fn quickstart() -> (Project, String) {
     drop(server);
     let done = project.ok(&format!("bundle {QUICK} {url} --date 2026-01-02"));
     let bundle = "quickstart.clue.tar.zst";
-    has(&done, 0, &["written: quickstart.clue.tar.zst (level no-inputs"]);
+    has(
+        &done,
+        0,
+        &["written: quickstart.clue.tar.zst (level no-inputs"],
+    );
     (project, bundle.to_owned())
 }
 
@@ -115,9 +119,17 @@ fn no_five_words_of_a_note_are_in_a_bundle_of_the_quickstart() {
         "records.jsonl",
         "report.html",
     ] {
-        assert!(members.contains_key(name), "no {name} in {:?}", names(&members));
+        assert!(
+            members.contains_key(name),
+            "no {name} in {:?}",
+            names(&members)
+        );
     }
-    for name in ["project/notes.csv", "calls.jsonl", "outputs/questions.jsonl"] {
+    for name in [
+        "project/notes.csv",
+        "calls.jsonl",
+        "outputs/questions.jsonl",
+    ] {
         assert!(!members.contains_key(name), "{name}");
     }
     let mut notes: HashSet<Vec<String>> = HashSet::new();
@@ -131,7 +143,10 @@ fn no_five_words_of_a_note_are_in_a_bundle_of_the_quickstart() {
         }
     }
     let examples = project.read("examples/quickstart/example_statements.jsonl");
-    for text in texts(&String::from_utf8(examples).expect("UTF-8")).iter().skip(1) {
+    for text in texts(&String::from_utf8(examples).expect("UTF-8"))
+        .iter()
+        .skip(1)
+    {
         notes.extend(runs(text));
     }
     assert!(ids.len() == 22 && notes.len() > 3000);
@@ -224,7 +239,15 @@ fn an_open_bundle_has_all_that_a_run_was_made_of() {
     let (project, server, with) = ran("");
     drop(server);
     let told = project.ok(&format!("bundle w/p.yaml {with} --dry-run"));
-    has(&told, 0, &["level open; would leave:", "calls with their answers", "nothing was written"]);
+    has(
+        &told,
+        0,
+        &[
+            "level open; would leave:",
+            "calls with their answers",
+            "nothing was written",
+        ],
+    );
     assert!(!project.path("p.clue.tar.zst").exists());
     let told = project.ok(&format!("bundle w/p.yaml {with} -o b/x.tar.zst"));
     has(&told, 0, &["written: b/x.tar.zst (level open"]);
@@ -239,7 +262,10 @@ fn an_open_bundle_has_all_that_a_run_was_made_of() {
         assert_eq!(members[name], project.read(file), "{name}");
     }
     let manifest = json(&members, "bundle.json");
-    assert_eq!(manifest["params"], serde_json::json!({"url": "http://127.0.0.1:9/v1"}));
+    assert_eq!(
+        manifest["params"],
+        serde_json::json!({"url": "http://127.0.0.1:9/v1"})
+    );
     for file in manifest["files"].as_array().expect("files") {
         let bytes = &members[file["path"].as_str().expect("a path")];
         assert_eq!(file["hash"], blake3::hash(bytes).to_hex().as_str());
@@ -251,13 +277,19 @@ fn an_open_bundle_has_all_that_a_run_was_made_of() {
     // Each line of hashes has all records.
     let records = text(&members, "records.jsonl");
     let stage = |name: &str| -> Json {
-        let lines = records.lines().map(|line| serde_json::from_str::<Json>(line).expect("JSON"));
+        let lines = records
+            .lines()
+            .map(|line| serde_json::from_str::<Json>(line).expect("JSON"));
         let mut found = lines.filter(|line| line["stage"] == name);
         found.next().unwrap_or_else(|| panic!("no {name}"))
     };
     for (name, count) in [("answered", 3), ("means.csv", 2), ("guesses.jsonl", 3)] {
         let found = stage(name);
-        assert_eq!(found["records"].as_array().map(Vec::len), Some(count), "{name}");
+        assert_eq!(
+            found["records"].as_array().map(Vec::len),
+            Some(count),
+            "{name}"
+        );
         assert_eq!(found["salted"], false);
     }
     // The calls answer a run elsewhere.
@@ -265,17 +297,31 @@ fn an_open_bundle_has_all_that_a_run_was_made_of() {
         project.write(&format!("else/{name}"), bytes);
     }
     project.write("else/project/.git/config", "");
-    project.ok("replay else/project/p.yaml else/calls.jsonl -p url=http://127.0.0.1:9/v1 --out again");
-    assert_eq!(project.read("again/guesses.jsonl"), members["outputs/guesses.jsonl"]);
+    project
+        .ok("replay else/project/p.yaml else/calls.jsonl -p url=http://127.0.0.1:9/v1 --out again");
+    assert_eq!(
+        project.read("again/guesses.jsonl"),
+        members["outputs/guesses.jsonl"]
+    );
     // Chosen outputs alone, and no larger files.
     let told = project.ok(&format!(
         "bundle w/p.yaml {with} --output means.csv --max-file 300"
     ));
-    has(&told, 0, &["output `guesses.jsonl`: it was not chosen", "`cases.jsonl` (param `cases`): it has"]);
+    has(
+        &told,
+        0,
+        &[
+            "output `guesses.jsonl`: it was not chosen",
+            "`cases.jsonl` (param `cases`): it has",
+        ],
+    );
     let few = super::bundle::members(&project, "p.clue.tar.zst");
     assert!(few.contains_key("outputs/means.csv") && !few.contains_key("project/cases.jsonl"));
     let data = &json(&few, "bundle.json")["data"][0];
-    assert!(data["there"] == false && data["label"] == "params.cases", "{data}");
+    assert!(
+        data["there"] == false && data["label"] == "params.cases",
+        "{data}"
+    );
     has(
         &project.clue(&format!("bundle w/p.yaml {with} --output mean.csv")),
         2,
@@ -290,17 +336,34 @@ fn sensitive_records_leave_by_their_own_word_alone() {
     has(&bundle("--level open"), 3, &["--include-sensitive"]);
     assert!(!project.path("p.clue.tar.zst").exists());
     has(&bundle("--include-sensitive"), 2, &["`--level open` alone"]);
-    has(&bundle("--output guesses.jsonl"), 3, &["made of sensitive records"]);
-    has(&bundle(""), 0, &["level no-inputs", "3 calls", "no words of 3 sensitive records"]);
+    has(
+        &bundle("--output guesses.jsonl"),
+        3,
+        &["made of sensitive records"],
+    );
+    has(
+        &bundle(""),
+        0,
+        &[
+            "level no-inputs",
+            "3 calls",
+            "no words of 3 sensitive records",
+        ],
+    );
     let closed = members(&project, "p.clue.tar.zst");
     let all: Vec<&str> = names(&closed);
     assert_eq!(
-        all.iter().filter(|name| name.starts_with("outputs/") || name.starts_with("calls")).count(),
+        all.iter()
+            .filter(|name| name.starts_with("outputs/") || name.starts_with("calls"))
+            .count(),
         0,
         "{all:?}"
     );
     let hidden = text(&closed, "hidden_calls.jsonl");
-    assert!(hidden.lines().count() == 3 && !hidden.contains("case-"), "{hidden}");
+    assert!(
+        hidden.lines().count() == 3 && !hidden.contains("case-"),
+        "{hidden}"
+    );
     assert!(text(&closed, "records.jsonl").contains("\"salted\":true"));
     has(
         &bundle("--level open --include-sensitive"),
@@ -317,7 +380,8 @@ fn sensitive_records_leave_by_their_own_word_alone() {
     let code = members(&project, "p.clue.tar.zst");
     let kept: Vec<&str> = names(&code);
     assert!(
-        kept.iter().all(|name| !name.starts_with("outputs") && !name.ends_with("jsonl")),
+        kept.iter()
+            .all(|name| !name.starts_with("outputs") && !name.ends_with("jsonl")),
         "{kept:?}"
     );
     assert!(kept.contains(&"project/prompts/ask.j2") && !kept.contains(&"report.html"));
@@ -330,14 +394,24 @@ fn words_of_records_are_found_wherever_they_hide() {
     let yaml = String::from_utf8(project.read("w/p.yaml")).expect("UTF-8");
     for (what, line) in [
         // Broken over lines, in capitals, with escapes, in a key's form.
-        ("description: 'x'\n#\n# FELL down;\n#   the garden-stairs\n", 5),
-        ("description: \"she\\u0020fell\\x20down\\nthe garden stairs\"\n", 3),
+        (
+            "description: 'x'\n#\n# FELL down;\n#   the garden-stairs\n",
+            5,
+        ),
+        (
+            "description: \"she\\u0020fell\\x20down\\nthe garden stairs\"\n",
+            3,
+        ),
         ("description: fell&#32;down <b>the</b> garden stairs\n", 3),
         ("description: see (CASE 0002)\n", 3),
     ] {
         project.write("w/p.yaml", yaml.replace("description: Three cases\n", what));
         let done = bundle("");
-        has(&done, 3, &["words of sensitive records", "refused: nothing was written"]);
+        has(
+            &done,
+            3,
+            &["words of sensitive records", "refused: nothing was written"],
+        );
         has(&done, 3, &[&format!("`project/p.yaml` line {line}")]);
         let told = format!("{}{}", done.stdout, done.stderr).to_lowercase();
         assert!(!told.contains("garden") && !told.contains("0002"), "{told}");
@@ -346,14 +420,28 @@ fn words_of_records_are_found_wherever_they_hide() {
         has(&bundle("--dry-run"), 3, &["would leave", "refused"]);
     }
     // What anybody may say is allowed, file by file, and told.
-    has(&bundle("--allow-file w/prompts/ask.j2"), 3, &["`project/p.yaml`"]);
-    has(&bundle("--allow-file w/cases.jsonl"), 2, &["no file of the pipeline's own"]);
+    has(
+        &bundle("--allow-file w/prompts/ask.j2"),
+        3,
+        &["`project/p.yaml`"],
+    );
+    has(
+        &bundle("--allow-file w/cases.jsonl"),
+        2,
+        &["no file of the pipeline's own"],
+    );
     has(&bundle("--allow-file w/p.yaml"), 0, &["written"]);
     let members = members(&project, "p.clue.tar.zst");
-    assert_eq!(json(&members, "bundle.json")["allowed"][0], "project/p.yaml");
+    assert_eq!(
+        json(&members, "bundle.json")["allowed"][0],
+        "project/p.yaml"
+    );
     assert!(text(&members, "README.md").contains("anybody may use: project/p.yaml"));
     // Few words, and none that tell anything.
-    project.write("w/p.yaml", yaml.replace("Three cases", "fell down the garden; a b"));
+    project.write(
+        "w/p.yaml",
+        yaml.replace("Three cases", "fell down the garden; a b"),
+    );
     has(&bundle(""), 0, &["written"]);
 }
 
@@ -363,14 +451,30 @@ fn a_run_that_is_not_whole_is_no_bundle_unless_that_is_said() {
     project.write("w/prompts/ask.j2", "Another one: {{ text }}\n");
     let bundle = |words: &str| project.clue(&format!("bundle w/p.yaml {with} {words}"));
     let done = bundle("");
-    has(&done, 2, &["not hold the whole run", "3 calls of stage `answered`", "--partial"]);
+    has(
+        &done,
+        2,
+        &[
+            "not hold the whole run",
+            "3 calls of stage `answered`",
+            "--partial",
+        ],
+    );
     has(&bundle("--level code-only"), 0, &["written"]);
-    has(&bundle("--partial"), 0, &["output `means.csv`: the cache does not know it"]);
+    has(
+        &bundle("--partial"),
+        0,
+        &["output `means.csv`: the cache does not know it"],
+    );
     let members = members(&project, "p.clue.tar.zst");
     assert!(!members.contains_key("calls.jsonl") && members.contains_key("report.html"));
     project.write("w/prompts/ask.j2", ASK);
     project.write("out/p/means.csv", "changed");
-    has(&bundle(""), 2, &["output `means.csv`: the file is not what the run wrote"]);
+    has(
+        &bundle(""),
+        2,
+        &["output `means.csv`: the file is not what the run wrote"],
+    );
     drop(server);
 }
 
@@ -392,7 +496,11 @@ fn files_lie_where_they_are_found_and_none_from_elsewhere_come_along() {
     assert_eq!(manifest["data"][0]["label"], "params.cases");
     // A link that leads out of the project, which the user did not name.
     std::fs::remove_file(project.path("w/cases.jsonl")).expect("removed");
-    symlink(project.path("data/all.jsonl"), project.path("w/cases.jsonl")).expect("linked");
+    symlink(
+        project.path("data/all.jsonl"),
+        project.path("w/cases.jsonl"),
+    )
+    .expect("linked");
     let with = with.replace(" --prompts mine -p cases=data/all.jsonl", "");
     project.ok(&format!("run w/p.yaml {with} --yes"));
     has(
@@ -401,7 +509,11 @@ fn files_lie_where_they_are_found_and_none_from_elsewhere_come_along() {
         &["it lies outside of the project"],
     );
     let found = members(&project, "p.clue.tar.zst");
-    assert!(!found.contains_key("project/cases.jsonl"), "{:?}", names(&found));
+    assert!(
+        !found.contains_key("project/cases.jsonl"),
+        "{:?}",
+        names(&found)
+    );
     // Nor does the bundle take a file's place.
     for (words, why) in [
         ("-o w/p.yaml", "is read by the pipeline"),
@@ -410,18 +522,35 @@ fn files_lie_where_they_are_found_and_none_from_elsewhere_come_along() {
         ("--max-file much", "expected a size"),
         ("--date soon", "expected a day"),
     ] {
-        has(&project.clue(&format!("bundle w/p.yaml {with} {words}")), 2, &[why]);
+        has(
+            &project.clue(&format!("bundle w/p.yaml {with} {words}")),
+            2,
+            &[why],
+        );
     }
 }
 
 #[test]
 fn what_the_users_configuration_calls_sensitive_stays() {
     let (project, _server, with) = ran("");
-    let config = format!("sensitive: {{paths: ['{}']}}\n", project.path("w/prompts").display());
+    let config = format!(
+        "sensitive: {{paths: ['{}']}}\n",
+        project.path("w/prompts").display()
+    );
     project.write(".home/config/clue/config.yaml", config);
-    let done = done(project.command(&format!("bundle w/p.yaml {with} --json")).output().expect("runs"));
+    let done = done(
+        project
+            .command(&format!("bundle w/p.yaml {with} --json"))
+            .output()
+            .expect("runs"),
+    );
     let told: Json = serde_json::from_str(&done.stdout).expect("JSON");
-    assert_eq!((done.code, &told["level"]), (0, &Json::from("no-inputs")), "{}", done.stderr);
+    assert_eq!(
+        (done.code, &told["level"]),
+        (0, &Json::from("no-inputs")),
+        "{}",
+        done.stderr
+    );
     let found = members(&project, "p.clue.tar.zst");
     // The prompt and what was asked with it; the cases are nobody's.
     assert!(!found.contains_key("project/prompts/ask.j2") && !found.contains_key("calls.jsonl"));
@@ -429,6 +558,13 @@ fn what_the_users_configuration_calls_sensitive_stays() {
     let page = Page::of(&found["report.html"]);
     assert!(!page.all().contains("Which word is it"));
     let data = &json(&found, "bundle.json")["data"];
-    let prompt = data.as_array().expect("data").iter().find(|data| data["sensitive"] == true);
-    assert_eq!(prompt.expect("the prompt")["place"], "project/prompts/ask.j2");
+    let prompt = data
+        .as_array()
+        .expect("data")
+        .iter()
+        .find(|data| data["sensitive"] == true);
+    assert_eq!(
+        prompt.expect("the prompt")["place"],
+        "project/prompts/ask.j2"
+    );
 }

@@ -52,10 +52,16 @@ pub fn dry(source: &Source<'_>, leaving: &Leaving, found: &Found) {
     }
     let sizes: Vec<String> = leaving.leaves.iter().map(|leaf| size(leaf.bytes)).collect();
     let widest = sizes.iter().map(String::len).max().unwrap_or(0);
-    let paths = leaving.leaves.iter().map(|leaf| leaf.member.path.chars().count());
+    let paths = leaving
+        .leaves
+        .iter()
+        .map(|leaf| leaf.member.path.chars().count());
     let longest = paths.max().unwrap_or(0).max(NAME.len());
     out(&format!("level {}; would leave:\n", name(manifest.level)));
-    out(&format!("  {NAME:longest$}  {:>widest$}  what is in it\n", ""));
+    out(&format!(
+        "  {NAME:longest$}  {:>widest$}  what is in it\n",
+        ""
+    ));
     for (leaf, size) in leaving.leaves.iter().zip(&sizes) {
         let path = &leaf.member.path;
         let allowed = if leaf.allowed { ", allowed" } else { "" };
@@ -91,14 +97,24 @@ pub fn refused(args: &Args, found: &Found) {
     }
     let mut fault = Diagnostic::error("this bundle would hold words of sensitive records");
     for place in found.places.iter().take(NAMED) {
-        let line = place.line.map_or_else(String::new, |line| format!(" line {line}"));
+        let line = place
+            .line
+            .map_or_else(String::new, |line| format!(" line {line}"));
         let records = match place.records {
             1 => "1 record".to_owned(),
             records => format!("up to {}", count(records, "record")),
         };
-        fault = fault.note(format!("`{}`{line}: words of {records}", plain(&place.file)));
+        fault = fault.note(format!(
+            "`{}`{line}: words of {records}",
+            plain(&place.file)
+        ));
     }
-    if let Some(more) = found.places.len().checked_sub(NAMED).filter(|more| *more > 0) {
+    if let Some(more) = found
+        .places
+        .len()
+        .checked_sub(NAMED)
+        .filter(|more| *more > 0)
+    {
         fault = fault.note(format!("and {}", count(more as u64, "more place")));
     }
     let own = found.places.iter().find(|place| place.own);

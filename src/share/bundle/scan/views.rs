@@ -38,7 +38,10 @@ fn untagged(text: &str) -> Option<String> {
         let (before, tag) = rest.split_at(at);
         plain.push_str(before);
         let begins = |c: char| c.is_ascii_alphabetic() || c == '/' || c == '!';
-        let end = tag[1..].starts_with(begins).then(|| tag.find('>')).flatten();
+        let end = tag[1..]
+            .starts_with(begins)
+            .then(|| tag.find('>'))
+            .flatten();
         let length = end.map_or(1, |end| end + 1);
         any |= end.is_some();
         // Lines stay.
