@@ -8,6 +8,7 @@ use std::os::unix::fs::symlink;
 use serde_json::Value as Json;
 
 use crate::report::Page;
+use crate::rocrate::{OF_RUN, is_a_citation, is_a_crate};
 use crate::support::{Done, Project, Server, copy, done, root};
 
 /// The files of a bundle.
@@ -24,6 +25,15 @@ fn members(project: &Project, name: &str) -> BTreeMap<String, Vec<u8>> {
         assert!(found.insert(path, bytes).is_none());
     }
     found
+}
+
+/// Unpacks a bundle, for programs that look at it.
+fn unpacked(members: &BTreeMap<String, Vec<u8>>) -> Project {
+    let project = Project::new(&[]);
+    for (name, bytes) in members {
+        project.write(name, bytes);
+    }
+    project
 }
 
 fn names(members: &BTreeMap<String, Vec<u8>>) -> Vec<&str> {
@@ -167,6 +177,7 @@ fn no_five_words_of_a_note_are_in_a_bundle_of_the_quickstart() {
         }
     }
     assert!(seen > 300, "{seen}");
+    is_a_crate(&unpacked(&members).path(""), &OF_RUN);
     // What stands for calls can be told apart, and is not what the cassette would have.
     let calls = text(&members, "hidden_calls.jsonl");
     let calls: HashSet<&str> = calls.lines().collect();
@@ -292,17 +303,21 @@ fn an_open_bundle_has_all_that_a_run_was_made_of() {
         );
         assert_eq!(found["salted"], false);
     }
-    // The calls answer a run elsewhere.
-    for (name, bytes) in &members {
-        project.write(&format!("else/{name}"), bytes);
-    }
-    project.write("else/project/.git/config", "");
-    project
-        .ok("replay else/project/p.yaml else/calls.jsonl -p url=http://127.0.0.1:9/v1 --out again");
+    // The calls answer a run elsewhere, and the lock holds there.
+    let other = unpacked(&members);
+    is_a_crate(&other.path(""), &OF_RUN);
+    is_a_citation(&text(&members, "CITATION.cff"));
+    other.write("project/.git/config", "");
+    other.write("project/p.lock", &members["pipeline.lock"]);
+    let url = "-p url=http://127.0.0.1:9/v1";
+    other.ok(&format!(
+        "replay project/p.yaml calls.jsonl {url} --out again"
+    ));
     assert_eq!(
-        project.read("again/guesses.jsonl"),
+        other.read("again/guesses.jsonl"),
         members["outputs/guesses.jsonl"]
     );
+    other.ok(&format!("lock project/p.yaml {url} --check"));
     // Chosen outputs alone, and no larger files.
     let told = project.ok(&format!(
         "bundle w/p.yaml {with} --output means.csv --max-file 300"
@@ -428,7 +443,7 @@ fn words_of_records_are_found_wherever_they_hide() {
     has(
         &bundle("--allow-file w/cases.jsonl"),
         2,
-        &["no file of the pipeline's own"],
+        &["`w/cases.jsonl` is no file of this bundle"],
     );
     has(&bundle("--allow-file w/p.yaml"), 0, &["written"]);
     let members = members(&project, "p.clue.tar.zst");
@@ -437,6 +452,13 @@ fn words_of_records_are_found_wherever_they_hide() {
         "project/p.yaml"
     );
     assert!(text(&members, "README.md").contains("anybody may use: project/p.yaml"));
+    // Also by its place in the bundle, with what is in a folder there.
+    has(&bundle("--allow-file project"), 0, &["written"]);
+    has(
+        &bundle("--allow-file outputs"),
+        2,
+        &["no file of this bundle"],
+    );
     // Few words, and none that tell anything.
     project.write(
         "w/p.yaml",

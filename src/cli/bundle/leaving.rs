@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::Read;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use ring::digest::{Context, SHA256};
@@ -57,7 +57,7 @@ impl Leaving {
     /// What there is without any run: the lock, and the files that the pipeline uses.
     ///
     /// # Errors
-    /// A file cannot be read, or `--allow-file` names none of the pipeline.
+    /// A file cannot be read.
     pub fn begin(source: &Source<'_>, all: &All) -> Result<Leaving, Diagnostic> {
         let pipe = source.pipe;
         let mut leaving = Leaving {
@@ -79,12 +79,11 @@ impl Leaving {
             lock,
             "what the run was made of",
         );
-        let allowed = allowed(source, all)?;
         for folder in [PROJECT, PROMPTS, DATA] {
             let folder = format!("{folder}/");
             let files = all.files.values();
             for used in files.filter(|used| used.place.starts_with(&folder)) {
-                leaving.file(source, used, allowed.contains(&used.place))?;
+                leaving.file(source, used)?;
             }
         }
         let prompts = format!("{PROMPTS}/");
@@ -95,7 +94,6 @@ impl Leaving {
         let mut sensitive: Vec<&Used> = all.files.values().filter(|u| u.sensitive).collect();
         sensitive.sort_by(|a, b| a.label.cmp(&b.label));
         leaving.sensitive = sensitive.iter().map(|used| used.path.clone()).collect();
-        leaving.manifest.allowed = allowed;
         leaving.params(pipe, all);
         Ok(leaving)
     }
@@ -124,7 +122,7 @@ impl Leaving {
     }
 
     /// A file that the pipeline uses.
-    fn file(&mut self, source: &Source<'_>, used: &Used, allowed: bool) -> Result<(), Diagnostic> {
+    fn file(&mut self, source: &Source<'_>, used: &Used) -> Result<(), Diagnostic> {
         let unread = |error: std::io::Error| {
             Diagnostic::error(format!("cannot read `{}`: {error}", used.path.display()))
         };
@@ -167,7 +165,7 @@ impl Leaving {
                 _ => "a file that the pipeline uses",
             },
             text: None,
-            allowed,
+            allowed: false,
         });
         Ok(())
     }
@@ -280,6 +278,37 @@ impl Leaving {
             });
         }
         Ok(Ok(()))
+    }
+
+    /// Allows files to hold words that sensitive records hold too, by the user's word: files of
+    /// the user's, or files and folders of the bundle.
+    ///
+    /// # Errors
+    /// There is no such file in the bundle.
+    pub fn allow(&mut self, names: &[PathBuf]) -> Result<(), Diagnostic> {
+        for name in names {
+            let real = name.canonicalize().ok();
+            let mut any = false;
+            for leaf in &mut self.leaves {
+                let place = Path::new(&leaf.member.path);
+                let same = match &leaf.member.body {
+                    Body::File(path) => real.is_some() && path.canonicalize().ok() == real,
+                    Body::Bytes(_) => false,
+                };
+                if same || (!name.as_os_str().is_empty() && place.starts_with(name)) {
+                    leaf.allowed = true;
+                    any = true;
+                }
+            }
+            if !any {
+                let what = format!("`{}` is no file of this bundle", name.display());
+                let fault = Diagnostic::error(what);
+                return Err(fault.help("`--dry-run` lists its files"));
+            }
+        }
+        let allowed = self.leaves.iter().filter(|leaf| leaf.allowed);
+        self.manifest.allowed = allowed.map(|leaf| leaf.member.path.clone()).collect();
+        Ok(())
     }
 
     /// What is told of all that, in front of it. `day` is when the run was.
@@ -429,30 +458,4 @@ fn why_not(source: &Source<'_>, used: &Used, bytes: u64) -> Option<String> {
     // What the pipeline is made of is small, and nothing without it.
     let is_text = matches!(used.role, Role::Pipeline | Role::Prompt);
     (!is_text && bytes > source.args.max_file).then(|| too_large(source, bytes))
-}
-
-/// The places of files whose words may leave, by the user's word.
-fn allowed(source: &Source<'_>, all: &All) -> Result<Vec<String>, Diagnostic> {
-    let mut places = Vec::new();
-    for path in &source.args.allow {
-        let real = path.canonicalize().ok();
-        let mut own = all.files.values().filter(|used| {
-            let own = !used.loaded && !used.sensitive;
-            own && used.place.starts_with(PROJECT) || used.place.starts_with(PROMPTS)
-        });
-        let found = own.find(|used| {
-            let same = real.is_some() && used.path.canonicalize().ok() == real;
-            same || used.place == path.to_string_lossy()
-        });
-        let Some(used) = found else {
-            let what = format!("`{}` is no file of the pipeline's own", path.display());
-            let fault = Diagnostic::error(what);
-            return Err(fault.help("`--allow-file` is for the pipeline, its includes and prompts"));
-        };
-        if !places.contains(&used.place) {
-            places.push(used.place.clone());
-        }
-    }
-    places.sort();
-    Ok(places)
 }

@@ -63,8 +63,8 @@ pub struct Args {
     /// Larger files are left out, and known by their hashes
     #[arg(long, value_name = "SIZE", default_value = "100MB", value_parser = bytes_of)]
     max_file: u64,
-    /// A file of the pipeline that may hold words that sensitive records hold too; may be given
-    /// several times
+    /// A file, or a file or folder of the bundle, that may hold words that sensitive records hold
+    /// too; may be given several times
     #[arg(long = "allow-file", value_name = "FILE")]
     allow: Vec<PathBuf>,
     /// The day of the run, as the bundle tells other programs [default: of its end, in UTC]
@@ -311,6 +311,7 @@ fn made(source: &Source<'_>) -> Result<Result<Leaving, ExitCode>, Diagnostic> {
             "run it with the same params (`clue run {file}`), or leave that out with `--partial`"
         )));
     }
+    leaving.allow(&source.args.allow)?;
     let day = source.args.date.clone().or_else(|| last_day(source));
     leaving.end(source, day)?;
     Ok(Ok(leaving))
