@@ -3,6 +3,7 @@
 mod apis;
 mod bench;
 mod budgets;
+mod bundle;
 mod caching;
 mod codes;
 mod concepts;

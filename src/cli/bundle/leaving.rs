@@ -3,9 +3,11 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::path::PathBuf;
+use std::io::Read;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+use ring::digest::{Context, SHA256};
 use serde_json::Value as Json;
 
 use super::super::codes::REFUSED;
@@ -16,9 +18,11 @@ use crate::engine::pipe::Pipe;
 use crate::engine::survey::out_file;
 use crate::report::words::size;
 use crate::share::bundle::archive::{Body, Member};
+use crate::share::bundle::citation::{self, Cited};
 use crate::share::bundle::manifest::{Data, LeftOut, Level, Manifest, Role};
 use crate::share::bundle::places::{DATA, PROJECT, PROMPTS, joined};
 use crate::share::bundle::readme::readme;
+use crate::share::bundle::rocrate::{self, Facts, Listed, Run};
 use crate::share::bundle::used::{All, Used};
 use crate::share::plain::Plain;
 use crate::spec::pipeline::ParamKind;
@@ -53,7 +57,7 @@ impl Leaving {
     /// What there is without any run: the lock, and the files that the pipeline uses.
     ///
     /// # Errors
-    /// A file cannot be read, or `--allow-file` names none of the pipeline.
+    /// A file cannot be read.
     pub fn begin(source: &Source<'_>, all: &All) -> Result<Leaving, Diagnostic> {
         let pipe = source.pipe;
         let mut leaving = Leaving {
@@ -69,20 +73,27 @@ impl Leaving {
             sensitive: Vec::new(),
         };
         let lock = source.lock.text().into_bytes();
-        leaving.add("pipeline.lock", Role::Lock, lock, "what the run was made of");
-        let allowed = allowed(source, all)?;
+        leaving.add(
+            "pipeline.lock",
+            Role::Lock,
+            lock,
+            "what the run was made of",
+        );
         for folder in [PROJECT, PROMPTS, DATA] {
             let folder = format!("{folder}/");
             let files = all.files.values();
             for used in files.filter(|used| used.place.starts_with(&folder)) {
-                leaving.file(source, used, allowed.contains(&used.place))?;
+                leaving.file(source, used)?;
             }
         }
+        let prompts = format!("{PROMPTS}/");
+        let mut places = leaving.leaves.iter().map(|leaf| &leaf.member.path);
+        let shadowed = places.any(|place| place.starts_with(&prompts));
+        leaving.manifest.prompts = shadowed.then(|| PROMPTS.to_owned());
         leaving.manifest.data.sort_by(|a, b| a.label.cmp(&b.label));
         let mut sensitive: Vec<&Used> = all.files.values().filter(|u| u.sensitive).collect();
         sensitive.sort_by(|a, b| a.label.cmp(&b.label));
         leaving.sensitive = sensitive.iter().map(|used| used.path.clone()).collect();
-        leaving.manifest.allowed = allowed;
         leaving.params(pipe, all);
         Ok(leaving)
     }
@@ -111,7 +122,7 @@ impl Leaving {
     }
 
     /// A file that the pipeline uses.
-    fn file(&mut self, source: &Source<'_>, used: &Used, allowed: bool) -> Result<(), Diagnostic> {
+    fn file(&mut self, source: &Source<'_>, used: &Used) -> Result<(), Diagnostic> {
         let unread = |error: std::io::Error| {
             Diagnostic::error(format!("cannot read `{}`: {error}", used.path.display()))
         };
@@ -154,7 +165,7 @@ impl Leaving {
                 _ => "a file that the pipeline uses",
             },
             text: None,
-            allowed,
+            allowed: false,
         });
         Ok(())
     }
@@ -239,7 +250,9 @@ impl Leaving {
                 self.leave(&format!("output `{name}`"), "the cache does not know it");
                 continue;
             };
-            let data = fs::symlink_metadata(&path).ok().filter(fs::Metadata::is_file);
+            let data = fs::symlink_metadata(&path)
+                .ok()
+                .filter(fs::Metadata::is_file);
             let Some(data) = data.filter(|_| planned.fresh) else {
                 self.lacks.push(format!(
                     "output `{name}`: the file is not what the run wrote"
@@ -267,19 +280,89 @@ impl Leaving {
         Ok(Ok(()))
     }
 
-    /// What is told of all that, in front of it.
-    pub fn end(&mut self, source: &Source<'_>) {
-        let description = description(source.pipe);
-        let text = readme(&self.manifest, description.as_deref(), &source.name);
-        self.add(
-            "README.md",
-            Role::Readme,
-            text.into_bytes(),
-            "what it is, and what is not in it",
-        );
-        if let Some(last) = self.leaves.pop() {
-            self.leaves.insert(0, last);
+    /// Allows files to hold words that sensitive records hold too, by the user's word: files of
+    /// the user's, or files and folders of the bundle.
+    ///
+    /// # Errors
+    /// There is no such file in the bundle.
+    pub fn allow(&mut self, names: &[PathBuf]) -> Result<(), Diagnostic> {
+        for name in names {
+            let real = name.canonicalize().ok();
+            let mut any = false;
+            for leaf in &mut self.leaves {
+                let place = Path::new(&leaf.member.path);
+                let same = match &leaf.member.body {
+                    Body::File(path) => real.is_some() && path.canonicalize().ok() == real,
+                    Body::Bytes(_) => false,
+                };
+                if same || (!name.as_os_str().is_empty() && place.starts_with(name)) {
+                    leaf.allowed = true;
+                    any = true;
+                }
+            }
+            if !any {
+                let what = format!("`{}` is no file of this bundle", name.display());
+                let fault = Diagnostic::error(what);
+                return Err(fault.help("`--dry-run` lists its files"));
+            }
         }
+        let allowed = self.leaves.iter().filter(|leaf| leaf.allowed);
+        self.manifest.allowed = allowed.map(|leaf| leaf.member.path.clone()).collect();
+        Ok(())
+    }
+
+    /// What is told of all that, in front of it. `day` is when the run was.
+    ///
+    /// # Errors
+    /// A file cannot be read.
+    pub fn end(&mut self, source: &Source<'_>, day: Option<String>) -> Result<(), Diagnostic> {
+        let said = Said::of(source.pipe);
+        let description = said.description.as_deref();
+        let text = readme(&self.manifest, description, &source.name);
+        let what = "what it is, and what is not in it";
+        self.first("README.md", Role::Readme, text.into_bytes(), what);
+        let cited = citation::write(&Cited {
+            name: &self.manifest.name,
+            description,
+            license: said.license.as_deref(),
+            cite: &said.cite,
+        });
+        if let Some(text) = cited {
+            let what = "how to cite it";
+            self.first("CITATION.cff", Role::Citation, text.into_bytes(), what);
+        }
+        let mut files = vec![rocrate::of_manifest()];
+        for leaf in &self.leaves {
+            files.push(Listed {
+                path: leaf.member.path.clone(),
+                role: leaf.member.role,
+                bytes: Some(leaf.bytes),
+                sha256: Some(sha256(&leaf.member.body)?),
+            });
+        }
+        // Of its times the day alone, so that the same run is the same bundle.
+        let run = Run {
+            began: None,
+            ended: day,
+        };
+        let bytes = rocrate::write(&Facts {
+            lock: &source.lock,
+            manifest: &self.manifest,
+            files: &files,
+            description,
+            license: said.license.as_deref(),
+            cite: &said.cite,
+            run: (source.level != Level::CodeOnly).then_some(&run),
+        });
+        let what = "the same for other programs";
+        self.first("ro-crate-metadata.json", Role::Crate, bytes, what);
+        Ok(())
+    }
+
+    /// Adds a file that is made, in front of the others.
+    fn first(&mut self, path: &str, role: Role, bytes: Vec<u8>, why: &'static str) {
+        self.add(path, role, bytes, why);
+        self.leaves.rotate_right(1);
     }
 
     /// What is written.
@@ -299,10 +382,58 @@ fn named(used: &Used) -> String {
 }
 
 /// What a pipeline says of itself.
-fn description(pipe: &Pipe) -> Option<String> {
-    let main = pipe.pipeline.sources.find(&pipe.pipeline.file)?;
-    let yaml: Json = serde_yaml::from_str(pipe.pipeline.sources.text(main)).ok()?;
-    yaml["description"].as_str().map(str::to_owned)
+struct Said {
+    description: Option<String>,
+    license: Option<String>,
+    cite: Vec<String>,
+}
+
+impl Said {
+    fn of(pipe: &Pipe) -> Said {
+        let sources = &pipe.pipeline.sources;
+        let main = sources.find(&pipe.pipeline.file);
+        let yaml: Json = main
+            .and_then(|main| serde_yaml::from_str(sources.text(main)).ok())
+            .unwrap_or_default();
+        let text = |name: &str| yaml[name].as_str().map(str::to_owned);
+        let cite = match &yaml["cite"] {
+            Json::String(text) => vec![text.clone()],
+            Json::Array(texts) => {
+                let texts = texts.iter().filter_map(Json::as_str);
+                texts.map(str::to_owned).collect()
+            }
+            _ => Vec::new(),
+        };
+        Said {
+            description: text("description"),
+            license: text("license"),
+            cite,
+        }
+    }
+}
+
+/// SHA-256 of a file, as other programs know it.
+fn sha256(body: &Body) -> Result<String, Diagnostic> {
+    let mut context = Context::new(&SHA256);
+    match body {
+        Body::Bytes(bytes) => context.update(bytes),
+        Body::File(path) => {
+            let unread = |error: std::io::Error| {
+                Diagnostic::error(format!("cannot read `{}`: {error}", path.display()))
+            };
+            let mut file = fs::File::open(path).map_err(unread)?;
+            let mut bytes = vec![0; 1 << 16];
+            loop {
+                match file.read(&mut bytes).map_err(unread)? {
+                    0 => break,
+                    read => context.update(&bytes[..read]),
+                }
+            }
+        }
+    }
+    let digest = context.finish();
+    let digits = digest.as_ref().iter().map(|byte| format!("{byte:02x}"));
+    Ok(digits.collect())
 }
 
 fn too_large(source: &Source<'_>, bytes: u64) -> String {
@@ -324,31 +455,7 @@ fn why_not(source: &Source<'_>, used: &Used, bytes: u64) -> Option<String> {
     if used.elsewhere && !used.loaded && used.hash.is_some() {
         return Some("it is no data of the pipeline: weights, words or a program".to_owned());
     }
-    (bytes > source.args.max_file).then(|| too_large(source, bytes))
-}
-
-/// The places of files whose words may leave, by the user's word.
-fn allowed(source: &Source<'_>, all: &All) -> Result<Vec<String>, Diagnostic> {
-    let mut places = Vec::new();
-    for path in &source.args.allow {
-        let real = path.canonicalize().ok();
-        let mut own = all.files.values().filter(|used| {
-            let own = !used.loaded && !used.sensitive;
-            own && used.place.starts_with(PROJECT) || used.place.starts_with(PROMPTS)
-        });
-        let found = own.find(|used| {
-            let same = real.is_some() && used.path.canonicalize().ok() == real;
-            same || used.place == path.to_string_lossy()
-        });
-        let Some(used) = found else {
-            let what = format!("`{}` is no file of the pipeline's own", path.display());
-            let fault = Diagnostic::error(what);
-            return Err(fault.help("`--allow-file` is for the pipeline, its includes and prompts"));
-        };
-        if !places.contains(&used.place) {
-            places.push(used.place.clone());
-        }
-    }
-    places.sort();
-    Ok(places)
+    // What the pipeline is made of is small, and nothing without it.
+    let is_text = matches!(used.role, Role::Pipeline | Role::Prompt);
+    (!is_text && bytes > source.args.max_file).then(|| too_large(source, bytes))
 }

@@ -6,6 +6,7 @@ mod played;
 mod scanned;
 mod told;
 
+use std::collections::BTreeMap;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -17,7 +18,9 @@ use super::err;
 use super::locked::{Facts, facts};
 use super::replace::{read_files, real};
 use super::session::{Common, bad, refuse};
+use super::when::when;
 use crate::diag::Diagnostic;
+use crate::engine::history::{params, runs};
 use crate::engine::keep::OutFile;
 use crate::engine::pipe::Pipe;
 use crate::engine::survey::{Survey, Wanted, out_file, survey};
@@ -60,10 +63,13 @@ pub struct Args {
     /// Larger files are left out, and known by their hashes
     #[arg(long, value_name = "SIZE", default_value = "100MB", value_parser = bytes_of)]
     max_file: u64,
-    /// A file of the pipeline that may hold words that sensitive records hold too; may be given
-    /// several times
+    /// A file, or a file or folder of the bundle, that may hold words that sensitive records hold
+    /// too; may be given several times
     #[arg(long = "allow-file", value_name = "FILE")]
     allow: Vec<PathBuf>,
+    /// The day of the run, as the bundle tells other programs [default: of its end, in UTC]
+    #[arg(long, value_name = "YYYY-MM-DD", value_parser = day)]
+    date: Option<String>,
     /// Also if the cache lacks calls or outputs of the run
     #[arg(long)]
     partial: bool,
@@ -91,6 +97,32 @@ pub fn bytes_of(text: &str) -> Result<u64, String> {
         _ => return Err(wrong()),
     };
     number.checked_mul(unit).ok_or_else(wrong)
+}
+
+/// A day as ISO 8601 has it.
+fn day(text: &str) -> Result<String, String> {
+    let form = text.bytes().enumerate().all(|(at, byte)| match at {
+        4 | 7 => byte == b'-',
+        _ => byte.is_ascii_digit(),
+    });
+    let part = |from: usize, to: usize| text.get(from..to)?.parse::<u32>().ok();
+    let month = part(5, 7).is_some_and(|month| (1..=12).contains(&month));
+    let day = part(8, 10).is_some_and(|day| (1..=31).contains(&day));
+    if form && text.len() == 10 && month && day {
+        Ok(text.to_owned())
+    } else {
+        Err("expected a day such as 2026-01-31".to_owned())
+    }
+}
+
+/// The day on which the last run with these params ended, if the cache knows.
+fn last_day(source: &Source<'_>) -> Option<String> {
+    let now: BTreeMap<_, _> = params(source.pipe).collect();
+    let mut runs = runs(&source.store, source.pipe).into_iter();
+    let run = runs.find(|run| run.params == now && !run.stints.is_empty())?;
+    let facts = run.facts?;
+    let ended = facts.began + (facts.took.unwrap_or(0.0) * 1000.0) as u64;
+    Some(when(ended).chars().take(10).collect())
 }
 
 /// What a bundle is made of.
@@ -245,7 +277,11 @@ fn free(args: &Args, pipe: &Pipe, target: &Path) -> Result<PathBuf, Diagnostic> 
 
 /// Everything that would leave, or the exit code when it was told why it must not.
 fn made(source: &Source<'_>) -> Result<Result<Leaving, ExitCode>, Diagnostic> {
-    let files: Vec<PathBuf> = source.origins.iter().flat_map(|o| o.files.clone()).collect();
+    let files: Vec<PathBuf> = source
+        .origins
+        .iter()
+        .flat_map(|o| o.files.clone())
+        .collect();
     let all = used::used(
         source.pipe,
         &source.survey,
@@ -275,7 +311,9 @@ fn made(source: &Source<'_>) -> Result<Result<Leaving, ExitCode>, Diagnostic> {
             "run it with the same params (`clue run {file}`), or leave that out with `--partial`"
         )));
     }
-    leaving.end(source);
+    leaving.allow(&source.args.allow)?;
+    let day = source.args.date.clone().or_else(|| last_day(source));
+    leaving.end(source, day)?;
     Ok(Ok(leaving))
 }
 
@@ -330,6 +368,22 @@ mod tests {
     use super::*;
 
     #[test]
+    fn days_are_read() {
+        assert!(day("2026-01-31").is_ok());
+        for text in [
+            "",
+            "soon",
+            "2026-13-01",
+            "2026-01-32",
+            "2026-1-1",
+            "20260101xx",
+            "2026-01-011",
+        ] {
+            assert!(day(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
     fn sizes_are_read() {
         for (text, bytes) in [
             ("100MB", 100_000_000),
@@ -339,7 +393,14 @@ mod tests {
         ] {
             assert_eq!(bytes_of(text), Ok(bytes));
         }
-        for text in ["", "MB", "1.5MB", "99999999999999999999", "99999999999TB", "-1"] {
+        for text in [
+            "",
+            "MB",
+            "1.5MB",
+            "99999999999999999999",
+            "99999999999TB",
+            "-1",
+        ] {
             assert!(bytes_of(text).is_err(), "{text}");
         }
     }

@@ -11,13 +11,14 @@ use super::super::report::errors;
 use super::Source;
 use super::leaving::Leaving;
 use crate::diag::Diagnostic;
+use crate::engine::board::Board;
 use crate::engine::keep::ArtifactRecords;
 use crate::engine::run::Outcome;
 use crate::engine::stock;
 use crate::engine::taps::Taps;
 use crate::hash::Hash;
 use crate::replay::cassette::{self, Entry};
-use crate::replay::ledger::{Ledger, MissingCall};
+use crate::replay::ledger::Ledger;
 use crate::report::page::{Choice, Found, Options, Report, choose, gather, html};
 use crate::report::words::count;
 use crate::share::bundle::hidden::{HiddenCall, StageRecords, lines, marks};
@@ -58,9 +59,12 @@ pub fn play(
     };
     let from = stock::Source::Nowhere;
     let (board, outcome) = rehearse(pipe, &source.store, &choice.survey, from, &notes)?;
-    let names = pipe.stages.iter().map(|stage| stage.spec.name.value.as_str());
+    let names = pipe
+        .stages
+        .iter()
+        .map(|stage| stage.spec.name.value.as_str());
     let names: Vec<&str> = names.collect();
-    lacks(&outcome, &notes.ledger.missing(&names), leaving);
+    lacks(source, &choice, &board, &outcome, leaving);
     let hidden: HashSet<&str> = (0..names.len())
         .filter(|at| source.hides(*at))
         .map(|at| names[at])
@@ -97,18 +101,22 @@ pub fn play(
     Ok(())
 }
 
-/// What the cache does not know any more.
-fn lacks(outcome: &Outcome, missing: &[MissingCall], leaving: &mut Leaving) {
-    let mut stages: Vec<(&str, u64)> = Vec::new();
-    for call in missing {
-        match stages.last_mut() {
-            Some((stage, calls)) if *stage == call.stage => *calls += 1,
-            _ => stages.push((&call.stage, 1)),
+/// What the cache does not know any more. Of a stage that is stopped when others have enough, how
+/// many calls it wanted ahead is chance.
+fn lacks(
+    source: &Source<'_>,
+    choice: &Choice,
+    board: &Board,
+    outcome: &Outcome,
+    leaving: &mut Leaving,
+) {
+    for (at, row) in board.stages.iter().enumerate() {
+        let missing = row.calls.get().saturating_sub(row.cached.get());
+        if source.survey.nodes[at].asks && !choice.open[at] && missing > 0 {
+            let calls = count(missing, "call");
+            let stage = source.stage(at);
+            leaving.lacks.push(format!("{calls} of stage `{stage}`"));
         }
-    }
-    for (stage, calls) in stages {
-        let calls = count(calls, "call");
-        leaving.lacks.push(format!("{calls} of stage `{stage}`"));
     }
     for fault in &outcome.faults {
         leaving.lacks.push(fault.message.clone());
@@ -163,7 +171,12 @@ fn add_calls(source: &Source<'_>, calls: &[Entry], leaving: &mut Leaving) {
     let calls: Vec<Entry> = calls.cloned().collect();
     if !calls.is_empty() {
         let bytes = cassette::write(&source.pipe.pipeline.name, &calls);
-        leaving.add("calls.jsonl", Role::Calls, bytes, "calls with their answers");
+        leaving.add(
+            "calls.jsonl",
+            Role::Calls,
+            bytes,
+            "calls with their answers",
+        );
     }
 }
 
@@ -234,11 +247,7 @@ fn add_records(
     Ok(())
 }
 
-fn read(
-    store: &Store,
-    content: Hash,
-    salt: Option<&Salt>,
-) -> Result<Vec<[String; 2]>, Diagnostic> {
+fn read(store: &Store, content: Hash, salt: Option<&Salt>) -> Result<Vec<[String; 2]>, Diagnostic> {
     let damaged = || Diagnostic::error("an output of a stage in the cache is damaged");
     let mut reader = ArtifactRecords::open(store, content)?.ok_or_else(damaged)?;
     let mut all = Vec::new();

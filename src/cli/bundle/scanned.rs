@@ -102,8 +102,8 @@ fn of(leaf: &Leaf) -> Result<Vec<String>, Diagnostic> {
 fn add(leaf: &Leaf, hits: &Hits, text: &str, places: &mut Vec<Place>) {
     let found = hits.places(text);
     let file = &leaf.member.path;
-    // What is scanned of a page has no lines that anybody would find in it.
-    if leaf.text.is_some() {
+    // What is scanned of a page or a workbook has no lines that anybody would find in it.
+    if leaf.text.is_some() || file.ends_with(".xlsx") || file.ends_with(".xlsm") {
         if let Some(records) = found.into_values().max() {
             places.push(Place {
                 file: file.clone(),

@@ -5,15 +5,17 @@ use serde_json::json;
 use super::super::session::color;
 use super::super::{err, out};
 use super::leaving::Leaving;
-use super::scanned::Found;
+use super::scanned::{Found, Place};
 use super::{Args, Source};
 use crate::diag::{Diagnostic, Sources};
 use crate::report::words::{count, size};
 use crate::share::bundle::manifest::{Level, Manifest, NAME};
 use crate::text::visible::plain;
 
-/// Places that are named.
+/// Files that are named, and places of all of them as JSON.
 const NAMED: usize = 20;
+/// Lines of a file that are named.
+const LINES: usize = 5;
 
 /// A level as the command line calls it.
 fn name(level: Level) -> &'static str {
@@ -52,10 +54,16 @@ pub fn dry(source: &Source<'_>, leaving: &Leaving, found: &Found) {
     }
     let sizes: Vec<String> = leaving.leaves.iter().map(|leaf| size(leaf.bytes)).collect();
     let widest = sizes.iter().map(String::len).max().unwrap_or(0);
-    let paths = leaving.leaves.iter().map(|leaf| leaf.member.path.chars().count());
+    let paths = leaving
+        .leaves
+        .iter()
+        .map(|leaf| leaf.member.path.chars().count());
     let longest = paths.max().unwrap_or(0).max(NAME.len());
     out(&format!("level {}; would leave:\n", name(manifest.level)));
-    out(&format!("  {NAME:longest$}  {:>widest$}  what is in it\n", ""));
+    out(&format!(
+        "  {NAME:longest$}  {:>widest$}  what is in it\n",
+        ""
+    ));
     for (leaf, size) in leaving.leaves.iter().zip(&sizes) {
         let path = &leaf.member.path;
         let allowed = if leaf.allowed { ", allowed" } else { "" };
@@ -83,6 +91,32 @@ fn places(found: &Found) -> Vec<serde_json::Value> {
         .collect()
 }
 
+/// The places of each file, in the order of the bundle.
+fn by_file(found: &Found) -> Vec<(&str, Vec<&Place>)> {
+    let mut files: Vec<(&str, Vec<&Place>)> = Vec::new();
+    for place in &found.places {
+        match files.last_mut() {
+            Some((file, places)) if *file == place.file => places.push(place),
+            _ => files.push((&place.file, vec![place])),
+        }
+    }
+    files
+}
+
+/// The first lines, in words.
+fn lines(places: &[&Place]) -> String {
+    let all: Vec<String> = places
+        .iter()
+        .filter_map(|place| Some(place.line?.to_string()))
+        .collect();
+    match all.len() {
+        0 => String::new(),
+        1 => format!(" line {}", all[0]),
+        n if n <= LINES => format!(" lines {}", all.join(", ")),
+        n => format!(" lines {} and {} more", all[..LINES].join(", "), n - LINES),
+    }
+}
+
 /// Tells where words of sensitive records stand; never which.
 pub fn refused(args: &Args, found: &Found) {
     if args.json && !args.dry_run {
@@ -90,25 +124,28 @@ pub fn refused(args: &Args, found: &Found) {
         out(&format!("{told}\n"));
     }
     let mut fault = Diagnostic::error("this bundle would hold words of sensitive records");
-    for place in found.places.iter().take(NAMED) {
-        let line = place.line.map_or_else(String::new, |line| format!(" line {line}"));
-        let records = match place.records {
+    let files = by_file(found);
+    for (file, places) in files.iter().take(NAMED) {
+        let most = places.iter().map(|place| place.records).max();
+        let records = match most.unwrap_or(0) {
             1 => "1 record".to_owned(),
             records => format!("up to {}", count(records, "record")),
         };
-        fault = fault.note(format!("`{}`{line}: words of {records}", plain(&place.file)));
+        let lines = lines(places);
+        fault = fault.note(format!("`{}`{lines}: words of {records}", plain(file)));
     }
-    if let Some(more) = found.places.len().checked_sub(NAMED).filter(|more| *more > 0) {
-        fault = fault.note(format!("and {}", count(more as u64, "more place")));
+    if let Some(more) = files.len().checked_sub(NAMED).filter(|more| *more > 0) {
+        fault = fault.note(format!("and in {}", count(more as u64, "more file")));
     }
     let own = found.places.iter().find(|place| place.own);
+    let own = own.or(found.places.iter().find(|place| place.file != NAME));
     let fault = match own {
         Some(place) => fault.help(format!(
-            "say it in other words; or, if these are words that anybody may use, allow them with \
-             `--allow-file {}`",
+            "say it in other words, or leave it out; if these are words that anybody may use, \
+             allow them with `--allow-file {}`",
             plain(&place.file)
         )),
-        None => fault.help("leave out what holds them, or choose another level"),
+        None => fault.help("give it another name"),
     };
     err(&format!(
         "{}\n\nrefused: nothing was written\n",

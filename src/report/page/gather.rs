@@ -193,7 +193,9 @@ fn notes(found: &Found<'_>, stages: &[super::data::Stage], options: &Options) ->
         ));
     }
     if options.timeless {
-        notes.push("This page came in a bundle, which has no times and dates of the run.".to_owned());
+        notes.push(
+            "This page came in a bundle, which has no times and dates of the run.".to_owned(),
+        );
     } else if found.runs.is_empty() {
         notes.push("No times are known of a run with these params and this cache.".to_owned());
     }

@@ -144,9 +144,8 @@ fn kept(store: &Store, content: Hash, scan: &Scan, hits: &mut Hits) -> Result<u6
 /// # Errors
 /// It cannot be read.
 pub fn bytes(path: &Path) -> Result<Vec<u8>, Diagnostic> {
-    std::fs::read(path).map_err(|error| {
-        Diagnostic::error(format!("cannot read `{}`: {error}", path.display()))
-    })
+    std::fs::read(path)
+        .map_err(|error| Diagnostic::error(format!("cannot read `{}`: {error}", path.display())))
 }
 
 /// The texts that bytes hold: compressed ones and workbooks as what they hold, others as they are.

@@ -76,7 +76,10 @@ mod tests {
         assert_eq!(root, Path::new("/w/repo"));
         let below = files[0].strip_prefix(&root).expect("below");
         assert_eq!(joined(PROJECT, below), "project/examples/a/p.yaml");
-        assert_eq!(common(files[..1].iter().copied()), Path::new("/w/repo/examples/a"));
+        assert_eq!(
+            common(files[..1].iter().copied()),
+            Path::new("/w/repo/examples/a")
+        );
         assert_eq!(
             elsewhere("params.notes", Path::new("/m/d.csv.gz")),
             "data/notes/d.csv.gz"

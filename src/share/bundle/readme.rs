@@ -35,7 +35,12 @@ pub fn readme(manifest: &Manifest, description: Option<&str>, file: &str) -> Str
     for left in manifest.left_out.iter().take(NAMED) {
         let _ = writeln!(text, "- {}: {}", left.what, left.why);
     }
-    if let Some(more) = manifest.left_out.len().checked_sub(NAMED).filter(|n| *n > 0) {
+    if let Some(more) = manifest
+        .left_out
+        .len()
+        .checked_sub(NAMED)
+        .filter(|n| *n > 0)
+    {
         let _ = writeln!(text, "- {more} more: see `bundle.json`");
     }
     if !manifest.allowed.is_empty() {
@@ -69,7 +74,10 @@ mod tests {
             ..Manifest::default()
         };
         let text = readme(&manifest, Some("Six cases"), "p.clue.tar.zst");
-        assert!(text.contains("Six cases") && text.contains("nothing was left out"), "{text}");
+        assert!(
+            text.contains("Six cases") && text.contains("nothing was left out"),
+            "{text}"
+        );
         for number in 0..14 {
             manifest.left_out.push(LeftOut {
                 what: format!("file {number}"),

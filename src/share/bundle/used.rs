@@ -196,7 +196,9 @@ impl Found<'_> {
         let dirs: Vec<PathBuf> = dirs.collect();
         let shadow = |used: &Used| {
             let text = used.role == Role::Prompt;
-            let mut below = dirs.iter().filter_map(|dir| used.path.strip_prefix(dir).ok());
+            let mut below = dirs
+                .iter()
+                .filter_map(|dir| used.path.strip_prefix(dir).ok());
             below.next().filter(|_| text).map(Path::to_owned)
         };
         let in_project = |used: &&Used| inside(&used.path) && shadow(used).is_none();

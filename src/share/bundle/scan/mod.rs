@@ -180,9 +180,18 @@ mod tests {
     #[test]
     fn places_and_numbers_of_records_are_told() {
         let records = [
-            record("A-000001", json!({"text": "He fell down the long stairs, and again."})),
-            record("A-000002", json!({"in": {"a": ["She fell down the long stairs too."]}})),
-            record("A-000003", json!({"hadm_id": 20000001, "value": "123456.5"})),
+            record(
+                "A-000001",
+                json!({"text": "He fell down the long stairs, and again."}),
+            ),
+            record(
+                "A-000002",
+                json!({"in": {"a": ["She fell down the long stairs too."]}}),
+            ),
+            record(
+                "A-000003",
+                json!({"hadm_id": 20000001, "value": "123456.5"}),
+            ),
         ];
         let texts = [
             "first\n\"fell\\ndown\\u0020the long&#32;stairs\"\n",
@@ -206,9 +215,15 @@ mod tests {
         let places = found(&["one two three\nfour five six"], &[], &[one]);
         // Both are whole values.
         assert_eq!(places[0], BTreeMap::from([(1, 1), (2, 1)]));
-        let one = record("1", json!({"a": "zero one two three", "b": "four five six seven"}));
+        let one = record(
+            "1",
+            json!({"a": "zero one two three", "b": "four five six seven"}),
+        );
         assert!(found(&["one two three\nfour five six"], &[], &[one])[0].is_empty());
         let one = record("1", json!({"a": "one two three four five six"}));
-        assert_eq!(found(&["x\none two\nthree four five"], &[], &[one])[0].len(), 1);
+        assert_eq!(
+            found(&["x\none two\nthree four five"], &[], &[one])[0].len(),
+            1
+        );
     }
 }

@@ -7,7 +7,8 @@ use std::borrow::Cow;
 /// Texts in texts: JSON in JSON in HTML is as deep as it gets.
 const DEEPEST: usize = 4;
 
-/// A text, and what it says with its escapes resolved: once, twice, as often as there are some.
+/// A text, and what it says with its escapes resolved: once, twice, as often as there are some;
+/// and without tags, which stand between words and are none.
 pub fn views(text: &str) -> Vec<Cow<'_, str>> {
     let mut views = vec![Cow::Borrowed(text)];
     while views.len() <= DEEPEST {
@@ -21,7 +22,35 @@ pub fn views(text: &str) -> Vec<Cow<'_, str>> {
         }
         views.push(Cow::Owned(plain));
     }
+    for at in [0, views.len() - 1] {
+        let untagged = views.get(at).and_then(|view| untagged(view));
+        views.extend(untagged.map(Cow::Owned));
+    }
     views
+}
+
+/// A text without tags as in HTML or XML, if there are some.
+fn untagged(text: &str) -> Option<String> {
+    let mut plain = String::new();
+    let mut rest = text;
+    let mut any = false;
+    while let Some(at) = rest.find('<') {
+        let (before, tag) = rest.split_at(at);
+        plain.push_str(before);
+        let begins = |c: char| c.is_ascii_alphabetic() || c == '/' || c == '!';
+        let end = tag[1..]
+            .starts_with(begins)
+            .then(|| tag.find('>'))
+            .flatten();
+        let length = end.map_or(1, |end| end + 1);
+        any |= end.is_some();
+        // Lines stay.
+        plain.push(' ');
+        plain.extend(tag[..length].chars().filter(|c| *c == '\n'));
+        rest = &tag[length..];
+    }
+    plain.push_str(rest);
+    any.then_some(plain)
 }
 
 fn resolved(text: &str) -> String {
@@ -141,6 +170,8 @@ mod tests {
             "a/two%20words.csv",
             "\"tw\\u006f words\"",
             "two words",
+            "two<br/>words",
+            "{\"a\": \"two\\u003cb\\u003ewords\"}",
         ] {
             let views = views(text);
             let found = views.iter().any(|view| view.contains("two words"));
@@ -153,7 +184,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn lines_stay_and_nothing_panics(text in "(?s)[\\\\&%#xuU;n0-9a-fA-F\n é😀]{0,60}") {
+        fn lines_stay_and_nothing_panics(text in "(?s)[\\\\&%#<>/xuU;n0-9a-fA-F\n é😀]{0,60}") {
             let lines = text.matches('\n').count();
             for view in views(&text) {
                 prop_assert_eq!(view.matches('\n').count(), lines);
@@ -164,7 +195,7 @@ mod tests {
         fn json_of_json_is_read(text in "\\PC{0,30}") {
             let once = serde_json::to_string(&text).expect("JSON");
             let twice = serde_json::to_string(&once).expect("JSON");
-            let plain = text.replace(['\\', '&', '%'], "");
+            let plain = text.replace(['\\', '&', '%', '<'], "");
             prop_assume!(plain == text);
             for json in [once, twice] {
                 prop_assert!(views(&json).iter().any(|view| view.contains(&text)));
