@@ -41,3 +41,4 @@ mod tests_of_pipelines;
 mod traffic;
 mod unsound;
 mod updating;
+mod verify;

@@ -90,7 +90,9 @@ pub fn place(
 
 fn unplaced(data: &Data, error: &io::Error) -> Diagnostic {
     let label = crate::text::visible::plain(&data.label);
-    Diagnostic::error(format!("cannot put `{label}` where the pipeline looks for it: {error}"))
+    Diagnostic::error(format!(
+        "cannot put `{label}` where the pipeline looks for it: {error}"
+    ))
 }
 
 fn one(
@@ -100,7 +102,10 @@ fn one(
     files: &[(PathBuf, u64)],
     params: &mut Vec<(String, String)>,
 ) -> io::Result<Input> {
-    let place = data.place.as_ref().filter(|place| fault_of(place).is_none());
+    let place = data
+        .place
+        .as_ref()
+        .filter(|place| fault_of(place).is_none());
     let place = place.map(|place| root.join(place));
     let mut input = Input {
         label: data.label.clone(),
@@ -168,7 +173,8 @@ fn set(params: &mut Vec<(String, String)>, name: &str, value: &Path) {
 
 /// A file with this content; else one with this name, and its hash.
 fn found(data: &Data, files: &[(PathBuf, u64)]) -> io::Result<Option<(PathBuf, Hash)>> {
-    let absolute = |path: &Path| std::path::absolute(path);
+    // Of a link, what it leads to.
+    let absolute = |path: &Path| path.canonicalize();
     for (path, _) in files.iter().filter(|(_, bytes)| *bytes == data.bytes) {
         if Hash::of_reader(File::open(path)?)? == data.hash {
             return Ok(Some((absolute(path)?, data.hash)));

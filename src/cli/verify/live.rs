@@ -137,12 +137,18 @@ pub fn live(
         let name = names[at];
         let now = now.iter().filter(|entry| entry.stage == name);
         let now: Vec<[String; 3]> = match then.salt.filter(|_| hidden.contains(name)) {
-            Some(salt) => now.map(|entry| marked(&HiddenCall::of(entry, salt))).collect(),
+            Some(salt) => now
+                .map(|entry| marked(&HiddenCall::of(entry, salt)))
+                .collect(),
             None if hidden.contains(name) => continue,
             None => now.map(plain).collect(),
         };
         let open = calls.iter().filter(|entry| entry.stage == name).map(plain);
-        let secret = then.hidden.iter().filter(|call| call.stage == name).map(marked);
+        let secret = then
+            .hidden
+            .iter()
+            .filter(|call| call.stage == name)
+            .map(marked);
         let was: Vec<[String; 3]> = open.chain(secret).collect();
         if !was.is_empty() || !now.is_empty() {
             stages.push(compared(name, &was, &now));
@@ -189,7 +195,15 @@ async fn run(
     };
     let stock = Stock::new(store, Source::Models, ledger.clone());
     let means = Means::default();
-    let calls = Arc::new(Calls::new(&pipe.models, place, store, &halt, &events, means, stock));
+    let calls = Arc::new(Calls::new(
+        &pipe.models,
+        place,
+        store,
+        &halt,
+        &events,
+        means,
+        stock,
+    ));
     let shop = Shop {
         pipe: pipe.clone(),
         store: store.clone(),
@@ -220,46 +234,44 @@ fn marked(call: &HiddenCall) -> [String; 3] {
 }
 
 /// Compares answers: of the same call first, and then, as prompts may be made of other answers,
-/// those about the same record, whatever was asked.
+/// those about the same record, whatever was asked. A call about several records counts once.
 fn compared(stage: &str, was: &[[String; 3]], now: &[[String; 3]]) -> Answers {
     let once = |all: &[[String; 3]]| -> BTreeMap<String, [String; 3]> {
         let all = all.iter().rev();
         all.map(|one| (one[1].clone(), one.clone())).collect()
     };
-    let (was, now) = (once(was), once(now));
     let mut answers = Answers {
         stage: stage.to_owned(),
         ..Answers::default()
     };
-    // Of each record: answers to calls that have no counterpart.
-    let mut left: BTreeMap<&str, (Vec<&str>, Vec<&str>)> = BTreeMap::new();
+    let (was, calls) = (once(was), once(now));
+    // Of each record: answers to calls that were not made then.
+    let mut left: BTreeMap<&str, Vec<(&str, &str)>> = BTreeMap::new();
+    for [record, call, answer] in now.iter().filter(|[_, call, _]| !was.contains_key(call)) {
+        left.entry(record).or_default().push((call, answer));
+    }
+    let mut met = HashSet::new();
     for (call, [record, _, then]) in &was {
-        match now.get(call) {
-            Some([.., now]) if now == then => answers.same += 1,
-            Some(_) => answers.changed += 1,
-            None => left.entry(record).or_default().0.push(then),
-        }
-    }
-    for (call, [record, _, answer]) in &now {
-        if !was.contains_key(call) {
-            left.entry(record).or_default().1.push(answer);
-        }
-    }
-    for (was, mut now) in left.into_values() {
-        let all = was.len();
-        let mut same = 0;
-        for then in was {
-            if let Some(at) = now.iter().position(|answer| *answer == then) {
-                now.swap_remove(at);
-                same += 1;
+        let of_record = left
+            .get_mut(record.as_str())
+            .filter(|left| !left.is_empty());
+        match (calls.get(call), of_record) {
+            (Some([.., now]), _) if now == then => answers.same += 1,
+            (Some(_), _) => answers.changed += 1,
+            (None, Some(left)) => {
+                let same = left.iter().position(|(_, answer)| answer == then);
+                met.insert(left.swap_remove(same.unwrap_or(0)).0);
+                if same.is_some() {
+                    answers.same += 1;
+                } else {
+                    answers.changed += 1;
+                }
             }
+            (None, None) => answers.gone += 1,
         }
-        let both = (all - same).min(now.len());
-        answers.same += same;
-        answers.changed += both;
-        answers.gone += all - same - both;
-        answers.new += now.len() - both;
     }
+    let new = calls.keys().filter(|call| !was.contains_key(*call));
+    answers.new = new.filter(|call| !met.contains(call.as_str())).count();
     answers
 }
 
@@ -306,7 +318,10 @@ fn scores(then: &Json, now: &Json) -> Vec<Score> {
         found.map(|(_, mean)| *mean)
     };
     let mut names: Vec<&String> = then.iter().map(|(name, _)| name).collect();
-    let new = now.iter().map(|(name, _)| name).filter(|name| value(&then, name).is_none());
+    let new = now
+        .iter()
+        .map(|(name, _)| name)
+        .filter(|name| value(&then, name).is_none());
     names.extend(new);
     let mut seen = HashSet::new();
     names
@@ -329,7 +344,11 @@ fn means(results: &Json) -> Vec<(String, f64)> {
         let Some(mean) = at("mean").filter(|_| table["kind"] == "stats") else {
             continue;
         };
-        let by = table["by"].as_array().into_iter().flatten().filter_map(Json::as_str);
+        let by = table["by"]
+            .as_array()
+            .into_iter()
+            .flatten()
+            .filter_map(Json::as_str);
         let named: Vec<usize> = by.chain(["metric"]).filter_map(at).collect();
         for row in table["rows"].as_array().into_iter().flatten() {
             let names = named.iter().map(|at| match &row[*at] {
@@ -372,6 +391,8 @@ mod tests {
         assert_eq!(counts("1ax 1bx", "1cx"), (1, 0, 1, 0));
         // The same call about two records was kept once.
         assert_eq!(counts("1ax", "1ax 2ax"), (1, 0, 0, 0));
+        // Two prompts have become one.
+        assert_eq!(counts("1ax 2bx", "1cy 2cy"), (0, 2, 0, 0));
     }
 
     #[test]

@@ -38,6 +38,9 @@ use data::{Input, Inputs, place};
 use opened::{Home, Opened, open};
 use rerun::{Checked, Is, May, Prompts, Rerun, Then, rerun};
 
+/// The largest of the files that are read into memory, in bytes.
+const LIST: u64 = 2 << 30;
+
 /// Arguments of `clue verify`.
 #[derive(clap::Args)]
 #[command(after_help = "\
@@ -199,7 +202,7 @@ fn look_into(args: &Args, config: &Config, archive: &Archive) -> Result<Looked, 
     };
     let opened = match open(&home, manifest, &inputs, config) {
         Ok(opened) => opened,
-        Err((faults, sources)) => return unopened(looked, &inputs, &faults, &sources),
+        Err((faults, sources)) => return unopened(looked, &root, &inputs, &faults, &sources),
     };
     let store = scratch.path().join("store");
     fill(&store, &said.calls)?;
@@ -238,6 +241,7 @@ fn look_into(args: &Args, config: &Config, archive: &Archive) -> Result<Looked, 
 /// the bundle's.
 fn unopened(
     mut looked: Looked,
+    root: &Path,
     inputs: &Inputs,
     faults: &[Diagnostic],
     sources: &Sources,
@@ -249,7 +253,9 @@ fn unopened(
         return Err(Ended::Code(bad(faults, sources)));
     };
     let names = names.join(" and ");
-    looked.unopened = Some(format!("{}; the bundle does not hold {names}", first.message));
+    // That folder is gone when this is read.
+    let fault = first.message.replace(&format!("{}/", root.display()), "");
+    looked.unopened = Some(format!("{fault}; the bundle does not hold {names}"));
     Ok(looked)
 }
 
@@ -263,6 +269,12 @@ fn said(archive: &Archive, root: &Path) -> Result<Said, Diagnostic> {
     let broken = |path: &str, line: usize| {
         Diagnostic::error(format!("`{path}` of the bundle: line {line} is none of its lines"))
     };
+    let lists = [Role::Calls, Role::Records, Role::HiddenCalls, Role::Results];
+    let large = manifest.files.iter().find(|f| lists.contains(&f.role) && f.bytes > LIST);
+    if let Some(file) = large {
+        let what = format!("`{}` of the bundle is too large", file.path);
+        return Err(Diagnostic::error(what));
+    }
     let calls = match path(Role::Calls) {
         None => Vec::new(),
         Some(path) => cassette::read(&archive.bytes(&path)?)

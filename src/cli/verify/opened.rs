@@ -64,7 +64,11 @@ pub fn open(
         return Err(one(Diagnostic::error(format!("the pipeline's file {why}"))));
     }
     // What is in there is the pipeline's project, as it was where it was made.
-    let failed = |error| one(Diagnostic::error(format!("no place for the pipeline: {error}")));
+    let failed = |error| {
+        one(Diagnostic::error(format!(
+            "no place for the pipeline: {error}"
+        )))
+    };
     fs::create_dir_all(home.root.join("project/.git")).map_err(failed)?;
     let params = home.scratch.join("params.json");
     let text = json!({"params": manifest.params}).to_string();
@@ -88,9 +92,17 @@ pub fn open(
         return Err((loaded.faults, sources));
     };
     let removed = prune(&mut pipeline, inputs);
-    let prompts = manifest.prompts.as_ref().filter(|place| fault_of(place).is_none());
-    let prompts: Vec<PathBuf> = prompts.map(|place| home.root.join(place)).into_iter().collect();
-    prompts.iter().for_each(|folder| pipeline.fence.allow(folder));
+    let prompts = manifest
+        .prompts
+        .as_ref()
+        .filter(|place| fault_of(place).is_none());
+    let prompts: Vec<PathBuf> = prompts
+        .map(|place| home.root.join(place))
+        .into_iter()
+        .collect();
+    prompts
+        .iter()
+        .for_each(|folder| pipeline.fence.allow(folder));
     let folders = Folders {
         out: home.scratch.join("out"),
         temp: home.scratch.join("store/tmp"),
@@ -152,7 +164,9 @@ fn prune(pipeline: &mut Pipeline, inputs: &Inputs) -> Vec<(String, String)> {
         .partition(|stage| removed.contains_key(&stage.name.value));
     pipeline.stages = kept;
     let names = gone.into_iter().map(|stage| stage.name.value);
-    names.filter_map(|name| removed.remove_entry(&name)).collect()
+    names
+        .filter_map(|name| removed.remove_entry(&name))
+        .collect()
 }
 
 /// The name of a file that settings name, and that is not there.

@@ -150,9 +150,9 @@ pub fn rerun(
             let round = run.round(&store, &survey, &needs, &ledger);
             let outcome = runtime.block_on(round);
             let missing = ledger.missing(&names(pipe));
-            let found = may.store.map_or(Ok(0), |own| {
-                runtime.block_on(fetch(own, &store, &missing))
-            })?;
+            let found = may
+                .store
+                .map_or(Ok(0), |own| runtime.block_on(fetch(own, &store, &missing)))?;
             // What is whole after a round is not asked about in the next.
             let calls = ledger.take_all(&names(pipe)).into_iter();
             let calls = calls.map(|call| (call.stage, call.record, call.call));
@@ -172,7 +172,9 @@ pub fn rerun(
         runtime.shutdown_background();
     }
     let stages = run.stages(opened, &store, &refused, last.as_ref())?;
-    let prompts = last.as_ref().map(|ended| run.prompts(opened, ended, &wanted_calls));
+    let prompts = last
+        .as_ref()
+        .map(|ended| run.prompts(opened, ended, &wanted_calls));
     Ok(Rerun {
         stages,
         prompts: prompts.unwrap_or_default(),
@@ -210,7 +212,11 @@ fn refused(pipe: &Pipe, yes: bool) -> HashSet<usize> {
     let mut refused = HashSet::new();
     for &at in &pipe.order {
         let own = !yes && !of_programs(pipe, [at]).is_empty();
-        if own || pipe.stages[at].sources().any(|from| refused.contains(&from)) {
+        if own
+            || pipe.stages[at]
+                .sources()
+                .any(|from| refused.contains(&from))
+        {
             refused.insert(at);
         }
     }
@@ -336,13 +342,19 @@ impl Run<'_> {
         let lock = self.then.lock;
         for (name, file) in &opened.removed {
             let output = lock.outputs.contains_key(name);
-            let known = lock.stages.get(name).is_some_and(|stage| stage.output.is_some());
+            let known = lock
+                .stages
+                .get(name)
+                .is_some_and(|stage| stage.output.is_some());
             if output || known {
                 all.push(Checked {
                     name: name.clone(),
                     output,
                     is: Is::Unchecked,
-                    why: Some(format!("needs `{}`, which is not in the bundle", plain(file))),
+                    why: Some(format!(
+                        "needs `{}`, which is not in the bundle",
+                        plain(file)
+                    )),
                     first: None,
                     key: None,
                 });
@@ -360,7 +372,10 @@ impl Run<'_> {
         was: (Hash, u64),
     ) -> Result<Checked, Diagnostic> {
         let stage = &self.pipe.stages[at];
-        let path = stage.verb.writes().map(|path| path.to_string_lossy().into_owned());
+        let path = stage
+            .verb
+            .writes()
+            .map(|path| path.to_string_lossy().into_owned());
         let mut checked = Checked {
             output: path.is_some(),
             name: path.unwrap_or_else(|| stage.spec.name.value.clone()),
@@ -369,7 +384,9 @@ impl Run<'_> {
             first: None,
             key: None,
         };
-        let outcome = ended.filter(|_| !refused.contains(&at)).map(|ended| &ended.outcome);
+        let outcome = ended
+            .filter(|_| !refused.contains(&at))
+            .map(|ended| &ended.outcome);
         let Some((ended, outcome)) = ended.zip(outcome) else {
             checked.why = Some("needs your consent (`--yes`) to run a program".to_owned());
             return Ok(checked);
@@ -408,7 +425,11 @@ impl Run<'_> {
         checked.is = Is::Differs;
         let number = match now.rows == records {
             true => count(records, "record"),
-            false => format!("{} → {}", count(records, "record"), count(now.rows, "record")),
+            false => format!(
+                "{} → {}",
+                count(records, "record"),
+                count(now.rows, "record")
+            ),
         };
         let (was, is) = (was.short(), now.content.short());
         checked.why = Some(format!("{was} → {is} ({number})"));
@@ -465,7 +486,10 @@ impl Run<'_> {
                 open.extend(ended.survey.nodes[at].sources());
             }
         }
-        let missing = ended.missing.iter().filter(|call| of.contains(call.stage.as_str()));
+        let missing = ended
+            .missing
+            .iter()
+            .filter(|call| of.contains(call.stage.as_str()));
         missing.map(|call| call.call).collect::<HashSet<_>>().len()
     }
 
@@ -483,8 +507,12 @@ impl Run<'_> {
         let mut found: Vec<Prompts> = Vec::new();
         for &at in &self.pipe.order {
             let name = &self.pipe.stages[at].spec.name.value;
-            let hidden: Vec<&HiddenCall> =
-                self.then.hidden.iter().filter(|call| call.stage == *name).collect();
+            let hidden: Vec<&HiddenCall> = self
+                .then
+                .hidden
+                .iter()
+                .filter(|call| call.stage == *name)
+                .collect();
             let before = self.pipe.stages[at].sources();
             let fed = before.into_iter().all(|from| self.lacks(ended, from) == 0);
             if hidden.is_empty() || !fed || opened.lacks(name).is_some() {
@@ -510,7 +538,11 @@ impl Run<'_> {
 /// Why a stage that had all it needs did not come to its end.
 fn failed(outcome: &Outcome, pipe: &Pipe, at: usize) -> String {
     let name = &pipe.stages[at].spec.name.value;
-    let own = outcome.failures.iter().filter(|failure| failure.stage == *name).count();
+    let own = outcome
+        .failures
+        .iter()
+        .filter(|failure| failure.stage == *name)
+        .count();
     let fault = outcome.faults.first();
     match (own, fault) {
         (0, Some(fault)) => format!("could not be made: {}", fault.message),

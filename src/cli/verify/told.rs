@@ -24,7 +24,11 @@ pub fn tell(args: &Args, verdict: &Verdict) {
     let shown = verdict.bundle.display();
     let Some(looked) = &verdict.looked else {
         for fault in &verdict.damage {
-            err(&format!("damaged: {} {}\n", plain(&fault.member), fault.what));
+            err(&format!(
+                "damaged: {} {}\n",
+                plain(&fault.member),
+                fault.what
+            ));
         }
         let members = count(verdict.damage.len() as u64, "member");
         out(&format!("{shown}: damaged in {members}\n"));
@@ -49,7 +53,11 @@ pub fn tell(args: &Args, verdict: &Verdict) {
 
 fn text(looked: &Looked) -> String {
     let mut text = String::new();
-    let _ = writeln!(text, "files: {} as the lock says", thousands(looked.files.same as u64));
+    let _ = writeln!(
+        text,
+        "files: {} as the lock says",
+        thousands(looked.files.same as u64)
+    );
     list(&mut text, "differs", &looked.files.wrong);
     for input in &looked.data {
         let name = plain(&input.name);
@@ -61,7 +69,12 @@ fn text(looked: &Looked) -> String {
         };
         let _ = writeln!(text, "  {told}");
     }
-    let facts: Vec<String> = looked.made_of.wrong.iter().map(|d| d.what.clone()).collect();
+    let facts: Vec<String> = looked
+        .made_of
+        .wrong
+        .iter()
+        .map(|d| d.what.clone())
+        .collect();
     list(&mut text, "differs", &facts);
     let odd: Vec<String> = looked.made_of.odd.iter().map(|d| d.what.clone()).collect();
     list(&mut text, "note", &odd);
@@ -81,13 +94,22 @@ fn list(text: &mut String, word: &str, all: &[String]) {
         let _ = writeln!(text, "  {word}: {one}");
     }
     if all.len() > NAMED {
-        let _ = writeln!(text, "  {word}: {} more", thousands((all.len() - NAMED) as u64));
+        let _ = writeln!(
+            text,
+            "  {word}: {} more",
+            thousands((all.len() - NAMED) as u64)
+        );
     }
 }
 
 fn stages(text: &mut String, looked: &Looked) {
     for (output, noun) in [(false, "stages"), (true, "outputs")] {
-        let of = || looked.stages.iter().filter(|checked| checked.output == output);
+        let of = || {
+            looked
+                .stages
+                .iter()
+                .filter(|checked| checked.output == output)
+        };
         let number = |is: Is| of().filter(|checked| checked.is == is).count() as u64;
         if of().next().is_none() {
             continue;
@@ -106,9 +128,17 @@ fn stages(text: &mut String, looked: &Looked) {
         }
         text.push('\n');
     }
-    let differing: Vec<&Checked> = looked.stages.iter().filter(|c| c.is == Is::Differs).collect();
+    let differing: Vec<&Checked> = looked
+        .stages
+        .iter()
+        .filter(|c| c.is == Is::Differs)
+        .collect();
     for (number, checked) in differing.iter().take(NAMED).enumerate() {
-        let word = if number == 0 && differing.len() > 1 { "differs first" } else { "differs" };
+        let word = if number == 0 && differing.len() > 1 {
+            "differs first"
+        } else {
+            "differs"
+        };
         let why = checked.why.as_deref().unwrap_or_default();
         let _ = writeln!(text, "  {word}: {} {why}", named(checked));
         if let Some(first) = &checked.first {
@@ -134,12 +164,18 @@ fn stages(text: &mut String, looked: &Looked) {
     for (why, names) in unchecked {
         let more = names.len().saturating_sub(NAMED);
         let named = names.into_iter().take(NAMED).collect::<Vec<_>>().join(", ");
-        let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+        let more = if more > 0 {
+            format!(" and {more} more")
+        } else {
+            String::new()
+        };
         let _ = writeln!(text, "  not checked: {named}{more}: {why}");
         lacks_calls |= why.ends_with(LACKS);
     }
     if lacks_calls && looked.live.is_none() {
-        text.push_str("  with your cache of that run `--store DIR`, or the models, `--live`, there is more\n");
+        text.push_str(
+            "  with your cache of that run `--store DIR`, or the models, `--live`, there is more\n",
+        );
     }
     for prompts in &looked.prompts {
         let all = (prompts.same + prompts.gone) as u64;
@@ -176,7 +212,8 @@ fn again(live: &Live) -> String {
         let _ = writeln!(text, "  {} failed", count(live.failed as u64, "record"));
     }
     for score in &live.scores {
-        let number = |value: Option<f64>| value.map_or_else(|| "-".to_owned(), |v| format!("{v:.4}"));
+        let number =
+            |value: Option<f64>| value.map_or_else(|| "-".to_owned(), |v| format!("{v:.4}"));
         let change = score.then.zip(score.now).map(|(then, now)| now - then);
         let change = change.map_or_else(String::new, |change| format!(" ({change:+.4})"));
         let _ = writeln!(

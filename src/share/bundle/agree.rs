@@ -24,9 +24,16 @@ pub struct Agreement {
 /// Compares every file that a lock knows with the one in the bundle.
 pub fn agree(lock: &Lock, manifest: &Manifest) -> Agreement {
     let mut found = Agreement::default();
-    let dir = manifest.pipeline.rsplit_once('/').map_or("", |(dir, _)| dir);
+    let dir = manifest
+        .pipeline
+        .rsplit_once('/')
+        .map_or("", |(dir, _)| dir);
     let inputs = lock.inputs.iter().map(|(label, input)| (label, input.hash));
-    let texts = lock.files.iter().chain(&lock.prompts).map(|(label, hash)| (label, *hash));
+    let texts = lock
+        .files
+        .iter()
+        .chain(&lock.prompts)
+        .map(|(label, hash)| (label, *hash));
     for (label, hash) in texts.chain(inputs) {
         let data = manifest.data.iter().find(|data| data.label == *label);
         let at = below(dir, label);
@@ -40,7 +47,9 @@ pub fn agree(lock: &Lock, manifest: &Manifest) -> Agreement {
     for (name, made) in &lock.outputs {
         let file = manifest.file(&format!("outputs/{name}"));
         let shown = format!("output `{}`", plain(name));
-        found.note(&shown, file.map(|file| file.hash), made.hash, false, || false);
+        found.note(&shown, file.map(|file| file.hash), made.hash, false, || {
+            false
+        });
     }
     found
 }
@@ -58,7 +67,9 @@ impl Agreement {
             Some(is) if is == was && left_out => self.absent.push(shown.to_owned()),
             Some(is) if is == was => self.same += 1,
             _ if anywhere() => self.same += 1,
-            Some(_) => self.wrong.push(format!("{shown} is not the one that the lock knows")),
+            Some(_) => self
+                .wrong
+                .push(format!("{shown} is not the one that the lock knows")),
             None => self.absent.push(shown.to_owned()),
         }
     }
@@ -152,7 +163,11 @@ mod tests {
         lock.files.insert("p.yaml".to_owned(), hash("p"));
         lock.prompts.insert("../prompts/a.j2".to_owned(), hash("a"));
         lock.prompts.insert("mine/b.j2".to_owned(), hash("b"));
-        for (label, text) in [("params.notes", "n"), ("more.csv", "m"), ("(outside)/w", "w")] {
+        for (label, text) in [
+            ("params.notes", "n"),
+            ("more.csv", "m"),
+            ("(outside)/w", "w"),
+        ] {
             let input = Input {
                 hash: hash(text),
                 records: None,
