@@ -195,7 +195,12 @@ fn add_hidden(secret: &[Entry], salt: Option<&Salt>, leaving: &mut Leaving) {
         let name = (&entry.stage, &entry.record, entry.call);
         seen.insert(name)
     });
-    let hidden: Vec<HiddenCall> = hidden.map(|entry| HiddenCall::of(entry, salt)).collect();
+    let hidden = hidden.map(|entry| HiddenCall::of(entry, salt));
+    let mut hidden: Vec<HiddenCall> = hidden.collect();
+    // Not in the order of keys, which would tell something of them.
+    for stage in hidden.chunk_by_mut(|a, b| a.stage == b.stage) {
+        stage.sort_by(|a, b| a.record.cmp(&b.record));
+    }
     leaving.add(
         "hidden_calls.jsonl",
         Role::HiddenCalls,

@@ -14,6 +14,8 @@ use crate::text::visible::plain;
 
 /// Files that are named, and places of all of them as JSON.
 const NAMED: usize = 20;
+/// Things left out for one reason that are named after a bundle was written.
+const LEFT: usize = 4;
 /// Lines of a file that are named.
 const LINES: usize = 5;
 
@@ -26,14 +28,37 @@ fn name(level: Level) -> &'static str {
     }
 }
 
-fn scanned(found: &Found) -> String {
+fn scanned(manifest: &Manifest, found: &Found) -> String {
+    let but = match manifest.allowed.len() as u64 {
+        0 => String::new(),
+        allowed => format!(", but for {}", count(allowed, "allowed file")),
+    };
+    let records = count(found.records, "sensitive record");
     match found.scanned {
-        true => format!(
-            "scanned: no words of {} in it\n",
-            count(found.records, "sensitive record")
-        ),
+        true => format!("scanned: no words of {records} in it{but}\n"),
         false => String::new(),
     }
+}
+
+/// What is not in it, each reason once.
+fn left_out(manifest: &Manifest) -> Vec<String> {
+    let mut reasons: Vec<(&str, Vec<String>)> = Vec::new();
+    for left in &manifest.left_out {
+        let what = plain(&left.what);
+        match reasons.iter_mut().find(|(why, _)| *why == left.why) {
+            Some((_, all)) => all.push(what),
+            None => reasons.push((&left.why, vec![what])),
+        }
+    }
+    let told = reasons.into_iter().map(|(why, all)| {
+        let more = match all.len().saturating_sub(LEFT) {
+            0 => String::new(),
+            more => format!(" and {more} more"),
+        };
+        let first = &all[..all.len().min(LEFT)];
+        format!("{}{more}: {why}", first.join(", "))
+    });
+    told.collect()
 }
 
 /// Shows what would leave.
@@ -79,7 +104,7 @@ pub fn dry(source: &Source<'_>, leaving: &Leaving, found: &Found) {
         }
     }
     if found.places.is_empty() {
-        out(&scanned(found));
+        out(&scanned(manifest, found));
     }
     out("nothing was written\n");
 }
@@ -177,10 +202,10 @@ pub fn written(
         count(manifest.files.len() as u64, "file"),
         size(bytes)
     ));
-    for left in &manifest.left_out {
-        out(&format!("left out: {}: {}\n", plain(&left.what), left.why));
+    for left in left_out(manifest) {
+        out(&format!("left out: {left}\n"));
     }
-    out(&scanned(found));
+    out(&scanned(manifest, found));
     if manifest.level == Level::Open && args.include_sensitive {
         err("it holds sensitive records: it deserves the care that they do\n");
     }
