@@ -39,7 +39,7 @@ use crate::trust::need::Need;
 /// Records of an artifact that are read together.
 const TOGETHER: usize = 256;
 /// How it ends that calls are missing.
-pub const LACKS: &str = "not in the bundle";
+pub const LACKS: &str = "that the bundle does not hold";
 /// Rounds of looking up calls in the user's cache, one for each stage that asks in a row.
 const ROUNDS: usize = 100;
 
@@ -399,8 +399,7 @@ impl Run<'_> {
                 let lacks = self.lacks(ended, at);
                 if lacks > 0 {
                     let calls = count(lacks as u64, "call");
-                    let verb = if lacks == 1 { "is" } else { "are" };
-                    checked.why = Some(format!("needs {calls} that {verb} {LACKS}"));
+                    checked.why = Some(format!("needs {calls} {LACKS}"));
                 } else {
                     checked.is = Is::Differs;
                     checked.why = Some(failed(outcome, self.pipe, at));

@@ -14,6 +14,9 @@ use crate::text::visible::plain;
 /// Things of one kind that are named; of more, only their number is told.
 const NAMED: usize = 12;
 
+/// Names that are told together.
+const TOGETHER: usize = 6;
+
 /// Tells what was found.
 pub fn tell(args: &Args, verdict: &Verdict) {
     if args.json {
@@ -162,8 +165,12 @@ fn stages(text: &mut String, looked: &Looked) {
     }
     let mut lacks_calls = false;
     for (why, names) in unchecked {
-        let more = names.len().saturating_sub(NAMED);
-        let named = names.into_iter().take(NAMED).collect::<Vec<_>>().join(", ");
+        let more = names.len().saturating_sub(TOGETHER);
+        let named = names
+            .into_iter()
+            .take(TOGETHER)
+            .collect::<Vec<_>>()
+            .join(", ");
         let more = if more > 0 {
             format!(" and {more} more")
         } else {
@@ -174,7 +181,7 @@ fn stages(text: &mut String, looked: &Looked) {
     }
     if lacks_calls && looked.live.is_none() {
         text.push_str(
-            "  with your cache of that run `--store DIR`, or the models, `--live`, there is more\n",
+            "  with your cache of that run (`--store DIR`) or the models (`--live`) there is more\n",
         );
     }
     for prompts in &looked.prompts {
