@@ -92,10 +92,11 @@ fn manifest(leaving: &Leaving) -> String {
 
 /// The texts of a file.
 fn of(leaf: &Leaf) -> Result<Vec<String>, Diagnostic> {
+    let name = &leaf.member.path;
     match (&leaf.text, &leaf.member.body) {
         (Some(text), _) => Ok(vec![text.clone()]),
-        (None, Body::Bytes(bytes)) => Ok(texts_of(bytes)),
-        (None, Body::File(path)) => Ok(texts_of(&bytes(path)?)),
+        (None, Body::Bytes(bytes)) => texts_of(bytes, name),
+        (None, Body::File(path)) => texts_of(&bytes(path)?, name),
     }
 }
 

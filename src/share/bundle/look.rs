@@ -25,8 +25,8 @@ use crate::trust::sensitive::Origin;
 const WAITING: usize = 16;
 /// Records that are looked up together.
 const TOGETHER: usize = 256;
-/// Most bytes of the text in a compressed file.
-const MOST: u64 = 2 << 30;
+/// Most bytes of the text in a compressed file: it is looked at as a whole, more than once.
+const MOST: u64 = 512 << 20;
 
 /// Looks up all sensitive records. How many there were.
 ///
@@ -66,7 +66,7 @@ pub fn look(
         for path in &origin.files {
             if texts.insert(path) {
                 let bytes = bytes(path)?;
-                for text in texts_of(&bytes) {
+                for text in texts_of(&bytes, &path.display().to_string())? {
                     scan.whole(&text, hits);
                 }
                 records += 1;
@@ -148,28 +148,41 @@ pub fn bytes(path: &Path) -> Result<Vec<u8>, Diagnostic> {
         .map_err(|error| Diagnostic::error(format!("cannot read `{}`: {error}", path.display())))
 }
 
-/// The texts that bytes hold: compressed ones and workbooks as what they hold, others as they are.
-pub fn texts_of(bytes: &[u8]) -> Vec<String> {
-    if bytes.starts_with(b"\x1f\x8b") {
-        let mut plain = Vec::new();
-        let mut reader = MultiGzDecoder::new(bytes).take(MOST);
-        // As far as it can be read, as it is by whoever reads it.
-        let _ = reader.read_to_end(&mut plain);
-        return vec![text_of(&plain)];
+/// The texts that the bytes of a file hold: compressed ones and workbooks as what they hold,
+/// others as they are. `name` is for messages.
+///
+/// # Errors
+/// There is too much in it: what cannot be looked at must not leave.
+pub fn texts_of(bytes: &[u8], name: &str) -> Result<Vec<String>, Diagnostic> {
+    let plain = if bytes.starts_with(b"\x1f\x8b") {
+        Some(unpacked(MultiGzDecoder::new(bytes), name)?)
+    } else if bytes.starts_with(b"(\xb5\x2f\xfd") {
+        zstd::Decoder::new(bytes)
+            .ok()
+            .map(|reader| unpacked(reader, name))
+            .transpose()?
+    } else if bytes.starts_with(b"PK\x03\x04") {
+        cells(bytes).map(String::into_bytes)
+    } else {
+        None
+    };
+    // What only looks like one of these is read as it is.
+    let all = plain.iter().map(Vec::as_slice).chain([bytes]);
+    Ok(all.map(text_of).collect())
+}
+
+/// What is packed, as far as it can be read, as it is by whoever reads it.
+fn unpacked(reader: impl Read, name: &str) -> Result<Vec<u8>, Diagnostic> {
+    let mut plain = Vec::new();
+    let _ = reader.take(MOST + 1).read_to_end(&mut plain);
+    if plain.len() as u64 > MOST {
+        return Err(Diagnostic::error(format!(
+            "`{name}` holds more than {} MB of text, which is too much to be looked at",
+            MOST >> 20
+        ))
+        .help("leave it out: `--max-file`"));
     }
-    if bytes.starts_with(b"(\xb5\x2f\xfd") {
-        let mut plain = Vec::new();
-        if let Ok(reader) = zstd::Decoder::new(bytes) {
-            let _ = reader.take(MOST).read_to_end(&mut plain);
-        }
-        return vec![text_of(&plain)];
-    }
-    if bytes.starts_with(b"PK\x03\x04")
-        && let Some(cells) = cells(bytes)
-    {
-        return vec![cells, text_of(bytes)];
-    }
-    vec![text_of(bytes)]
+    Ok(plain)
 }
 
 /// Bytes as text: UTF-16 where they say so.
@@ -229,10 +242,17 @@ mod tests {
         let mut packed = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
         packed.write_all(b"one two").expect("written");
         let packed = packed.finish().expect("written");
-        assert_eq!(texts_of(&packed), ["one two"]);
+        let texts = |bytes: &[u8]| texts_of(bytes, "a").expect("texts");
+        assert_eq!(texts(&packed)[0], "one two");
         let packed = zstd::encode_all(&b"one two"[..], 1).expect("packed");
-        assert_eq!(texts_of(&packed), ["one two"]);
-        assert_eq!(texts_of(b"\xff\xfeo\0k\0"), ["\u{feff}ok"]);
-        assert_eq!(texts_of(b"PK\x03\x04"), ["PK\x03\x04"]);
+        assert_eq!(texts(&packed)[0], "one two");
+        assert_eq!(texts(b"\xff\xfeo\0k\0"), ["\u{feff}ok"]);
+        assert_eq!(texts(b"PK\x03\x04 one"), ["PK\x03\x04 one"]);
+        assert_eq!(
+            texts(b"\x1f\x8b one")[1].trim_start_matches(|c| c != ' '),
+            " one"
+        );
+        let much = unpacked(std::io::repeat(b'a'), "x.gz").expect_err("too much");
+        assert!(much.message.contains("`x.gz` holds more than"));
     }
 }
