@@ -3,9 +3,10 @@
 use std::fmt::Write;
 
 use super::super::{err, out};
+use super::compared::{Checked, Is, LACKS};
 use super::data;
 use super::live::Live;
-use super::rerun::{Checked, Is, LACKS};
+
 use super::{Args, Looked, Verdict};
 use crate::report::words::{count, thousands};
 use crate::share::bundle::manifest::Level;
@@ -69,6 +70,9 @@ fn text(looked: &Looked) -> String {
             data::Is::Found => format!("found: `{name}`, the same to the byte"),
             data::Is::Other => format!("differs: `{name}` has other content than the run's"),
             data::Is::Absent => format!("not in the bundle: `{name}` (`--data DIR`)"),
+            data::Is::Elsewhere => {
+                format!("not in the bundle: `{name}`, which is looked for where the pipeline says")
+            }
         };
         let _ = writeln!(text, "  {told}");
     }
