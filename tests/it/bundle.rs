@@ -195,6 +195,13 @@ fn bundles_of_two_checkouts_are_the_same_to_the_byte() {
         assert!(*bytes == b[name], "{name} differs");
     }
     assert!(one.read(&name) == two.read(&name));
+    // Open ones hold calls, outputs and results as well.
+    let open = || {
+        let (project, _server, with) = ran("");
+        project.ok(&format!("bundle w/p.yaml {with} --date 2026-01-02"));
+        project.read("p.clue.tar.zst")
+    };
+    assert!(open() == open());
 }
 
 const PIPELINE: &str = "\
@@ -326,8 +333,8 @@ fn an_open_bundle_has_all_that_a_run_was_made_of() {
         &told,
         0,
         &[
-            "output `guesses.jsonl`: it was not chosen",
-            "`cases.jsonl` (param `cases`): it has",
+            "output `guesses.jsonl`: not chosen",
+            "`cases.jsonl` (param `cases`): 3",
         ],
     );
     let few = super::bundle::members(&project, "p.clue.tar.zst");
@@ -486,7 +493,7 @@ fn a_run_that_is_not_whole_is_no_bundle_unless_that_is_said() {
     has(
         &bundle("--partial"),
         0,
-        &["output `means.csv`: the cache does not know it"],
+        &["output `guesses.jsonl`, output `means.csv`: not in the cache"],
     );
     let members = members(&project, "p.clue.tar.zst");
     assert!(!members.contains_key("calls.jsonl") && members.contains_key("report.html"));
@@ -528,7 +535,7 @@ fn files_lie_where_they_are_found_and_none_from_elsewhere_come_along() {
     has(
         &project.ok(&format!("bundle w/p.yaml {with}")),
         0,
-        &["it lies outside of the project"],
+        &["`cases.jsonl` (param `cases`): outside of the project"],
     );
     let found = members(&project, "p.clue.tar.zst");
     assert!(

@@ -229,7 +229,7 @@ impl Leaving {
                 self.lacks.push(format!("output `{name}`"));
             }
             if !chosen.is_empty() && !is_chosen {
-                self.leave(&format!("output `{name}`"), "it was not chosen");
+                self.leave(&format!("output `{name}`"), "not chosen");
                 continue;
             }
             if source.hides(at) {
@@ -240,14 +240,11 @@ impl Leaving {
                     ));
                     return Ok(Err(ExitCode::from(REFUSED)));
                 }
-                self.leave(
-                    &format!("output `{name}`"),
-                    "it is made of sensitive records",
-                );
+                self.leave(&format!("output `{name}`"), "made of sensitive records");
                 continue;
             }
             let (Some(path), Some(_)) = (out_file(pipe, at), &planned.output) else {
-                self.leave(&format!("output `{name}`"), "the cache does not know it");
+                self.leave(&format!("output `{name}`"), "not in the cache");
                 continue;
             };
             let data = fs::symlink_metadata(&path)
@@ -257,7 +254,7 @@ impl Leaving {
                 self.lacks.push(format!(
                     "output `{name}`: the file is not what the run wrote"
                 ));
-                self.leave(&format!("output `{name}`"), "the file is another one");
+                self.leave(&format!("output `{name}`"), "not what the run wrote");
                 continue;
             };
             if data.len() > source.args.max_file {
@@ -438,22 +435,22 @@ fn sha256(body: &Body) -> Result<String, Diagnostic> {
 
 fn too_large(source: &Source<'_>, bytes: u64) -> String {
     let most = size(source.args.max_file);
-    format!("it has {}, more than {most} (`--max-file`)", size(bytes))
+    format!("{}, more than {most} (`--max-file`)", size(bytes))
 }
 
 /// Why a file stays here, if it does.
 fn why_not(source: &Source<'_>, used: &Used, bytes: u64) -> Option<String> {
     if used.sensitive && source.level != Level::Open {
-        return Some("it is sensitive".to_owned());
+        return Some("sensitive".to_owned());
     }
     if source.level == Level::CodeOnly && (used.loaded || used.elsewhere) {
-        return Some("it is data, and the level is `code-only`".to_owned());
+        return Some("data, and the level is `code-only`".to_owned());
     }
     if source.pipe.pipeline.fence.refuses(&used.path).is_some() {
-        return Some("it lies outside of the project".to_owned());
+        return Some("outside of the project".to_owned());
     }
     if used.elsewhere && !used.loaded && used.hash.is_some() {
-        return Some("it is no data of the pipeline: weights, words or a program".to_owned());
+        return Some("from elsewhere, and no data: weights, words or a program".to_owned());
     }
     // What the pipeline is made of is small, and nothing without it.
     let is_text = matches!(used.role, Role::Pipeline | Role::Prompt);

@@ -187,7 +187,7 @@ fn add_hidden(secret: &[Entry], salt: Option<&Salt>, leaving: &mut Leaving) {
     }
     leaving.leave(
         &count(secret.len() as u64, "call"),
-        "with their prompts and answers, since they are about sensitive records",
+        "about sensitive records, with their prompts and answers",
     );
     let Some(salt) = salt else { return };
     let mut seen = HashSet::new();

@@ -65,8 +65,8 @@ pub struct Prompts {
     pub same: usize,
     /// Calls of the run that would not be asked any more.
     pub gone: usize,
-    /// Records in which such a call first goes missing.
-    pub first: Option<usize>,
+    /// The key of a record whose prompt is another one, the least of them.
+    pub key: Option<String>,
 }
 
 /// The output that the lock knows of a stage.
@@ -285,12 +285,24 @@ impl Run<'_> {
                 now.contains(&call)
             };
             let same = hidden.iter().filter(is).count();
-            let first = hidden.iter().position(|call| !is(&call));
+            let of_run: HashSet<(&str, &str)> = hidden
+                .iter()
+                .map(|call| (call.record.as_str(), call.call.as_str()))
+                .collect();
+            let records: HashSet<&str> = of_run.iter().map(|(record, _)| *record).collect();
+            let other = calls
+                .iter()
+                .filter(|(stage, ..)| stage == name)
+                .filter(|call| {
+                    let (_, record, call) = mark(call);
+                    records.contains(&*record) && !of_run.contains(&(&*record, &*call))
+                });
+            let key = other.map(|(_, record, _)| record).min();
             found.push(Prompts {
                 stage: name.clone(),
                 same,
                 gone: hidden.len() - same,
-                first: first.map(|at| at + 1),
+                key: key.filter(|_| same < hidden.len()).map(|key| plain(key)),
             });
         }
         found

@@ -215,9 +215,15 @@ fn look_into(args: &Args, config: &Config, archive: &Archive) -> Result<Looked, 
         records: &said.records,
         hidden: &said.hidden,
         salt: salt.as_ref(),
-        other_data: inputs.all.iter().any(|i| i.sensitive && i.is == data::Is::Other),
+        other_data: inputs
+            .all
+            .iter()
+            .any(|i| i.sensitive && i.is == data::Is::Other),
         open: manifest.level == Level::Open,
-        elsewhere: inputs.all.iter().any(|input| input.is == data::Is::Elsewhere),
+        elsewhere: inputs
+            .all
+            .iter()
+            .any(|input| input.is == data::Is::Elsewhere),
     };
     let own = args.store.as_deref().map(Store::open_read).transpose()?;
     let may = May {
@@ -271,30 +277,32 @@ fn said(archive: &Archive, root: &Path) -> Result<Said, Diagnostic> {
     };
     let lock = Lock::read(&root.join(lock), &mut Sources::default())?;
     let broken = |path: &str, line: usize| {
-        Diagnostic::error(format!("`{path}` of the bundle: line {line} is none of its lines"))
+        Diagnostic::error(format!(
+            "`{path}` of the bundle: line {line} is none of its lines"
+        ))
     };
     let lists = [Role::Calls, Role::Records, Role::HiddenCalls, Role::Results];
-    let large = manifest.files.iter().find(|f| lists.contains(&f.role) && f.bytes > LIST);
+    let large = manifest
+        .files
+        .iter()
+        .find(|f| lists.contains(&f.role) && f.bytes > LIST);
     if let Some(file) = large {
         let what = format!("`{}` of the bundle is too large", file.path);
         return Err(Diagnostic::error(what));
     }
     let calls = match path(Role::Calls) {
         None => Vec::new(),
-        Some(path) => cassette::read(&archive.bytes(&path)?)
-            .map_err(|fault| broken(&path, fault.line))?,
+        Some(path) => {
+            cassette::read(&archive.bytes(&path)?).map_err(|fault| broken(&path, fault.line))?
+        }
     };
     let records = match path(Role::Records) {
         None => Vec::new(),
-        Some(path) => {
-            hidden::read(&archive.bytes(&path)?).map_err(|line| broken(&path, line))?
-        }
+        Some(path) => hidden::read(&archive.bytes(&path)?).map_err(|line| broken(&path, line))?,
     };
     let hidden = match path(Role::HiddenCalls) {
         None => Vec::new(),
-        Some(path) => {
-            hidden::read(&archive.bytes(&path)?).map_err(|line| broken(&path, line))?
-        }
+        Some(path) => hidden::read(&archive.bytes(&path)?).map_err(|line| broken(&path, line))?,
     };
     Ok(Said {
         lock,
@@ -304,7 +312,10 @@ fn said(archive: &Archive, root: &Path) -> Result<Said, Diagnostic> {
     })
 }
 
-fn results(archive: &Archive, manifest: &Manifest) -> Result<Option<serde_json::Value>, Diagnostic> {
+fn results(
+    archive: &Archive,
+    manifest: &Manifest,
+) -> Result<Option<serde_json::Value>, Diagnostic> {
     let Some(file) = manifest.of_role(Role::Results) else {
         return Ok(None);
     };
@@ -343,13 +354,21 @@ fn made_of(
     let mut now = gather::lock(pipe, &survey, &around)?;
     (now.files, now.prompts) = (lock.files.clone(), lock.prompts.clone());
     let is = std::mem::replace(&mut now.inputs, lock.inputs.clone());
-    for input in inputs.all.iter().filter(|input| input.is == data::Is::Elsewhere) {
+    for input in inputs
+        .all
+        .iter()
+        .filter(|input| input.is == data::Is::Elsewhere)
+    {
         let both = now.inputs.get_mut(&input.label).zip(is.get(&input.label));
         if let Some((known, is)) = both {
             known.hash = is.hash;
         }
     }
-    for input in inputs.all.iter().filter(|input| input.is == data::Is::Other) {
+    for input in inputs
+        .all
+        .iter()
+        .filter(|input| input.is == data::Is::Other)
+    {
         if let (Some(known), Some(hash)) = (now.inputs.get_mut(&input.label), input.hash) {
             known.hash = hash;
         }

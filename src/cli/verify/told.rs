@@ -190,12 +190,15 @@ fn stages(text: &mut String, looked: &Looked) {
     }
     for prompts in &looked.prompts {
         let all = (prompts.same + prompts.gone) as u64;
+        let key = prompts.key.as_ref();
+        let other = key.map(|key| format!("; another one is about `{key}`"));
         let _ = writeln!(
             text,
-            "  prompts of `{}`: {} of {} as they were, by their salted hashes",
+            "  prompts of `{}`: {} of {} as they were, by their salted hashes{}",
             plain(&prompts.stage),
             thousands(prompts.same as u64),
             count(all, "call"),
+            other.unwrap_or_default(),
         );
     }
 }
