@@ -17,11 +17,17 @@ use clue::share::bundle::{citation, rocrate};
 use clue::share::lock::{Lock, Made, Model};
 use serde_json::{Value, json};
 
+/// Says what is not tested, and why.
+#[expect(clippy::print_stdout, reason = "a test's own words")]
+fn skipped(why: &str) {
+    println!("skipped: {why}");
+}
+
 /// Runs the validator on a folder, if there is one; with a profile, at a level.
 pub fn validate(folder: &Path, profile: &str, level: &str) -> Option<Value> {
     let program = std::env::var_os("CLUE_TEST_ROCRATE").filter(|program| !program.is_empty());
     let Some(program) = program else {
-        println!("skipped: `CLUE_TEST_ROCRATE` names no `rocrate-validator`");
+        skipped("`CLUE_TEST_ROCRATE` names no `rocrate-validator`");
         return None;
     };
     let out = tempfile::tempdir().expect("a folder");
@@ -255,7 +261,7 @@ fn a_citation_is_as_its_format_wants_it() {
 pub fn is_a_citation(text: &str) {
     let program = std::env::var_os("CLUE_TEST_CFF").filter(|program| !program.is_empty());
     let Some(program) = program else {
-        println!("skipped: `CLUE_TEST_CFF` names no `cffconvert`");
+        skipped("`CLUE_TEST_CFF` names no `cffconvert`");
         return;
     };
     let dir = tempfile::tempdir().expect("a folder");

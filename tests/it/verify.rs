@@ -255,8 +255,17 @@ fn without_the_data_what_needs_it_is_told_and_is_no_failure() {
         found.contains(&("facts".to_owned(), "unchecked".to_owned())),
         "{found:?}"
     );
-    let prompts = serde_json::json!([{"stage": "facts", "same": 3, "gone": 0, "first": null}]);
+    let prompts = serde_json::json!([{"stage": "facts", "same": 3, "gone": 0, "key": null}]);
     assert_eq!(with["prompts"], prompts);
+    // A prompt that was changed before the bundle was sealed.
+    let changed = Project::new(&[]);
+    changed.write("data/notes.csv", FILES[2].1);
+    forged(&changed, &sensitive(), |_, members| {
+        let to = "{% if id == 'n4' %}Tell{% else %}List{% endif %}";
+        replace(members, "project/facts.j2", "List", to);
+    });
+    let words = "prompts of `facts`: 2 of 3 calls as they were, by their salted hashes; another one is about `n4`";
+    has(&changed.clue("verify b --data data"), 1, &[words]);
     // With the cache of the run, all of it.
     let store = project.path(".clue");
     let words = format!("--data data --store {}", store.display());
@@ -401,8 +410,8 @@ fn nothing_of_a_bundle_is_run_or_asked_without_consent() {
 }
 
 /// A bundle as somebody else might write it.
-fn forged(project: &Project, change: impl Fn(&mut Manifest, &mut Vec<Member>)) {
-    let (made, _) = bundled(PIPELINE, "");
+fn forged(project: &Project, pipeline: &str, change: impl Fn(&mut Manifest, &mut Vec<Member>)) {
+    let (made, _) = bundled(pipeline, "");
     let whole = clue::share::bundle::check::check(&made.path("b"), 1 << 30).expect("a bundle");
     let archive = whole.archive.expect("whole");
     let mut manifest = archive.manifest().clone();
@@ -436,7 +445,7 @@ fn replace(members: &mut [Member], path: &str, from: &str, to: &str) {
 #[test]
 fn what_was_changed_before_it_was_sealed_is_told_by_the_lock() {
     let project = Project::new(&[]);
-    forged(&project, |_, members| {
+    forged(&project, PIPELINE, |_, members| {
         replace(members, "project/facts.j2", "List facts", "List all facts");
     });
     has(
@@ -448,7 +457,7 @@ fn what_was_changed_before_it_was_sealed_is_told_by_the_lock() {
             "needs 3 calls",
         ],
     );
-    forged(&project, |_, members| {
+    forged(&project, PIPELINE, |_, members| {
         let answers = "outputs/all.jsonl";
         replace(members, answers, "n1", "n9");
     });
@@ -458,7 +467,7 @@ fn what_was_changed_before_it_was_sealed_is_told_by_the_lock() {
         &["output `all.jsonl` is not the one that the lock knows"],
     );
     // An answer that was made better than it was.
-    forged(&project, |_, members| {
+    forged(&project, PIPELINE, |_, members| {
         let calls = members
             .iter_mut()
             .find(|m| m.role == Role::Calls)
@@ -477,7 +486,7 @@ fn what_was_changed_before_it_was_sealed_is_told_by_the_lock() {
         &["differs: `facts`", "number 1 (`n1`), has other content"],
     );
     // Lines that were cut out of a file of marks, or are none.
-    forged(&project, |_, members| {
+    forged(&project, PIPELINE, |_, members| {
         replace(members, "records.jsonl", "{\"stage\"", "{\"stag\"");
     });
     has(
@@ -492,7 +501,7 @@ fn a_bundle_leads_nowhere_else() {
     let project = Project::new(&[("secret.csv", "id,text\ns1,hush hush\n")]);
     let secret = project.path("secret.csv").display().to_string();
     // As a param that is no path in it: what it names is not given by the user.
-    forged(&project, |manifest, _| {
+    forged(&project, PIPELINE, |manifest, _| {
         manifest
             .params
             .insert("notes".to_owned(), secret.clone().into());
@@ -502,7 +511,7 @@ fn a_bundle_leads_nowhere_else() {
     assert!(all.contains("consent") && !all.contains("hush"), "{all}");
     // As a path in it.
     for place in ["../../../../../../etc/hostname", "/etc/hostname"] {
-        forged(&project, |manifest, _| {
+        forged(&project, PIPELINE, |manifest, _| {
             manifest
                 .paths
                 .insert("notes".to_owned(), Some(place.to_owned()));
@@ -511,7 +520,9 @@ fn a_bundle_leads_nowhere_else() {
         assert!(all_same(&told), "{told}");
     }
     for place in ["../p.yaml", "/etc/hostname"] {
-        forged(&project, |manifest, _| manifest.pipeline = place.to_owned());
+        forged(&project, PIPELINE, |manifest, _| {
+            manifest.pipeline = place.to_owned()
+        });
         has(
             &project.clue("verify b"),
             2,
@@ -519,7 +530,7 @@ fn a_bundle_leads_nowhere_else() {
         );
     }
     // As what is put in the place of data that is not there.
-    forged(&project, |manifest, members| {
+    forged(&project, PIPELINE, |manifest, members| {
         members.retain(|member| member.path != "project/notes.csv");
         for data in &mut manifest.data {
             data.there = false;
@@ -530,7 +541,7 @@ fn a_bundle_leads_nowhere_else() {
     let gone = "stages: not checked: no file `project/notes.csv`; the bundle does not hold";
     has(&project.clue("verify b"), 0, &[gone]);
     // Its output folder is not the user's.
-    forged(&project, |_, members| {
+    forged(&project, PIPELINE, |_, members| {
         replace(
             members,
             "project/p.yaml",

@@ -28,6 +28,8 @@ pub enum Is {
     Other,
     /// Not found.
     Absent,
+    /// Nobody's data, such as weights: where the pipeline itself looks for it on this machine.
+    Elsewhere,
 }
 
 /// A file that stages read.
@@ -117,6 +119,10 @@ fn one(
     };
     if data.there {
         input.path = place;
+        return Ok(input);
+    }
+    if data.param.is_none() && place.is_none() {
+        (input.is, input.hash) = (Is::Elsewhere, None);
         return Ok(input);
     }
     let found = found(data, files)?;

@@ -2,6 +2,7 @@
 //! made, to be compared with its lock. A bundle is a stranger's: nothing of it is run that is not
 //! consented to.
 
+mod compared;
 mod data;
 mod live;
 mod opened;
@@ -34,9 +35,10 @@ use crate::share::lock::Lock;
 use crate::store::Store;
 use crate::trust::config::Config;
 
+use compared::{Checked, Is, Prompts};
 use data::{Input, Inputs, place};
 use opened::{Home, Opened, open};
-use rerun::{Checked, Is, May, Prompts, Rerun, Then, rerun};
+use rerun::{May, Rerun, Then, rerun};
 
 /// The largest of the files that are read into memory, in bytes.
 const LIST: u64 = 2 << 30;
@@ -218,6 +220,10 @@ fn look_into(args: &Args, config: &Config, archive: &Archive) -> Result<Looked, 
             .iter()
             .any(|i| i.sensitive && i.is == data::Is::Other),
         open: manifest.level == Level::Open,
+        elsewhere: inputs
+            .all
+            .iter()
+            .any(|input| input.is == data::Is::Elsewhere),
     };
     let own = args.store.as_deref().map(Store::open_read).transpose()?;
     let may = May {
@@ -249,10 +255,8 @@ fn unopened(
     faults: &[Diagnostic],
     sources: &Sources,
 ) -> Result<Looked, Ended> {
-    let absent = inputs
-        .all
-        .iter()
-        .filter(|input| input.is == data::Is::Absent);
+    let lacks = |input: &&Input| matches!(input.is, data::Is::Absent | data::Is::Elsewhere);
+    let absent = inputs.all.iter().filter(lacks);
     let names = absent.map(|input| format!("`{}`", crate::text::visible::plain(&input.name)));
     let names: Vec<String> = names.collect();
     let Some(first) = faults.first().filter(|_| !names.is_empty()) else {
@@ -349,7 +353,17 @@ fn made_of(
     };
     let mut now = gather::lock(pipe, &survey, &around)?;
     (now.files, now.prompts) = (lock.files.clone(), lock.prompts.clone());
-    now.inputs = lock.inputs.clone();
+    let is = std::mem::replace(&mut now.inputs, lock.inputs.clone());
+    for input in inputs
+        .all
+        .iter()
+        .filter(|input| input.is == data::Is::Elsewhere)
+    {
+        let both = now.inputs.get_mut(&input.label).zip(is.get(&input.label));
+        if let Some((known, is)) = both {
+            known.hash = is.hash;
+        }
+    }
     for input in inputs
         .all
         .iter()

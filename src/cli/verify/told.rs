@@ -3,9 +3,10 @@
 use std::fmt::Write;
 
 use super::super::{err, out};
+use super::compared::{Checked, Is, LACKS};
 use super::data;
 use super::live::Live;
-use super::rerun::{Checked, Is, LACKS};
+
 use super::{Args, Looked, Verdict};
 use crate::report::words::{count, thousands};
 use crate::share::bundle::manifest::Level;
@@ -69,6 +70,9 @@ fn text(looked: &Looked) -> String {
             data::Is::Found => format!("found: `{name}`, the same to the byte"),
             data::Is::Other => format!("differs: `{name}` has other content than the run's"),
             data::Is::Absent => format!("not in the bundle: `{name}` (`--data DIR`)"),
+            data::Is::Elsewhere => {
+                format!("not in the bundle: `{name}`, which is looked for where the pipeline says")
+            }
         };
         let _ = writeln!(text, "  {told}");
     }
@@ -186,12 +190,15 @@ fn stages(text: &mut String, looked: &Looked) {
     }
     for prompts in &looked.prompts {
         let all = (prompts.same + prompts.gone) as u64;
+        let key = prompts.key.as_ref();
+        let other = key.map(|key| format!("; another one is about `{key}`"));
         let _ = writeln!(
             text,
-            "  prompts of `{}`: {} of {} as they were, by their salted hashes",
+            "  prompts of `{}`: {} of {} as they were, by their salted hashes{}",
             plain(&prompts.stage),
             thousands(prompts.same as u64),
             count(all, "call"),
+            other.unwrap_or_default(),
         );
     }
 }
