@@ -6,6 +6,7 @@
 mod around;
 mod ask;
 mod bench;
+mod bundle;
 mod cache;
 mod check;
 mod codes;
@@ -43,6 +44,7 @@ mod test;
 mod trace;
 mod trust;
 mod umls;
+mod verify;
 mod view;
 mod watch;
 mod when;
@@ -87,6 +89,10 @@ enum Command {
     Runs(runs::Args),
     /// Write down what a run is made of and what came out, for `run --locked` to hold to
     Lock(lock::Args),
+    /// Put a run into one file for others: pipeline, lock, calls, outputs, report
+    Bundle(bundle::Args),
+    /// Check a bundle: that it is whole, and that what can be made again comes out the same
+    Verify(verify::Args),
     /// Check a pipeline and everything it names; all faults at once
     Check(check::Args),
     /// Show the records of a stage from the cache
@@ -150,6 +156,8 @@ pub fn main() -> ExitCode {
         Command::Status(args) => status::status(&args),
         Command::Runs(args) => runs::runs(&args),
         Command::Lock(args) => lock::lock(&args),
+        Command::Bundle(args) => bundle::bundle(&args),
+        Command::Verify(args) => verify::verify(&args),
         Command::Check(args) => check::check(&args),
         Command::Show(args) => show::show(&args),
         Command::Compare(args) => compare::compare(&args),

@@ -121,6 +121,7 @@ fn found(args: &Args, pipe: &Arc<Pipe>) -> Result<Report, Diagnostic> {
         sensitive: args.include_sensitive,
         limit: args.limit,
         live: false,
+        timeless: false,
     };
     made(&store, pipe, &options)
 }
@@ -181,7 +182,7 @@ fn same(mut runs: Vec<RunRecord>, pipe: &Pipe) -> Vec<RunRecord> {
 
 /// What the last run listed as failed. Without the file, nothing failed; a line that is none
 /// is not worth losing the page for.
-fn errors(path: &Path) -> Vec<Failure> {
+pub fn errors(path: &Path) -> Vec<Failure> {
     let text = std::fs::read_to_string(path).unwrap_or_default();
     let lines = text.lines();
     let lines = lines.filter_map(|line| serde_json::from_str(line).ok());

@@ -421,7 +421,7 @@ fn conclude(
 }
 
 /// Ctrl-C: the first lets calls under way end, the second ends at once.
-fn listen(halt: &Halt, events: &Events) {
+pub fn listen(halt: &Halt, events: &Events) {
     let halt = halt.clone();
     let events = events.downgrade();
     for kind in [SignalKind::interrupt(), SignalKind::terminate()] {

@@ -48,7 +48,11 @@ pub struct Settings {
     pub prompts: Vec<PathBuf>,
 }
 
-fn param(text: &str) -> Result<(String, String), String> {
+/// Reads `NAME=VALUE`.
+///
+/// # Errors
+/// It is none.
+pub fn param(text: &str) -> Result<(String, String), String> {
     match text.split_once('=') {
         Some((name, value)) if !name.trim().is_empty() => {
             Ok((name.trim().to_owned(), value.to_owned()))

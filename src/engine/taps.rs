@@ -1,20 +1,26 @@
 //! Records taken down as they pass, of some stages: for tests of pipelines and for what is told
-//! of single records, which look at what is kept nowhere.
+//! of single records, which look at what is kept nowhere. Of stages with many of them, something
+//! short may be taken down instead.
 
 use std::collections::{BTreeMap, HashSet};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::lineage::{Key, Lineage};
 use crate::record::Record;
 
+/// What is short of a record of a stage.
+type Brief = dyn Fn(usize, &Record) -> [String; 2] + Send + Sync;
+
 /// What passed some stages, each by its index.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub struct Taps {
     records: BTreeMap<usize, Tap>,
+    briefs: BTreeMap<usize, Mutex<Vec<[String; 2]>>>,
+    brief: Option<Box<Brief>>,
     lineage: Option<Lineage>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Default)]
 struct Tap {
     /// The records that are taken down, if not all are.
     only: Option<HashSet<Key>>,
@@ -27,14 +33,8 @@ impl Taps {
         let empty = |at| (at, Tap::default());
         Taps {
             records: stages.into_iter().map(empty).collect(),
-            lineage: None,
+            ..Taps::default()
         }
-    }
-
-    /// Notes too which records were made of which, in all of so many stages.
-    pub fn with_lineage(mut self, stages: usize) -> Taps {
-        self.lineage = Some(Lineage::new(stages));
-        self
     }
 
     /// Listens to some records of some stages.
@@ -48,13 +48,33 @@ impl Taps {
         };
         Taps {
             records: wanted.into_iter().map(tap).collect(),
-            lineage: None,
+            ..Taps::default()
         }
     }
 
     /// Takes down no records, but which of them were made of which, in all of so many stages.
     pub fn tracing(stages: usize) -> Taps {
         Taps::default().with_lineage(stages)
+    }
+
+    /// Notes too which records were made of which, in all of so many stages.
+    #[must_use]
+    pub fn with_lineage(mut self, stages: usize) -> Taps {
+        self.lineage = Some(Lineage::new(stages));
+        self
+    }
+
+    /// Listens to these stages too, and takes down something short of each record.
+    #[must_use]
+    pub fn briefly(
+        mut self,
+        stages: impl IntoIterator<Item = usize>,
+        brief: impl Fn(usize, &Record) -> [String; 2] + Send + Sync + 'static,
+    ) -> Taps {
+        let empty = |at| (at, Mutex::default());
+        self.briefs = stages.into_iter().map(empty).collect();
+        self.brief = Some(Box::new(brief));
+        self
     }
 
     /// Which records were made of which, if that is wanted.
@@ -68,7 +88,7 @@ impl Taps {
             lineage.emitted(stage, records);
         }
         if let Some(tap) = self.records.get(&stage) {
-            let mut taken = tap.taken.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut taken = lock(&tap.taken);
             match &tap.only {
                 None => taken.extend_from_slice(records),
                 Some(only) => {
@@ -77,14 +97,28 @@ impl Taps {
                 }
             }
         }
+        if let (Some(taken), Some(brief)) = (self.briefs.get(&stage), &self.brief) {
+            let short = records.iter().map(|record| brief(stage, record));
+            lock(taken).extend(short);
+        }
     }
 
     /// What a stage emitted.
     pub fn take(&self, stage: usize) -> Vec<Record> {
-        let taken = self.records.get(&stage);
-        let taken = taken.map(|tap| tap.taken.lock().unwrap_or_else(PoisonError::into_inner));
-        taken
-            .map(|mut taken| std::mem::take(&mut *taken))
+        let tap = self.records.get(&stage);
+        tap.map(|tap| std::mem::take(&mut *lock(&tap.taken)))
             .unwrap_or_default()
     }
+
+    /// What is short of what a stage emitted.
+    pub fn take_briefs(&self, stage: usize) -> Vec<[String; 2]> {
+        let taken = self.briefs.get(&stage);
+        taken
+            .map(|taken| std::mem::take(&mut *lock(taken)))
+            .unwrap_or_default()
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -63,7 +63,7 @@ impl Labels {
 
 /// A path with the folder that it is in resolved, but not the file itself: a link in the project
 /// to a file elsewhere is a file of the project.
-fn real(path: &Path) -> PathBuf {
+pub fn real(path: &Path) -> PathBuf {
     let path = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
     match (path.parent().map(Path::canonicalize), path.file_name()) {
         (Some(Ok(parent)), Some(name)) => parent.join(name),

@@ -35,13 +35,25 @@ impl Plain {
 
     /// A value without it; maps are sorted.
     pub fn value(&self, value: &Json) -> Json {
+        self.with(value, &|_| ADDRESS.to_owned())
+    }
+
+    /// A value without it that a run still takes: addresses lead nowhere, to this machine.
+    pub fn runnable(&self, value: &Json) -> Json {
+        self.with(value, &nowhere)
+    }
+
+    fn with(&self, value: &Json, address: &dyn Fn(&str) -> String) -> Json {
         match value {
-            Json::String(text) => Json::String(self.text(text)),
-            Json::Array(items) => items.iter().map(|item| self.value(item)).collect(),
+            Json::String(text) => Json::String(self.text(text, address)),
+            Json::Array(items) => {
+                let items = items.iter();
+                items.map(|item| self.with(item, address)).collect()
+            }
             Json::Object(entries) => {
                 let entries = entries.iter();
                 let mut entries: Vec<(String, Json)> = entries
-                    .map(|(name, value)| (name.clone(), self.value(value)))
+                    .map(|(name, value)| (name.clone(), self.with(value, address)))
                     .collect();
                 entries.sort_by(|a, b| a.0.cmp(&b.0));
                 Json::Object(entries.into_iter().collect())
@@ -50,15 +62,35 @@ impl Plain {
         }
     }
 
-    fn text(&self, text: &str) -> String {
+    fn text(&self, text: &str, address: &dyn Fn(&str) -> String) -> String {
         let path = Path::new(text);
         if self.addresses.iter().any(|url| is_address(text, url)) {
-            ADDRESS.to_owned()
+            address(text)
         } else if path.is_absolute() && path.exists() {
             self.labels.file(path)
         } else {
             text.to_owned()
         }
+    }
+}
+
+/// An address of the same form that says nothing of a machine: at the port of this one that
+/// discards what it gets (RFC 863), where nothing listens these days.
+fn nowhere(text: &str) -> String {
+    const HOST: &str = "127.0.0.1";
+    const PORT: u16 = 9;
+    match Url::parse(text) {
+        Ok(url) if url.has_host() => {
+            let path = url.path();
+            let path = if text.ends_with('/') {
+                path
+            } else {
+                path.strip_suffix('/').unwrap_or(path)
+            };
+            format!("{}://{HOST}:{PORT}{path}", url.scheme())
+        }
+        _ if text.contains(':') => format!("{HOST}:{PORT}"),
+        _ => HOST.to_owned(),
     }
 }
 
@@ -81,6 +113,19 @@ fn is_address(text: &str, url: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_address_keeps_its_form_alone() {
+        for (text, plain) in [
+            ("https://me:pw@node7/v1", "https://127.0.0.1:9/v1"),
+            ("http://node7:8000", "http://127.0.0.1:9"),
+            ("http://node7:8000/", "http://127.0.0.1:9/"),
+            ("node7:8000", "127.0.0.1:9"),
+            ("node7", "127.0.0.1"),
+        ] {
+            assert_eq!(nowhere(text), plain);
+        }
+    }
 
     #[test]
     fn only_what_leads_to_a_model_is_an_address() {

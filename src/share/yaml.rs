@@ -39,6 +39,11 @@ fn put(value: &Value, depth: usize, text: &mut String) {
     }
 }
 
+/// A text in double quotes.
+pub fn quoted(text: &str) -> String {
+    json(&Value::from(text))
+}
+
 fn json(value: &Value) -> String {
     escaped(&String::from_utf8_lossy(&canonical_json(value)))
 }

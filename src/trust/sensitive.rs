@@ -38,6 +38,35 @@ pub fn mark(pipe: &mut Pipe, config: &Config) {
     }
 }
 
+/// Where sensitive records come from: a stage, and the files that are sensitive themselves.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Origin {
+    /// The stage.
+    pub stage: usize,
+    /// The files: data, or a prompt or script that is sensitive.
+    pub files: Vec<PathBuf>,
+}
+
+/// All places that sensitive records of a pipeline come from.
+pub fn origins_of(pipe: &Pipe, config: &Config) -> Vec<Origin> {
+    let marked = Marked::of(config);
+    let mut found = Vec::new();
+    for (stage, of) in pipe.stages.iter().enumerate() {
+        if !of.sensitive {
+            continue;
+        }
+        let own = of.verb.settings()["sensitive"] == serde_json::Value::Bool(true);
+        let loaded = of.verb.files(&pipe.build(stage, Vec::new()));
+        let mut all = files(pipe, stage);
+        all.retain(|file| (own && loaded.contains(file)) || marked.holds(file));
+        let inherited = of.sources().any(|from| pipe.stages[from].sensitive);
+        if !all.is_empty() || !inherited {
+            found.push(Origin { stage, files: all });
+        }
+    }
+    found
+}
+
 /// The files and folders that the configuration calls sensitive, links followed.
 struct Marked(Vec<PathBuf>);
 

@@ -21,7 +21,13 @@ fn check(module: &str, path: &Path, faults: &mut Vec<String>) {
     }
     let rank = |name: &str| LAYERS.iter().position(|layer| *layer == name);
     let text = std::fs::read_to_string(path).expect("read");
-    for part in text.split("crate::").skip(1) {
+    let begins = |at: &usize| !text[..*at].ends_with(|c: char| c.is_alphanumeric() || c == '_');
+    let places = text.match_indices("crate::").map(|(at, _)| at);
+    // A name may end in the same letters.
+    for part in places
+        .filter(begins)
+        .map(|at| &text[at + "crate::".len()..])
+    {
         let name: String = part
             .chars()
             .take_while(|c| c.is_ascii_alphanumeric() || *c == '_')

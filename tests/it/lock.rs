@@ -1,8 +1,6 @@
 //! Locks: what is in them, what a run that is held to one refuses, and what it says of outputs.
 
-use std::path::Path;
-
-use crate::support::{Done, Project, Server, done, root};
+use crate::support::{Done, Project, Server, copy, done, root};
 
 const PIPELINE: &str = r#"clue: 1
 name: p
@@ -65,18 +63,6 @@ fn has(done: &Done, code: i32, texts: &[&str]) {
     assert_eq!(done.code, code, "{all}");
     for text in texts {
         assert!(all.contains(text), "no {text:?} in {all}");
-    }
-}
-
-fn copy(from: &Path, to: &Path) {
-    std::fs::create_dir_all(to).expect("a folder");
-    for entry in std::fs::read_dir(from).expect("a folder").flatten() {
-        let to = to.join(entry.file_name());
-        if entry.path().is_dir() {
-            copy(&entry.path(), &to);
-        } else {
-            std::fs::copy(entry.path(), to).expect("copied");
-        }
     }
 }
 

@@ -9,14 +9,18 @@ use serde_json::Value as Json;
 use crate::support::{Project, Server, root};
 
 /// The data in a page, by their names.
-struct Page {
+pub struct Page {
     html: String,
     data: BTreeMap<String, Json>,
 }
 
 impl Page {
     fn read(project: &Project, name: &str) -> Page {
-        let html = String::from_utf8(project.read(name)).expect("UTF-8");
+        Page::of(&project.read(name))
+    }
+
+    pub fn of(bytes: &[u8]) -> Page {
+        let html = String::from_utf8(bytes.to_vec()).expect("UTF-8");
         let mut data = BTreeMap::new();
         for part in html
             .split("<script type=\"application/x-deflate\" id=\"")
@@ -92,7 +96,7 @@ impl Page {
     }
 
     /// Everything that it holds, as one text.
-    fn all(&self) -> String {
+    pub fn all(&self) -> String {
         let data = self.data.values().map(Json::to_string);
         data.collect::<Vec<_>>().join("\n")
     }

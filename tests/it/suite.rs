@@ -1,10 +1,8 @@
 //! All of CLUE, as `examples/clue` has it: both generators, six tasks, two models, one board.
 
-use std::path::Path;
-
 use serde_json::Value as Json;
 
-use crate::support::{Done, Project, Server, done, root};
+use crate::support::{Done, Project, Server, copy, done, root};
 
 fn file(name: &str) -> String {
     root().join(name).display().to_string()
@@ -272,16 +270,4 @@ fn a_seventh_task() {
         "{}",
         done.stdout
     );
-}
-
-fn copy(from: &Path, to: &Path) {
-    std::fs::create_dir_all(to).expect("a folder");
-    for entry in std::fs::read_dir(from).expect("a folder").flatten() {
-        let (path, target) = (entry.path(), to.join(entry.file_name()));
-        if path.is_dir() {
-            copy(&path, &target);
-        } else {
-            std::fs::copy(&path, &target).expect("copied");
-        }
-    }
 }

@@ -84,6 +84,19 @@ impl Project {
     }
 }
 
+/// Copies a folder with all in it.
+pub fn copy(from: &Path, to: &Path) {
+    std::fs::create_dir_all(to).expect("a folder");
+    for entry in std::fs::read_dir(from).expect("a folder").flatten() {
+        let (path, to) = (entry.path(), to.join(entry.file_name()));
+        if path.is_dir() {
+            copy(&path, &to);
+        } else {
+            std::fs::copy(&path, to).expect("copied");
+        }
+    }
+}
+
 pub fn done(output: Output) -> Done {
     Done {
         code: output.status.code().unwrap_or(-1),

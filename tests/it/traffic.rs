@@ -335,7 +335,10 @@ fn one_at_a_time_means_in_the_order_of_the_records() {
     for _ in 0..5 {
         let project = project(
             40,
-            &format!("url: \"http://127.0.0.1:{}/v1\", concurrency: 1", server.port),
+            &format!(
+                "url: \"http://127.0.0.1:{}/v1\", concurrency: 1",
+                server.port
+            ),
         );
         assert_eq!(project.clue("run p.yaml --yes --max-calls 7").code, 5);
         assert_eq!(project.clue("run p.yaml --yes --offline").code, 1);

@@ -64,6 +64,7 @@ fn page(args: &Args, pipe: &Arc<Pipe>) -> Result<Report, Diagnostic> {
         sensitive: args.include_sensitive,
         limit: args.limit,
         live: true,
+        timeless: false,
     };
     let store = Store::open_read(&args.common.settings.store)?;
     made(&store, pipe, &options)

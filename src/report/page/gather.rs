@@ -57,6 +57,8 @@ pub struct Options {
     pub limit: usize,
     /// The page comes again when there is more.
     pub live: bool,
+    /// No times and dates, so that the same run gives the same page wherever it was made.
+    pub timeless: bool,
 }
 
 /// Makes plain data of what was found.
@@ -108,7 +110,7 @@ pub fn gather(mut found: Found<'_>, options: &Options) -> Report {
         hidden: is_sensitive && !options.sensitive,
         confidential: is_sensitive && options.sensitive,
         run: stages::run(&found),
-        notes: notes(&found, &stages, options.live),
+        notes: notes(&found, &stages, options),
         stages,
         edges,
         size,
@@ -185,12 +187,12 @@ fn asked(
 }
 
 /// What a reader has to know before trusting the numbers.
-fn notes(found: &Found<'_>, stages: &[super::data::Stage], live: bool) -> Vec<String> {
+fn notes(found: &Found<'_>, stages: &[super::data::Stage], options: &Options) -> Vec<String> {
     let mut notes = Vec::new();
     let missing: u64 = stages.iter().map(|stage| stage.missing).sum();
     if missing > 0 {
         let has = if missing == 1 { "has" } else { "have" };
-        let then = if live {
+        let then = if options.live {
             "is not here yet"
         } else {
             "is not here. Run the pipeline again to complete it"
@@ -200,7 +202,11 @@ fn notes(found: &Found<'_>, stages: &[super::data::Stage], live: bool) -> Vec<St
             count(missing, "call")
         ));
     }
-    if found.runs.is_empty() && !live {
+    if options.timeless {
+        notes.push(
+            "This page came in a bundle, which has no times and dates of the run.".to_owned(),
+        );
+    } else if found.runs.is_empty() && !options.live {
         notes.push("No times are known of a run with these params and this cache.".to_owned());
     }
     let programs = found.pipe.stages.iter().enumerate().filter(|(at, stage)| {

@@ -1,0 +1,125 @@
+//! The scan of what would leave, before anything is written: every file of the bundle, its
+//! manifest and its names. Owns what is scanned.
+
+use super::Source;
+use super::leaving::{Leaf, Leaving};
+use crate::diag::Diagnostic;
+use crate::share::bundle::archive::Body;
+use crate::share::bundle::look::{bytes, look, texts_of};
+use crate::share::bundle::manifest::{NAME, Role};
+use crate::share::bundle::scan::{Hits, Texts};
+
+/// A line of a file in a bundle that holds words of sensitive records.
+pub struct Place {
+    /// The file in the bundle.
+    pub file: String,
+    /// True if the pipeline is made of it, so that words in it can be allowed.
+    pub own: bool,
+    /// The line, from 1; none where lines say nothing.
+    pub line: Option<u32>,
+    /// In how many records they stand.
+    pub records: u64,
+}
+
+/// What was found.
+#[derive(Default)]
+pub struct Found {
+    /// The places, in the order of the bundle.
+    pub places: Vec<Place>,
+    /// How many sensitive records were looked up.
+    pub records: u64,
+    /// True if there was something to look for.
+    pub scanned: bool,
+}
+
+/// Scans.
+///
+/// # Errors
+/// A file cannot be read.
+pub fn scan(source: &Source<'_>, leaving: &Leaving) -> Result<Found, Diagnostic> {
+    let mut texts = Texts::default();
+    for leaf in &leaving.leaves {
+        for text in of(leaf)? {
+            if leaf.allowed {
+                texts.allow(&text);
+            } else {
+                texts.add(&text);
+            }
+        }
+    }
+    let manifest = manifest(leaving);
+    texts.add(&manifest);
+    let (scan, mut hits) = (texts.ready(), Hits::default());
+    let records = look(
+        source.pipe,
+        &source.survey,
+        &source.store,
+        &source.origins,
+        &scan,
+        &mut hits,
+    )?;
+    let mut places = Vec::new();
+    if !hits.is_empty() {
+        for leaf in leaving.leaves.iter().filter(|leaf| !leaf.allowed) {
+            for text in of(leaf)? {
+                add(leaf, &hits, &text, &mut places);
+            }
+        }
+        let of_manifest = hits.places(&manifest);
+        places.extend(of_manifest.into_iter().map(|(line, records)| Place {
+            file: NAME.to_owned(),
+            own: false,
+            line: Some(line),
+            records,
+        }));
+    }
+    Ok(Found {
+        places,
+        records,
+        scanned: true,
+    })
+}
+
+/// The manifest without sizes and hashes, with the names of all files.
+fn manifest(leaving: &Leaving) -> String {
+    let mut text = String::from_utf8_lossy(&leaving.manifest.bytes()).into_owned();
+    for leaf in &leaving.leaves {
+        text.push('\n');
+        text.push_str(&leaf.member.path);
+    }
+    text
+}
+
+/// The texts of a file.
+fn of(leaf: &Leaf) -> Result<Vec<String>, Diagnostic> {
+    let name = &leaf.member.path;
+    match (&leaf.text, &leaf.member.body) {
+        (Some(text), _) => Ok(vec![text.clone()]),
+        (None, Body::Bytes(bytes)) => texts_of(bytes, name),
+        (None, Body::File(path)) => texts_of(&bytes(path)?, name),
+    }
+}
+
+fn add(leaf: &Leaf, hits: &Hits, text: &str, places: &mut Vec<Place>) {
+    let found = hits.places(text);
+    let file = &leaf.member.path;
+    // What is scanned of a page or a workbook has no lines that anybody would find in it.
+    if leaf.text.is_some() || file.ends_with(".xlsx") || file.ends_with(".xlsm") {
+        if let Some(records) = found.into_values().max() {
+            places.push(Place {
+                file: file.clone(),
+                own: false,
+                line: None,
+                records,
+            });
+        }
+        return;
+    }
+    let role = leaf.member.role;
+    places.extend(found.into_iter().map(|(line, records)| Place {
+        file: file.clone(),
+        own: matches!(role, Role::Pipeline | Role::Prompt | Role::File),
+        line: Some(line),
+        records,
+    }));
+}

@@ -1,0 +1,224 @@
+//! Data that a bundle does not hold: found in the user's folder by what it is, and put where the
+//! pipeline looks for it. What is not found has an empty file in its place, so that the stages
+//! that read it can be told.
+
+use std::fs::{self, File};
+use std::io;
+use std::path::{Path, PathBuf};
+
+use serde::Serialize;
+
+use crate::diag::Diagnostic;
+use crate::hash::Hash;
+use crate::share::bundle::manifest::{Data, Manifest};
+use crate::share::bundle::member::fault_of;
+
+/// Files of a folder that are looked at, at most.
+const MOST: usize = 200_000;
+
+/// How a file that stages read is there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Is {
+    /// In the bundle.
+    There,
+    /// Found, and the same.
+    Found,
+    /// Found by its name, with another content.
+    Other,
+    /// Not found.
+    Absent,
+    /// Nobody's data, such as weights: where the pipeline itself looks for it on this machine.
+    Elsewhere,
+}
+
+/// A file that stages read.
+#[derive(Clone, Debug, Serialize)]
+pub struct Input {
+    /// What the lock calls it.
+    pub label: String,
+    /// Its name.
+    pub name: String,
+    /// How it is there.
+    pub is: Is,
+    /// Its hash as it is now.
+    pub hash: Option<Hash>,
+    /// Where it is; for one that is absent, what stands in its place.
+    #[serde(skip)]
+    pub path: Option<PathBuf>,
+    /// True if its records are sensitive.
+    pub sensitive: bool,
+}
+
+/// All of them, and the params that lead to them.
+#[derive(Debug, Default)]
+pub struct Inputs {
+    /// The files, in the order of their labels.
+    pub all: Vec<Input>,
+    /// Params.
+    pub params: Vec<(String, String)>,
+}
+
+/// Finds data, and puts it where the pipeline in `root` looks for it; `aside` is for what has no
+/// other place.
+///
+/// # Errors
+/// The user's folder cannot be read, or something cannot be written.
+pub fn place(
+    manifest: &Manifest,
+    root: &Path,
+    aside: &Path,
+    folder: Option<&Path>,
+) -> Result<Inputs, Diagnostic> {
+    let files = folder.map(listed).transpose()?.unwrap_or_default();
+    let mut inputs = Inputs::default();
+    for (name, place) in &manifest.paths {
+        let place = place.as_ref().filter(|place| fault_of(place).is_none());
+        if let Some(place) = place {
+            let value = root.join(place).display().to_string();
+            inputs.params.push((name.clone(), value));
+        }
+    }
+    let mut all: Vec<&Data> = manifest.data.iter().collect();
+    all.sort_by(|a, b| a.label.cmp(&b.label));
+    for (number, data) in all.into_iter().enumerate() {
+        let aside = aside.join(number.to_string());
+        let input = one(data, root, &aside, &files, &mut inputs.params)
+            .map_err(|error| unplaced(data, &error))?;
+        inputs.all.push(input);
+    }
+    Ok(inputs)
+}
+
+fn unplaced(data: &Data, error: &io::Error) -> Diagnostic {
+    let label = crate::text::visible::plain(&data.label);
+    Diagnostic::error(format!(
+        "cannot put `{label}` where the pipeline looks for it: {error}"
+    ))
+}
+
+fn one(
+    data: &Data,
+    root: &Path,
+    aside: &Path,
+    files: &[(PathBuf, u64)],
+    params: &mut Vec<(String, String)>,
+) -> io::Result<Input> {
+    let place = data
+        .place
+        .as_ref()
+        .filter(|place| fault_of(place).is_none());
+    let place = place.map(|place| root.join(place));
+    let mut input = Input {
+        label: data.label.clone(),
+        name: data.name.clone(),
+        is: Is::There,
+        hash: Some(data.hash),
+        path: None,
+        sensitive: data.sensitive,
+    };
+    if data.there {
+        input.path = place;
+        return Ok(input);
+    }
+    if data.param.is_none() && place.is_none() {
+        (input.is, input.hash) = (Is::Elsewhere, None);
+        return Ok(input);
+    }
+    let found = found(data, files)?;
+    (input.is, input.hash) = match &found {
+        Some((_, hash)) if *hash == data.hash => (Is::Found, Some(*hash)),
+        Some((_, hash)) => (Is::Other, Some(*hash)),
+        None => (Is::Absent, None),
+    };
+    let file = match found {
+        Some((path, _)) => path,
+        None => {
+            let name = Some(data.name.as_str()).filter(|name| fault_of(name).is_none());
+            let stand_in = aside.join(name.unwrap_or("data").replace('/', "_"));
+            fs::create_dir_all(aside)?;
+            File::create_new(&stand_in)?;
+            stand_in
+        }
+    };
+    let (param, rest) = match data.label.strip_prefix("params.") {
+        Some(label) => label.split_once('/').unwrap_or((label, "")),
+        None => ("", ""),
+    };
+    let at = match (&data.param, place) {
+        (Some(own), _) if own == param && rest.is_empty() => {
+            set(params, param, &file);
+            input.path = Some(file);
+            return Ok(input);
+        }
+        // One of several files in a folder that a param names.
+        (Some(own), place) if own == param => {
+            let known = params.iter().find(|(name, _)| name == param);
+            let folder = known.map(|(_, value)| PathBuf::from(value));
+            let folder = folder.unwrap_or_else(|| root.join("data").join(param));
+            set(params, param, &folder);
+            let rest = Some(rest).filter(|rest| fault_of(rest).is_none());
+            rest.map(|rest| folder.join(rest)).or(place)
+        }
+        (_, place) => place,
+    };
+    if let Some(at) = at {
+        fs::create_dir_all(at.parent().unwrap_or(root))?;
+        if fs::hard_link(&file, &at).is_err() {
+            fs::copy(&file, &at)?;
+        }
+        input.path = Some(at);
+    }
+    Ok(input)
+}
+
+fn set(params: &mut Vec<(String, String)>, name: &str, value: &Path) {
+    params.retain(|(known, _)| known != name);
+    params.push((name.to_owned(), value.display().to_string()));
+}
+
+/// A file with this content; else one with this name, and its hash.
+fn found(data: &Data, files: &[(PathBuf, u64)]) -> io::Result<Option<(PathBuf, Hash)>> {
+    // Of a link, what it leads to.
+    let absolute = |path: &Path| path.canonicalize();
+    for (path, _) in files.iter().filter(|(_, bytes)| *bytes == data.bytes) {
+        if Hash::of_reader(File::open(path)?)? == data.hash {
+            return Ok(Some((absolute(path)?, data.hash)));
+        }
+    }
+    let named = |path: &Path| path.file_name().is_some_and(|name| *name == *data.name);
+    let Some((path, _)) = files.iter().find(|(path, _)| named(path)) else {
+        return Ok(None);
+    };
+    let hash = Hash::of_reader(File::open(path)?)?;
+    Ok(Some((absolute(path)?, hash)))
+}
+
+/// All files in a folder with their sizes, in a fixed order. Links to files are followed.
+fn listed(folder: &Path) -> Result<Vec<(PathBuf, u64)>, Diagnostic> {
+    let unread = |path: &Path, error: &io::Error| {
+        Diagnostic::error(format!("cannot read `{}`: {error}", path.display()))
+    };
+    let (mut files, mut open) = (Vec::new(), vec![folder.to_owned()]);
+    while let Some(folder) = open.pop() {
+        let entries = fs::read_dir(&folder).map_err(|error| unread(&folder, &error))?;
+        for entry in entries.flatten() {
+            let path = entry.path();
+            let Ok(kind) = entry.file_type() else {
+                continue;
+            };
+            if kind.is_dir() {
+                open.push(path);
+            } else if let Some(data) = fs::metadata(&path).ok().filter(fs::Metadata::is_file) {
+                files.push((path, data.len()));
+            }
+            if files.len() > MOST {
+                let what = format!("`{}` holds more than {MOST} files", folder.display());
+                let help = "name the folder with the data alone";
+                return Err(Diagnostic::error(what).help(help));
+            }
+        }
+    }
+    files.sort();
+    Ok(files)
+}

@@ -1,0 +1,254 @@
+//! Whether words of sensitive records stand in texts that are to leave: no run of five words,
+//! no key, and no short value that tells who somebody is, as a whole ([`words`]). Memory follows
+//! the texts, not the records, which stream by. Tells places and numbers, never what was found.
+
+mod index;
+mod views;
+pub mod words;
+
+use std::collections::{BTreeMap, HashMap};
+
+use minijinja::Value;
+use minijinja::value::ValueKind;
+
+use crate::record::Record;
+use index::Index;
+use words::{findable, telling};
+
+/// Lists and maps in records are gone into so deeply.
+const DEEPEST: usize = 64;
+
+/// Takes texts that are to leave.
+#[derive(Default)]
+pub struct Texts {
+    all: Vec<u64>,
+    allowed: Vec<u64>,
+}
+
+impl Texts {
+    /// Adds a text that must hold no words of sensitive records.
+    pub fn add(&mut self, text: &str) {
+        views::views(text, &mut |view| {
+            findable(view, |hash, _| self.all.push(hash));
+            // Most of another view of a text was there before.
+            self.all.sort_unstable();
+            self.all.dedup();
+        });
+    }
+
+    /// Allows what stands in a text, there and elsewhere.
+    pub fn allow(&mut self, text: &str) {
+        views::views(text, &mut |view| {
+            findable(view, |hash, _| self.allowed.push(hash));
+        });
+    }
+
+    /// Ready to be looked up.
+    pub fn ready(self) -> Scan {
+        Scan(Index::new(self.all).without(&Index::new(self.allowed)))
+    }
+}
+
+/// Texts that records can be looked up in.
+pub struct Scan(Index);
+
+/// What was found: of each, in how many records it stands.
+#[derive(Debug, Default)]
+pub struct Hits {
+    records: HashMap<u64, u64>,
+    now: Vec<u64>,
+}
+
+impl Hits {
+    /// True if nothing was.
+    pub fn is_empty(&self) -> bool {
+        self.records.is_empty()
+    }
+
+    /// The lines of a text in which something was found, each with the number of records that
+    /// what stands there is in: of the one that is in most.
+    pub fn places(&self, text: &str) -> BTreeMap<u32, u64> {
+        let mut places = BTreeMap::new();
+        if self.is_empty() {
+            return places;
+        }
+        views::views(text, &mut |view| {
+            findable(view, |hash, line| {
+                if let Some(records) = self.records.get(&hash) {
+                    let most = places.entry(line).or_insert(0);
+                    *most = (*most).max(*records);
+                }
+            });
+        });
+        places
+    }
+
+    fn end_record(&mut self) {
+        self.now.sort_unstable();
+        self.now.dedup();
+        for hash in self.now.drain(..) {
+            *self.records.entry(hash).or_insert(0) += 1;
+        }
+    }
+}
+
+impl Scan {
+    /// Looks up a sensitive record: all texts in it, and its key if that is more than a number
+    /// that it got when it was read.
+    pub fn record(&self, record: &Record, with_key: bool, hits: &mut Hits) {
+        if with_key {
+            self.text(&record.key, hits);
+        }
+        for (_, value) in record.fields.iter() {
+            self.value(value, 0, hits);
+        }
+        hits.end_record();
+    }
+
+    /// Looks up a text that is sensitive as a whole, such as a prompt.
+    pub fn whole(&self, text: &str, hits: &mut Hits) {
+        self.text(text, hits);
+        hits.end_record();
+    }
+
+    fn value(&self, value: &Value, depth: usize, hits: &mut Hits) {
+        if depth > DEEPEST {
+            return;
+        }
+        if let Some(text) = value.as_str() {
+            self.text(text, hits);
+            return;
+        }
+        match value.kind() {
+            ValueKind::Number if value.is_integer() => self.text(&value.to_string(), hits),
+            ValueKind::Seq | ValueKind::Iterable => {
+                for item in value.try_iter().into_iter().flatten() {
+                    self.value(&item, depth + 1, hits);
+                }
+            }
+            ValueKind::Map => {
+                for name in value.try_iter().into_iter().flatten() {
+                    self.value(&name, depth + 1, hits);
+                    if let Ok(item) = value.get_item(&name) {
+                        self.value(&item, depth + 1, hits);
+                    }
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn text(&self, text: &str, hits: &mut Hits) {
+        // A measured number names nobody, and is what many others are.
+        if text.len() < 32 && text.contains('.') && text.trim().parse::<f64>().is_ok() {
+            return;
+        }
+        telling(text, |hash| {
+            if self.0.has(hash) {
+                hits.now.push(hash);
+            }
+        });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use serde_json::json;
+
+    use super::*;
+
+    fn record(key: &str, fields: serde_json::Value) -> Record {
+        Record {
+            key: key.into(),
+            fields: serde_json::from_value(fields).expect("fields"),
+        }
+    }
+
+    fn found(texts: &[&str], allowed: &[&str], records: &[Record]) -> Vec<BTreeMap<u32, u64>> {
+        let mut all = Texts::default();
+        texts.iter().for_each(|text| all.add(text));
+        allowed.iter().for_each(|text| all.allow(text));
+        let (scan, mut hits) = (all.ready(), Hits::default());
+        for record in records {
+            scan.record(record, true, &mut hits);
+        }
+        texts.iter().map(|text| hits.places(text)).collect()
+    }
+
+    #[test]
+    fn places_and_numbers_of_records_are_told() {
+        let records = [
+            record(
+                "A-000001",
+                json!({"text": "He fell down the long stairs, and again."}),
+            ),
+            record(
+                "A-000002",
+                json!({"in": {"a": ["She fell down the long stairs too."]}}),
+            ),
+            record(
+                "A-000003",
+                json!({"hadm_id": 20000001, "value": "123456.5"}),
+            ),
+        ];
+        let texts = [
+            "first\n\"fell\\ndown\\u0020the long&#32;stairs\"\n",
+            "nothing of it: 123456.5",
+            "a\nb\nkey: a-000003\n",
+            "20000001",
+        ];
+        let places = found(&texts, &[], &records);
+        assert_eq!(places[0], BTreeMap::from([(2, 2)]));
+        assert!(places[1].is_empty());
+        assert_eq!(places[2], BTreeMap::from([(3, 1)]));
+        assert_eq!(places[3], BTreeMap::from([(1, 1)]));
+        // What is allowed in one text is allowed in all.
+        let places = found(&texts, &["x fell down the long stairs"], &records);
+        assert!(places[0].is_empty() && !places[2].is_empty());
+    }
+
+    #[test]
+    fn a_run_goes_over_lines_and_not_over_fields() {
+        let one = record("1", json!({"a": "one two three", "b": "four five six"}));
+        let places = found(&["one two three\nfour five six"], &[], &[one]);
+        // Both are whole values.
+        assert_eq!(places[0], BTreeMap::from([(1, 1), (2, 1)]));
+        let one = record(
+            "1",
+            json!({"a": "zero one two three", "b": "four five six seven"}),
+        );
+        assert!(found(&["one two three\nfour five six"], &[], &[one])[0].is_empty());
+        let one = record("1", json!({"a": "one two three four five six"}));
+        assert_eq!(
+            found(&["x\none two\nthree four five"], &[], &[one])[0].len(),
+            1
+        );
+    }
+
+    proptest! {
+        /// Whatever becomes of a text on its way into a file, five of its words in a row show.
+        #[test]
+        fn five_words_are_found_in_any_form(
+            words in prop::collection::vec("[a-zA-Zäß]{1,6}", 5..9),
+            around in "\\PC{0,12}",
+            gaps in prop::collection::vec("[ .,\n\t_&<>\"'-]{1,3}", 9),
+            form in 0..4,
+        ) {
+            let said = words.iter().zip(&gaps).map(|(word, gap)| format!("{word}{gap}"));
+            let text = format!("{} {}", said.collect::<String>(), "end");
+            let text_in = match form {
+                0 => format!("{around} {text}"),
+                1 => json!({"x": [text]}).to_string(),
+                2 => json!({"x": json!({"y": text}).to_string()}).to_string(),
+                _ => text
+                    .replace('&', "&amp;")
+                    .replace('<', "&lt;")
+                    .replace('"', "&quot;")
+                    .replace(' ', "<i> </i>"),
+            };
+            let one = record("1", json!({"text": text}));
+            prop_assert!(!found(&[&text_in], &[], &[one])[0].is_empty(), "{}", text_in);
+        }
+    }
+}
