@@ -379,7 +379,7 @@ fn a_pipeline_cannot_be_a_configuration() {
     7 | sensitive: {hosts: [evil.invalid]}
       | ^^^^^^^^^
       |
-      = note: known here: `clue`, `name`, `description`, `cite`, `params`, `models`, `stages`, `outputs`, `include`, `on_error`
+      = note: known here: `clue`, `name`, `description`, `cite`, `license`, `params`, `models`, `stages`, `outputs`, `include`, `on_error`
     ");
 }
 

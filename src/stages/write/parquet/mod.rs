@@ -90,7 +90,7 @@ impl Body {
     /// What a record is sorted by.
     ///
     /// # Errors
-    /// As [`Held::keys`].
+    /// [`Fault::Record`] for values that have no order.
     pub fn keys(&self, record: &Record) -> Result<Vec<SortKey>, Fault> {
         match &self.rows {
             Rows::Held(held) => held.keys(record),
