@@ -12,6 +12,7 @@ mod consent;
 mod crash;
 mod data;
 mod docs;
+#[cfg(feature = "parquet")]
 mod export;
 mod fetch;
 mod golden;

@@ -65,7 +65,7 @@ impl Chain<'_> {
         let (task, model) = (self.task(), self.model());
         let (began, ended) = self.times();
         let id = |what: &str| self.id(what, &task, &model);
-        let samples = Samples::new(self, &model);
+        let samples = Samples::new(self, &model, &id("eval"));
         let names: Vec<&str> = self.records.iter().map(|record| &*record.key).collect();
         let config = self.config();
         let stages = self.behind.iter().map(|at| self.name(*at));

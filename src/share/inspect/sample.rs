@@ -8,6 +8,7 @@ use serde_json::{Map, Value as Json, json};
 use super::Chain;
 use super::message::{Usage, answer, input, output};
 use super::results::{names, number};
+use crate::hash::Hash;
 use crate::record::Record;
 use crate::report::page::Scorer;
 
@@ -19,8 +20,8 @@ pub struct Samples {
 }
 
 impl Samples {
-    /// Of the records of a chain.
-    pub fn new(chain: &Chain<'_>, model: &str) -> Samples {
+    /// Of the records of a chain, for the log `eval`.
+    pub fn new(chain: &Chain<'_>, model: &str, eval: &str) -> Samples {
         let scored = chain.scored.iter().map(|(stage, records)| {
             let by_key = records.iter().map(|record| (&*record.key, record));
             (*stage, by_key.collect())
@@ -28,6 +29,7 @@ impl Samples {
         let maker = Maker {
             chain,
             model,
+            eval,
             names: names(&chain.scorers),
             scored: scored.collect(),
         };
@@ -59,6 +61,8 @@ fn by_model(model: &str, used: Usage) -> Json {
 struct Maker<'a> {
     chain: &'a Chain<'a>,
     model: &'a str,
+    /// The name of the log.
+    eval: &'a str,
     names: Vec<String>,
     /// The records of the stages that scored, by their keys.
     scored: HashMap<usize, HashMap<&'a str, &'a Record>>,
@@ -95,8 +99,16 @@ impl Maker<'_> {
             "events": [],
             "model_usage": by_model(self.model, used),
             "attachments": {},
+            "uuid": self.uuid(record),
         });
         (sample, used)
+    }
+
+    /// A name that no other sample has.
+    fn uuid(&self, record: &Record) -> String {
+        let about = (self.eval, &*record.key);
+        let hash = Hash::of("clue inspect sample v1", &about).to_string();
+        hash[..22].to_owned()
     }
 
     /// The value of a field that a scorer read: it may have gone on the way since.

@@ -5,7 +5,7 @@
 //! number of the record in the file, from 1; for one JSON object of objects its names.
 
 mod json;
-#[cfg(feature = "parquet")]
+#[cfg_attr(not(feature = "parquet"), path = "no_parquet.rs")]
 mod parquet;
 mod reader;
 mod rows;

@@ -17,7 +17,7 @@ use parquet::record::Field;
 use parquet::record::reader::{ReaderIter, TreeBuilder};
 use parquet::schema::types::{SchemaDescPtr, SchemaDescriptor, Type};
 
-use super::reader::OpenError;
+use super::reader::{OpenError, Options};
 use super::trouble::Trouble;
 use crate::diag::Diagnostic;
 use crate::record::Fields;
@@ -39,15 +39,11 @@ pub struct Rows {
 }
 
 impl Rows {
-    /// Opens a file, to read the `wanted` columns, or all.
+    /// Opens a file, to read the columns that are wanted.
     ///
     /// # Errors
     /// It cannot be read, is no Parquet file, or holds what no record can.
-    pub fn open(
-        path: &Path,
-        wanted: Option<&[&str]>,
-        trouble: &Trouble,
-    ) -> Result<Rows, OpenError> {
+    pub fn open(path: &Path, options: &Options, trouble: &Trouble) -> Result<Rows, OpenError> {
         let file = File::open(path).map_err(OpenError::Io)?;
         let wrong = |fault| OpenError::Content(fault);
         let file = guarded(|| SerializedFileReader::new(file))
@@ -58,8 +54,12 @@ impl Rows {
             })
             .map_err(wrong)?;
         let schema = file.metadata().file_metadata().schema();
-        let named = |column: &Arc<Type>| match wanted {
-            Some(names) => names.contains(&column.name()),
+        let named = |column: &Arc<Type>| match &options.fields {
+            Some(taken) => {
+                let mut sources = taken.0.iter().flat_map(|take| &take.sources);
+                options.key.as_deref() == Some(column.name())
+                    || sources.any(|name| name.value == column.name())
+            }
             None => true,
         };
         let columns: Vec<Arc<Type>> = schema

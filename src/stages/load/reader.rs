@@ -15,6 +15,7 @@ use minijinja::Value;
 
 use super::Format;
 use super::json::Values;
+use super::parquet;
 use super::rows::{Row, RowError, Rows};
 use super::sheet::Sheet;
 use super::taken::{Take, Taken};
@@ -79,8 +80,7 @@ struct Table {
 
 enum Body {
     Table(Table),
-    #[cfg(feature = "parquet")]
-    Parquet(Box<super::parquet::Rows>),
+    Parquet(Box<parquet::Rows>),
     Json(Values<Input>),
     /// The objects of one object of objects.
     Object(std::vec::IntoIter<(Arc<str>, Value)>),
@@ -111,8 +111,8 @@ impl Reader {
     pub fn open(path: &Path, options: Options) -> Result<Reader, OpenError> {
         let trouble = Trouble::new(path, options.format, options.span);
         if options.format == Format::Parquet {
-            let body = parquet(path, &options, &trouble)?;
-            return Ok(Reader::new(body, options, trouble));
+            let rows = parquet::Rows::open(path, &options, &trouble)?;
+            return Ok(Reader::new(Body::Parquet(Box::new(rows)), options, trouble));
         }
         let file = File::open(path).map_err(OpenError::Io)?;
         if file.metadata().is_ok_and(|meta| meta.is_dir()) {
@@ -172,7 +172,6 @@ impl Reader {
         if let Body::Table(table) = &self.body {
             return Ok(table.header.iter().map(|name| name.to_string()).collect());
         }
-        #[cfg(feature = "parquet")]
         if let Body::Parquet(rows) = &self.body {
             return Ok(rows.names());
         }
@@ -193,7 +192,6 @@ impl Reader {
                 Some((key, fields)) => (key, fields, table.row.line),
                 None => return self.end(),
             },
-            #[cfg(feature = "parquet")]
             Body::Parquet(rows) => match rows.next(&self.trouble)? {
                 Some(fields) => (None, fields, rows.count),
                 None => return self.end(),
@@ -450,28 +448,6 @@ impl Table {
         };
         Ok(Some((key, Fields::from_distinct(fields))))
     }
-}
-
-/// A Parquet file, to read the columns that are wanted.
-#[cfg(feature = "parquet")]
-fn parquet(path: &Path, options: &Options, trouble: &Trouble) -> Result<Body, OpenError> {
-    let wanted = options.fields.as_ref().map(|taken| {
-        let fields = taken.0.iter().flat_map(|take| &take.sources);
-        let fields = fields.map(|name| name.value.as_str());
-        fields.chain(options.key.as_deref()).collect::<Vec<&str>>()
-    });
-    let rows = super::parquet::Rows::open(path, wanted.as_deref(), trouble)?;
-    Ok(Body::Parquet(Box::new(rows)))
-}
-
-#[cfg(not(feature = "parquet"))]
-fn parquet(path: &Path, _: &Options, trouble: &Trouble) -> Result<Body, OpenError> {
-    File::open(path).map_err(OpenError::Io)?;
-    Err(OpenError::Content(
-        trouble
-            .say("this `clue` was built without Parquet")
-            .help("build it with the feature `parquet`"),
-    ))
 }
 
 fn row_error(error: &RowError, line: u64, trouble: &Trouble) -> Diagnostic {

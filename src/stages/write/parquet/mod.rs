@@ -30,6 +30,7 @@ use crate::stages::spool::Spool;
 use columns::{Columns, row};
 
 /// Rows handed on at once.
+#[cfg(feature = "parquet")]
 const AT_ONCE: usize = 1_000;
 
 /// What is said by a program that cannot read or write Parquet.
@@ -58,6 +59,7 @@ pub struct Body {
     #[cfg(feature = "parquet")]
     file: Option<file::File>,
     /// Rows that went into the file.
+    #[cfg(feature = "parquet")]
     next: usize,
 }
 
@@ -80,6 +82,7 @@ impl Body {
             rows: held.map_or_else(|| Rows::Spooled(Spool::new(temp)), Rows::Held),
             #[cfg(feature = "parquet")]
             file: None,
+            #[cfg(feature = "parquet")]
             next: 0,
         }
     }
@@ -87,7 +90,7 @@ impl Body {
     /// What a record is sorted by.
     ///
     /// # Errors
-    /// As [`Held::keys`].
+    /// [`Fault::Record`] for values that have no order.
     pub fn keys(&self, record: &Record) -> Result<Vec<SortKey>, Fault> {
         match &self.rows {
             Rows::Held(held) => held.keys(record),
@@ -199,5 +202,28 @@ impl Sink for Parquet {
 
     fn end(&mut self, bytes: &mut Vec<u8>) -> Result<bool, Fault> {
         self.body.write(&self.columns, bytes)
+    }
+}
+
+#[cfg(all(test, not(feature = "parquet")))]
+mod lacking {
+    use crate::stages::driver::Stage;
+
+    #[test]
+    fn a_program_without_parquet_says_so() {
+        let faults = Stage::new("write", "path: x.parquet").check(&[&["a"]]).1;
+        assert!(
+            faults.len() == 1 && faults[0].contains("built without Parquet"),
+            "{faults:?}"
+        );
+        let dir = tempfile::tempdir().expect("a folder");
+        std::fs::write(dir.path().join("x.parquet"), "PAR1").expect("written");
+        let faults = Stage::within(dir.path(), "load", "path: x.parquet")
+            .check(&[])
+            .1;
+        assert!(
+            faults.len() == 1 && faults[0].contains("built without Parquet"),
+            "{faults:?}"
+        );
     }
 }
