@@ -35,6 +35,7 @@ mod run;
 mod runs;
 mod schema;
 mod scratch;
+mod served;
 mod session;
 mod show;
 mod status;

@@ -13,6 +13,7 @@ use super::consent::{allowed, config, guarded, refuse};
 use super::display::{Form, show};
 use super::locked::{Held, hold};
 use super::missing::Missing;
+use super::served::place;
 use super::session::{Common, bad, color};
 use super::show::stage;
 use super::summary::Summary;
@@ -32,11 +33,10 @@ use crate::engine::survey::{Survey, Wanted, survey};
 use crate::engine::taps::Taps;
 use crate::engine::turns::amount_of;
 use crate::engine::worker::Shop;
-use crate::model::serve::Place;
 use crate::plan::graph::Action;
 use crate::replay::ledger::{Depth, Ledger};
 use crate::store::Store;
-use crate::trust::gather::{files_of_server, files_of_stages, of_programs, of_stages};
+use crate::trust::gather::{files_of_stages, of_programs, of_stages};
 use crate::trust::need::Need;
 use crate::trust::outputs::outside;
 
@@ -300,17 +300,7 @@ async fn go(
     }
     let form = Form::choose(args.how.json, args.how.quiet);
     let display = tokio::spawn(show(form, board.clone(), told));
-    let root = store.root().to_owned();
-    let place = |name: &str| {
-        let dir = pipe.model_dir(name);
-        let place = Place::new(dir, &root, &root.join("logs")).ok()?;
-        let serve = pipe.models.get(name).and_then(|model| model.serve.as_ref());
-        let files = serve.map(|serve| files_of_server(serve, dir, agreed));
-        Some(Place {
-            agreed: files.unwrap_or_default(),
-            ..place
-        })
-    };
+    let place = |name: &str| place(pipe, name, store.root(), agreed);
     let means = args.how.means();
     let stock = Stock::new(store, way.source.clone(), way.ledger.clone());
     let calls = Calls::new(&pipe.models, place, store, &halt, &events, means, stock);

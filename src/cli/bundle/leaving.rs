@@ -8,11 +8,10 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use ring::digest::{Context, SHA256};
-use serde_json::Value as Json;
 
-use super::super::codes::REFUSED;
-use super::super::err;
 use super::Source;
+use crate::cli::codes::REFUSED;
+use crate::cli::err;
 use crate::diag::Diagnostic;
 use crate::engine::pipe::Pipe;
 use crate::engine::survey::out_file;
@@ -25,6 +24,7 @@ use crate::share::bundle::readme::readme;
 use crate::share::bundle::rocrate::{self, Facts, Listed, Run};
 use crate::share::bundle::used::{All, Used};
 use crate::share::plain::Plain;
+use crate::spec::about::About;
 use crate::spec::pipeline::ParamKind;
 
 /// A file that leaves.
@@ -313,7 +313,7 @@ impl Leaving {
     /// # Errors
     /// A file cannot be read.
     pub fn end(&mut self, source: &Source<'_>, day: Option<String>) -> Result<(), Diagnostic> {
-        let said = Said::of(source.pipe);
+        let said = About::of(&source.pipe.pipeline);
         let description = said.description.as_deref();
         let text = readme(&self.manifest, description, &source.name);
         let what = "what it is, and what is not in it";
@@ -375,37 +375,6 @@ fn named(used: &Used) -> String {
     match &used.param {
         Some(param) => format!("`{name}` (param `{param}`)"),
         None => format!("`{}`", used.label),
-    }
-}
-
-/// What a pipeline says of itself.
-struct Said {
-    description: Option<String>,
-    license: Option<String>,
-    cite: Vec<String>,
-}
-
-impl Said {
-    fn of(pipe: &Pipe) -> Said {
-        let sources = &pipe.pipeline.sources;
-        let main = sources.find(&pipe.pipeline.file);
-        let yaml: Json = main
-            .and_then(|main| serde_yaml::from_str(sources.text(main)).ok())
-            .unwrap_or_default();
-        let text = |name: &str| yaml[name].as_str().map(str::to_owned);
-        let cite = match &yaml["cite"] {
-            Json::String(text) => vec![text.clone()],
-            Json::Array(texts) => {
-                let texts = texts.iter().filter_map(Json::as_str);
-                texts.map(str::to_owned).collect()
-            }
-            _ => Vec::new(),
-        };
-        Said {
-            description: text("description"),
-            license: text("license"),
-            cite,
-        }
     }
 }
 

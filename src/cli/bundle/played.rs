@@ -6,10 +6,10 @@ use std::sync::Arc;
 
 use serde_json::{Value as Json, json};
 
-use super::super::rehearse::{Notes, rehearse};
-use super::super::report::errors;
 use super::Source;
 use super::leaving::Leaving;
+use crate::cli::rehearse::{Notes, rehearse};
+use crate::cli::report::errors;
 use crate::diag::Diagnostic;
 use crate::engine::board::Board;
 use crate::engine::keep::ArtifactRecords;

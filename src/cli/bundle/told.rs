@@ -2,11 +2,11 @@
 
 use serde_json::json;
 
-use super::super::session::color;
-use super::super::{err, out};
 use super::leaving::Leaving;
 use super::scanned::{Found, Place};
 use super::{Args, Source};
+use crate::cli::session::color;
+use crate::cli::{err, out};
 use crate::diag::{Diagnostic, Sources};
 use crate::report::words::{count, size};
 use crate::share::bundle::manifest::{Level, Manifest, NAME};

@@ -6,9 +6,9 @@ use std::time::{Duration, Instant};
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use tokio::sync::mpsc::UnboundedReceiver;
 
-use super::super::fetch::told::done as words;
 use super::live::{BAR, Pace};
 use super::{FRAME, Form, PULSE, err};
+use crate::cli::fetch::told::done as words;
 use crate::fetch::error::Why;
 use crate::fetch::meter::Meter;
 use crate::fetch::run::{Done, Event, Want};
@@ -72,7 +72,7 @@ impl<'a> View<'a> {
             all: MultiProgress::new(),
             rows: wants.iter().map(|_| Row::default()).collect(),
             paint: Paint {
-                on: form == Form::Live && super::super::session::color(),
+                on: form == Form::Live && crate::cli::session::color(),
             },
             width: names.max().unwrap_or(0),
         }

@@ -10,15 +10,16 @@ use serde::Serialize;
 use serde_json::Value as Json;
 use tokio::sync::mpsc;
 
-use super::super::codes::{INTERRUPTED, REFUSED};
-use super::super::consent::{guarded, refuse};
-use super::super::display::{Form, show};
-use super::super::err;
-use super::super::rehearse::{Notes, rehearse};
-use super::super::run::listen;
 use super::Ended;
 use super::opened::Opened;
 use super::rerun::Then;
+use crate::cli::codes::{INTERRUPTED, REFUSED};
+use crate::cli::consent::{guarded, refuse};
+use crate::cli::display::{Form, show};
+use crate::cli::err;
+use crate::cli::rehearse::{Notes, rehearse};
+use crate::cli::run::listen;
+use crate::cli::served::place;
 use crate::diag::Diagnostic;
 use crate::engine::calls::{Calls, Means};
 use crate::engine::halt::{Halt, Reason};
@@ -29,7 +30,6 @@ use crate::engine::stock::{Source, Stock};
 use crate::engine::survey::{Survey, Wanted, survey};
 use crate::engine::taps::Taps;
 use crate::engine::worker::Shop;
-use crate::model::serve::Place;
 use crate::plan::graph::Action;
 use crate::replay::cassette::Entry;
 use crate::replay::ledger::{Depth, Ledger};
@@ -38,7 +38,7 @@ use crate::share::bundle::again::{Answers, Score, compared, scores};
 use crate::share::bundle::hidden::HiddenCall;
 use crate::store::Store;
 use crate::trust::config::Config;
-use crate::trust::gather::{files_of_server, files_of_stages, of_stages};
+use crate::trust::gather::{files_of_stages, of_stages};
 use crate::trust::need::{Need, render};
 use crate::trust::outputs::outside;
 
@@ -157,17 +157,7 @@ async fn run(
     listen(&halt, &events);
     let form = Form::choose(false, asked.json);
     let display = tokio::spawn(show(form, board.clone(), told));
-    let root = store.root().to_owned();
-    let place = |name: &str| {
-        let dir = pipe.model_dir(name);
-        let place = Place::new(dir, &root, &root.join("logs")).ok()?;
-        let serve = pipe.models.get(name).and_then(|model| model.serve.as_ref());
-        let files = serve.map(|serve| files_of_server(serve, dir, agreed));
-        Some(Place {
-            agreed: files.unwrap_or_default(),
-            ..place
-        })
-    };
+    let place = |name: &str| place(pipe, name, store.root(), agreed);
     let stock = Stock::new(store, Source::Models, ledger.clone());
     let means = Means::default();
     let calls = Arc::new(Calls::new(

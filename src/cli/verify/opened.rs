@@ -9,8 +9,8 @@ use std::sync::Arc;
 
 use serde_json::json;
 
-use super::super::session::shapes;
 use super::data::{Inputs, Is};
+use crate::cli::session::shapes;
 use crate::diag::{Diagnostic, Sources};
 use crate::engine::pipe::{Folders, Pipe, understand};
 use crate::share::bundle::manifest::Manifest;

@@ -2,10 +2,10 @@
 
 use std::fmt::Write;
 
-use super::super::{err, out};
 use super::compared::{Checked, Is, LACKS};
 use super::data;
 use super::live::Live;
+use crate::cli::{err, out};
 
 use super::{Args, Looked, Verdict};
 use crate::report::words::{count, thousands};
