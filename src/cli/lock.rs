@@ -6,6 +6,7 @@ use std::process::ExitCode;
 
 use super::codes::FAILED;
 use super::consent::allowed;
+use super::free::free;
 use super::locked::{Facts, differences, facts, outputs, tell};
 use super::session::{Common, bad, color, refuse};
 use super::{err, out};
@@ -70,18 +71,7 @@ pub fn lock(args: &Args) -> ExitCode {
 }
 
 fn write(args: &Args, pipe: &Pipe, path: &Path) -> Result<ExitCode, Box<Diagnostic>> {
-    // It would be lost, and so would the pipeline.
-    if pipe
-        .pipeline
-        .sources
-        .all()
-        .any(|(source, _)| source == path)
-    {
-        let what = format!("`{}` is a file of the pipeline", path.display());
-        return Err(Box::new(
-            Diagnostic::error(what).help("name the lock with `-o`"),
-        ));
-    }
+    free(pipe, &args.common.settings.params_files, path)?;
     let store = Store::open_read(&args.common.settings.store)?;
     let survey = survey(pipe, &store, &Wanted::default())?;
     let mut served = match live(args, pipe) {

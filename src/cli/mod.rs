@@ -18,6 +18,7 @@ mod docs;
 mod ends;
 mod export;
 mod fetch;
+mod free;
 mod graph;
 mod init;
 mod lock;

@@ -6,15 +6,15 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use super::codes::REFUSED;
-use super::missing;
-use super::replace::{read_files, real, replace};
+use super::free::free;
+use super::replace::replace;
 use super::run::{self, Way, prepared};
 use super::session::bad;
 use super::show::stage;
 use super::{err, out};
 use crate::diag::Diagnostic;
 use crate::engine::pipe::Pipe;
-use crate::engine::survey::{Wanted, out_file, survey};
+use crate::engine::survey::{Wanted, survey};
 use crate::replay::cassette;
 use crate::replay::ledger::{Depth, Ledger};
 use crate::report::words::{count, size};
@@ -53,7 +53,7 @@ pub fn record(args: &Args) -> ExitCode {
 }
 
 fn recorded(args: &Args, pipe: &Arc<Pipe>) -> Result<ExitCode, Box<Diagnostic>> {
-    free(args, pipe)?;
+    free(pipe, &args.run.common.settings.params_files, &args.cassette)?;
     let names = private(args, pipe)?;
     if !names.is_empty() && !args.include_sensitive {
         err(&format!(
@@ -95,30 +95,6 @@ fn recorded(args: &Args, pipe: &Arc<Pipe>) -> Result<ExitCode, Box<Diagnostic>> 
         err("records failed: calls without an answer are not on the cassette\n");
     }
     Ok(ran.code)
-}
-
-/// Checks, before anybody is asked, that the cassette takes no other file's place.
-fn free(args: &Args, pipe: &Pipe) -> Result<(), Diagnostic> {
-    let place = real(&args.cassette)?;
-    let mut written: Vec<PathBuf> = (0..pipe.stages.len())
-        .filter_map(|at| out_file(pipe, at))
-        .collect();
-    let reports = ["errors.jsonl", missing::FILE];
-    written.extend(reports.map(|name| pipe.folders.out.join(name)));
-    let is_output = written
-        .iter()
-        .any(|path| real(path).is_ok_and(|path| path == place));
-    let mut given = args.run.common.settings.params_files.iter();
-    let given = given.any(|path| real(path).is_ok_and(|path| path == place));
-    let why = if is_output {
-        "is written by the run itself"
-    } else if read_files(&pipe.pipeline).contains(&place) || given {
-        "is read by the pipeline"
-    } else {
-        return Ok(());
-    };
-    let what = format!("`{}` {why}", args.cassette.display());
-    Err(Diagnostic::error(what).help("give the cassette another name"))
 }
 
 /// The stages that ask about sensitive data, as messages name them.

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 
+use super::free::free;
 use super::out;
 use super::rehearse::{Notes, rehearse};
 use super::session::{Common, bad};
@@ -12,7 +13,7 @@ use crate::engine::history::{RunRecord, params, runs};
 use crate::engine::keep::{Failure, OutFile};
 use crate::engine::pipe::Pipe;
 use crate::engine::stock::Source;
-use crate::engine::survey::{Wanted, out_file, survey};
+use crate::engine::survey::{Wanted, survey};
 use crate::engine::taps::Taps;
 use crate::replay::ledger::Ledger;
 use crate::report::life::Graph;
@@ -103,14 +104,10 @@ fn place(args: &Args, pipe: &Pipe) -> Result<PathBuf, Vec<Diagnostic>> {
             pipe.folders.out.join("report.html")
         }
     };
-    let is_taken = |at: usize| out_file(pipe, at).is_some_and(|file| file == path);
-    match (0..pipe.stages.len()).find(|at| is_taken(*at)) {
-        None => Ok(path),
-        Some(at) => {
-            let what = format!("`{}` is an output of the pipeline", path.display());
-            let fault = Diagnostic::error(what).at(pipe.stages[at].spec.name.span, "");
-            Err(vec![fault.help("name another file with `-o FILE`")])
-        }
+    let given = &args.common.settings.params_files;
+    match free(pipe, given, &path) {
+        Ok(_) => Ok(path),
+        Err(fault) => Err(vec![fault]),
     }
 }
 

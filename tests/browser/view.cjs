@@ -116,6 +116,8 @@ async function drive(page, folder, programs) {
   const whole = fs.readFileSync(path.join(folder, 'p.yaml'), 'utf8');
   fs.writeFileSync(path.join(folder, 'p.yaml'), whole.replace('generate', 'generat'));
   await page.waitForFunction(() => document.getElementById('live').textContent.includes('has faults'));
+  await page.waitForTimeout(3000);
+  assert.match(await page.textContent('#live'), /has faults/);
   fs.writeFileSync(path.join(folder, 'p.yaml'), whole);
   await page.waitForFunction(() => document.getElementById('live').textContent === 'live');
   assert.deepEqual(told, [], 'nothing on the console');

@@ -229,7 +229,7 @@ stages:
   name_first: {from: score_first, set: {who: "'x'", ending: params.ending}}
   name_second: {from: score_second, set: {who: "'y'", ending: params.ending}}
   all: {from: [name_first, name_second], concat: {prefix: true}}
-  pairs: {from: all, compare: {between: who, on: id, metrics: [overlap], cluster: patient, resamples: 500, seed: 3}}
+  pairs: {from: all, compare: {between: who, on: id, metrics: [overlap], cluster: patient, test: bootstrap, confidence: 0.9, resamples: 500, seed: 3}}
   means: {from: all, stats: {by: who, metrics: [overlap], cluster: patient, seed: 1}}
 outputs:
   pairs.jsonl: {from: pairs}
@@ -280,6 +280,9 @@ fn models_within_a_run_are_compared_as_the_pipeline_itself_does() {
             "{name}: {score} {pairs}"
         );
     }
+    assert_eq!(score["confidence"], 0.9);
+    let text = project.ok("compare p.yaml --between who").stdout;
+    assert!(text.contains("90 %") && !text.contains("95 %"), "{text}");
     assert_eq!(
         (&score["n"], &score["clusters"]),
         (&pairs["n"], &pairs["clusters"])
@@ -327,6 +330,8 @@ fn models_within_a_run_are_compared_as_the_pipeline_itself_does() {
     );
     wrong("x z --between who", "there are `x`, `y`");
     wrong("--between id --stage all", "needs two values of `id`");
+    // What records say is not listed.
+    wrong("--between text --stage all", "there are 24 values");
     wrong("--stages first secnd", "did you mean `second`?");
     wrong(
         "--stages first second --on idd",
@@ -339,6 +344,28 @@ fn models_within_a_run_are_compared_as_the_pipeline_itself_does() {
         "last last --metric overlp",
         "no score `overlp` is compared here",
     );
+}
+
+/// A program may make something else of the same: equal recipes prove nothing then.
+#[test]
+fn a_program_that_made_something_else_is_told() {
+    let pipeline = "clue: 1\nstages:\n  cases: {load: {path: cases.csv, key: id}}\n  \
+         made: {from: cases, exec: {command: [python3, made.py]}}\n  \
+         after: {from: made, set: {twice: n * 2}}\noutputs:\n  o.jsonl: {from: after}\n";
+    let program = "import json, os, sys\nfor line in sys.stdin:\n    record = json.loads(line)\n    \
+         record['n'] = os.getpid()\n    print(json.dumps(record), flush=True)\n";
+    let project = Project::new(&[
+        ("p.yaml", pipeline),
+        ("cases.csv", "id,text\na,1\nb,2\n"),
+        ("made.py", program),
+    ]);
+    project.ok("run p.yaml --yes");
+    // Its results are kept, too: another machine's cache has none.
+    std::fs::remove_dir_all(project.path(".clue/calls")).expect("removed");
+    project.ok("run p.yaml --yes --force made");
+    let told = json(&project, "compare p.yaml");
+    assert_eq!(texts(&told["same"]), BTreeSet::from(["cases".to_owned()]));
+    assert_eq!(texts(&row(&told, "made")["changed"]).len(), 2, "{told}");
 }
 
 #[test]

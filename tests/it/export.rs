@@ -397,7 +397,11 @@ fn what_cannot_be_exported_is_told() {
         ),
         (
             "-o p.yaml --format csv --stage means",
-            &["`p.yaml` is a file of the pipeline"],
+            &["`p.yaml` is read by the pipeline"],
+        ),
+        (
+            "-o cases.jsonl --stage means",
+            &["`cases.jsonl` is read by the pipeline"],
         ),
         (
             "-o out/p/all.jsonl --stage means",

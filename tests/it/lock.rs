@@ -423,7 +423,7 @@ fn faults_of_locks_are_told() {
     );
     // Nothing that it is made of is overwritten.
     let own = project.clue(&words("lock", &server.url(), "-o p.yaml"));
-    has(&own, 2, &["error: `p.yaml` is a file of the pipeline"]);
+    has(&own, 2, &["error: `p.yaml` is read by the pipeline"]);
     assert_eq!(project.read("p.yaml"), PIPELINE.as_bytes());
 }
 

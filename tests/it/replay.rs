@@ -377,8 +377,8 @@ fn a_cassette_takes_no_other_files_place() {
             "x.yaml --params x.yaml --store .clue",
             "is read by the pipeline",
         ),
-        ("out/all.jsonl", "is written by the run itself"),
-        ("out/errors.jsonl", "is written by the run itself"),
+        ("out/all.jsonl", "is an output of the pipeline"),
+        ("out/errors.jsonl", "is an output of the pipeline"),
         ("/dev/null", "is no regular file"),
         ("out", "is a folder"),
     ] {

@@ -306,15 +306,18 @@ fn what_cannot_be_made_is_refused() {
      |
      = help: run it first with `clue run p.yaml`, or name another cache with `--store`
     ");
-    let refused = project.clue("report p.yaml -o out/p/named.jsonl");
-    assert_eq!(refused.code, 2);
-    assert!(
-        refused
-            .stderr
-            .contains("`out/p/named.jsonl` is an output of the pipeline"),
-        "{}",
-        refused.stderr
-    );
+    let data = project.read("cases.jsonl");
+    for (path, why) in [
+        ("out/p/named.jsonl", "is an output of the pipeline"),
+        ("cases.jsonl", "is read by the pipeline"),
+        ("p.yaml", "is read by the pipeline"),
+    ] {
+        let refused = project.clue(&format!("report p.yaml -o {path}"));
+        assert_eq!(refused.code, 2);
+        let told = format!("`{path}` {why}");
+        assert!(refused.stderr.contains(&told), "{}", refused.stderr);
+    }
+    assert_eq!(project.read("cases.jsonl"), data);
 }
 
 /// The words of a text, five at a time.

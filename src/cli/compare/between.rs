@@ -1,5 +1,7 @@
 //! Two lots of records within one run: of two stages, or of one stage by the value of a field.
 
+use std::collections::BTreeSet;
+
 use serde_json::Value as Json;
 
 use super::over::{ground, numbers};
@@ -7,15 +9,20 @@ use super::side::Side;
 use super::{Args, Failed};
 use crate::cli::show::stage;
 use crate::diag::Diagnostic;
+use crate::engine::history::params;
 use crate::engine::past::Known;
 use crate::engine::pipe::Pipe;
 use crate::record::Record;
 use crate::report::compare::{self as told, Called, Comparison, Lot, Settings, examples, row};
 use crate::report::life::json;
 use crate::report::page::{behind, scored};
+use crate::report::words::count;
+use crate::text::visible::plain;
 
 /// Values that are listed for one that is not there.
 const VALUES: usize = 12;
+/// Values of which is looked whether the pipeline knows them.
+const LOOKED_AT: usize = 1000;
 
 /// Compares the records of two stages.
 pub fn stages(args: &Args) -> Result<Comparison, Failed> {
@@ -80,7 +87,7 @@ pub fn between(args: &Args, field: &str) -> Result<Comparison, Failed> {
         }
     };
     let all: Vec<Record> = records(&mut side, &from)?.into_iter().flatten().collect();
-    let (a, b) = values(args, field, &all)?;
+    let (a, b) = values(args, &pipe, field, &all)?;
     let of = |value: &str| -> Vec<Record> {
         let some = all.iter().filter(|record| {
             let found = record.fields.get(field).map(json);
@@ -285,13 +292,14 @@ fn holds(setting: &Json, name: &str) -> bool {
 }
 
 /// The two values that are compared: those that are named, or the only two that there are.
-fn values(args: &Args, field: &str, all: &[Record]) -> Result<(String, String), Diagnostic> {
-    let mut found: Vec<String> = Vec::new();
-    for record in all {
-        let value = record.fields.get(field).map(json);
-        let value = value.map(|value| bare(&value));
-        found.extend(value.filter(|value| !found.contains(value)));
-    }
+fn values(
+    args: &Args,
+    pipe: &Pipe,
+    field: &str,
+    all: &[Record],
+) -> Result<(String, String), Diagnostic> {
+    let values = all.iter().filter_map(|record| record.fields.get(field));
+    let found: BTreeSet<String> = values.map(|value| bare(&json(value))).collect();
     if found.is_empty() {
         let names = all
             .first()
@@ -300,32 +308,43 @@ fn values(args: &Args, field: &str, all: &[Record]) -> Result<(String, String), 
         let fault = Diagnostic::error(format!("no record has a field `{field}`"));
         return Err(fault.suggest(field, names));
     }
-    let listed: Vec<String> = found
-        .iter()
-        .take(VALUES)
-        .map(|value| format!("`{value}`"))
-        .collect();
-    let more = match found.len().saturating_sub(VALUES) {
-        0 => String::new(),
-        more => format!(" and {more} more"),
-    };
-    let listed = format!("{}{more}", listed.join(", "));
-    match (args.what.as_slice(), found.as_slice()) {
-        ([a, b, ..], found) => {
-            let mut wanted = [a, b].into_iter();
-            match wanted.find(|value| !found.contains(value)) {
-                None => Ok((a.clone(), b.clone())),
-                Some(value) => {
-                    let fault = Diagnostic::error(format!("no record has the `{field}` `{value}`"));
-                    Err(fault.help(format!("there are {listed}")))
-                }
+    match args.what.as_slice() {
+        [a, b, ..] => match [a, b].into_iter().find(|value| !found.contains(*value)) {
+            None => Ok((a.clone(), b.clone())),
+            Some(value) => {
+                let fault = Diagnostic::error(format!("no record has the `{field}` `{value}`"));
+                Err(fault.help(listed(pipe, &found)))
             }
-        }
-        ([], [a, b]) => Ok((a.clone(), b.clone())),
+        },
         _ => {
+            let mut two = found.iter();
+            if let (Some(a), Some(b), None) = (two.next(), two.next(), two.next()) {
+                return Ok((a.clone(), b.clone()));
+            }
             let what = format!("`--between {field}` needs two values of `{field}`");
-            Err(Diagnostic::error(what).help(format!("there are {listed}")))
+            Err(Diagnostic::error(what).help(listed(pipe, &found)))
         }
+    }
+}
+
+/// What values there are: those that the pipeline itself brings along, such as the names of
+/// models. Others are what records say.
+fn listed(pipe: &Pipe, found: &BTreeSet<String>) -> String {
+    let own: Vec<String> = params(pipe).map(|(_, value)| value.to_string()).collect();
+    let mut texts: Vec<&str> = pipe
+        .pipeline
+        .sources
+        .all()
+        .map(|(_, text)| &**text)
+        .collect();
+    texts.extend(own.iter().map(String::as_str));
+    let known = |value: &&String| texts.iter().any(|text| text.contains(value.as_str()));
+    let named = found.iter().take(LOOKED_AT).filter(known).take(VALUES);
+    let named: Vec<String> = named.map(|value| format!("`{}`", plain(value))).collect();
+    match (named.len(), found.len() - named.len()) {
+        (0, more) => format!("there are {}", count(more as u64, "value")),
+        (_, 0) => format!("there are {}", named.join(", ")),
+        (_, more) => format!("there are {} and {more} more", named.join(", ")),
     }
 }
 

@@ -1,6 +1,6 @@
 //! Two runs: of one pipeline, or of two.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::path::Path;
 
 use super::side::Side;
@@ -30,6 +30,7 @@ pub fn runs(args: &Args, a: (&Path, &str), b: (&Path, &str)) -> Result<Compariso
         }
     }
     let names = names(&a, &b);
+    let same = sames(&a, &b);
     let text = |hash| a.text(hash).or_else(|| b.text(hash));
     let mut comparison = Comparison {
         decides: decides(&a.run, &b.run, &names, &text),
@@ -38,7 +39,7 @@ pub fn runs(args: &Args, a: (&Path, &str), b: (&Path, &str)) -> Result<Compariso
     };
     let differ: Vec<&String> = names
         .iter()
-        .filter(|name| judged(&a, &b, name) == Judged::Open)
+        .filter(|name| judged(&a, &b, &same, name) == Judged::Open)
         .collect();
     // Scores are summed up over all that a stage reads, also what is the same.
     let mut wanted: BTreeSet<&str> = differ.iter().map(|name| name.as_str()).collect();
@@ -63,7 +64,7 @@ pub fn runs(args: &Args, a: (&Path, &str), b: (&Path, &str)) -> Result<Compariso
         b.records(&of_b)?,
     );
     for name in &names {
-        match judged(&a, &b, name) {
+        match judged(&a, &b, &same, name) {
             Judged::Same => comparison.same.push(name.clone()),
             Judged::Not(why) => comparison.stages.push(unknown(&b, &a, name, why)),
             Judged::Open => {
@@ -122,10 +123,10 @@ enum Judged {
     Not(String),
 }
 
-fn judged(a: &Side, b: &Side, name: &str) -> Judged {
+fn judged(a: &Side, b: &Side, same: &HashSet<String>, name: &str) -> Judged {
     let old = |side: &Side| side.run.stages.get(name).cloned();
-    let (was, is) = match (old(a), old(b)) {
-        (Some(was), Some(is)) => (was, is),
+    match (old(a), old(b)) {
+        (Some(_), Some(_)) => {}
         (was, _) => {
             let (has, lacks, side) = match was {
                 Some(_) => ("a", "b", b),
@@ -136,7 +137,7 @@ fn judged(a: &Side, b: &Side, name: &str) -> Judged {
                 None => format!("only the run `{has}` has it"),
             });
         }
-    };
+    }
     let known = |side: &Side| {
         side.pipe
             .find(name)
@@ -144,7 +145,7 @@ fn judged(a: &Side, b: &Side, name: &str) -> Judged {
     };
     let (of_a, of_b) = (known(a), known(b));
     let finished = |known: Known| known != Known::Unfinished;
-    if finished(of_a) && finished(of_b) && same(&was, &is) {
+    if finished(of_a) && finished(of_b) && same.contains(name) {
         return Judged::Same;
     }
     match (of_a, of_b) {
@@ -160,11 +161,26 @@ fn judged(a: &Side, b: &Side, name: &str) -> Judged {
     }
 }
 
-/// True if the same was made in both runs: of the same, or with the same content.
-fn same(was: &StageRecord, is: &StageRecord) -> bool {
-    let content = |stage: &StageRecord| stage.output.as_ref().map(|output| output.content);
-    let known = content(was).is_some() && content(was) == content(is);
-    known || was.recipe == is.recipe
+/// The stages of which both runs made the same: the same content, where it is known; else of the
+/// same things, in the same way.
+fn sames(a: &Side, b: &Side) -> HashSet<String> {
+    let mut found: HashSet<String> = HashSet::new();
+    for &at in &b.pipe.order {
+        let name = &b.pipe.stages[at].spec.name.value;
+        let (Some(was), Some(is)) = (a.run.stages.get(name), b.run.stages.get(name)) else {
+            continue;
+        };
+        let content = |stage: &StageRecord| stage.output.as_ref().map(|output| output.content);
+        let same = match (content(was), content(is)) {
+            (Some(was), Some(is)) => was == is,
+            // A program may have made something else of the same.
+            _ => was.recipe == is.recipe && is.inputs.iter().all(|from| found.contains(from)),
+        };
+        if same {
+            found.insert(name.clone());
+        }
+    }
+    found
 }
 
 fn is(pipe: &Pipe, at: usize, verb: &str) -> bool {

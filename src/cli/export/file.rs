@@ -1,14 +1,13 @@
 //! One output or stage as one file.
 
-use std::path::Path;
 use std::sync::Arc;
 
 use super::chosen::chosen;
 use super::look::look;
 use super::{Args, Done, Format, Stop, Written, guard, pour, whole};
+use crate::cli::free::free;
 use crate::diag::Diagnostic;
 use crate::engine::pipe::Pipe;
-use crate::engine::survey::out_file;
 use crate::stages::contract::Fault;
 use crate::stages::spool::Spool;
 
@@ -26,7 +25,7 @@ pub fn write(args: &Args, pipe: &Arc<Pipe>, format: Format) -> Result<Done, Stop
         ));
         return Err(fault.help("name one with `--output` or `--stage`").into());
     };
-    free(pipe, &args.to)?;
+    free(pipe, &args.common.settings.params_files, &args.to)?;
     let sensitive = guard(args, pipe, [(one.name.as_str(), one.from)])?;
     let looked = look(args, pipe, &[one.from])?;
     let build = pipe.build(one.place, Vec::new());
@@ -63,26 +62,6 @@ pub fn write(args: &Args, pipe: &Arc<Pipe>, format: Format) -> Result<Done, Stop
         sensitive,
         notes: Vec::new(),
     })
-}
-
-/// Refuses a place that is taken by the pipeline.
-///
-/// # Errors
-/// It is.
-pub fn free(pipe: &Pipe, path: &Path) -> Result<(), Stop> {
-    let real = |path: &Path| path.canonicalize().unwrap_or_else(|_| path.to_owned());
-    let place = real(path);
-    let output = |at: usize| out_file(pipe, at).is_some_and(|file| real(&file) == place);
-    let mut sources = pipe.pipeline.sources.all();
-    let what = if (0..pipe.stages.len()).any(output) {
-        "an output"
-    } else if sources.any(|(source, _)| real(source) == place) {
-        "a file"
-    } else {
-        return Ok(());
-    };
-    let what = format!("`{}` is {what} of the pipeline", path.display());
-    Err(Diagnostic::error(what).help("name another place").into())
 }
 
 /// Records that do not go into a file.

@@ -23,25 +23,30 @@ const REST: u32 = 4;
 
 /// Looks until nobody listens any more.
 pub fn look(args: &Args, mut pipe: Arc<Pipe>, shown: &Sender<Shown>) {
-    let mut seen = None;
+    let (mut seen, mut broken) = (None, false);
     let mut files = of_files(&pipe);
     loop {
         let mut rest = LOOK;
         let read = of_files(&pipe);
         if read != files {
             files = read;
-            seen = None;
             match args.common.pipe() {
-                Ok(new) => pipe = Arc::new(new),
-                Err(_) => shown.send_modify(|shown| {
+                Ok(new) => {
+                    pipe = Arc::new(new);
+                    files = of_files(&pipe);
+                    seen = None;
+                    broken = false;
+                }
+                // What was there stays, and says so until there is something sound.
+                Err(_) => {
+                    broken = true;
                     let words = "the pipeline has faults now: they are told at the terminal";
-                    shown.fault = Some(words.to_owned());
-                }),
+                    shown.send_modify(|shown| shown.fault = Some(words.to_owned()));
+                }
             }
-            files = of_files(&pipe).or(files);
         }
         let now = of_store(&args.common.settings.store);
-        if seen != Some(now) {
+        if !broken && seen != Some(now) {
             let began = Instant::now();
             let report = page(args, &pipe);
             rest = rest.max(began.elapsed() * REST);

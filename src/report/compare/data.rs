@@ -122,8 +122,10 @@ pub struct Score {
     pub low: Option<f64>,
     /// The upper end.
     pub high: Option<f64>,
-    /// The two-sided p value of the permutation test.
+    /// The two-sided p value.
     pub p: Option<f64>,
+    /// How often such intervals hold the difference, such as 0.95.
+    pub confidence: f64,
 }
 
 /// Single records of a stage.

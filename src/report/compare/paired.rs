@@ -16,6 +16,8 @@ use crate::spec::node::Node;
 use crate::stages::contract::{Fault, Operator};
 use crate::stages::verb;
 
+/// How often an interval holds the difference if nothing else is said: the verb's own default.
+const CONFIDENCE: f64 = 0.95;
 /// The field that names the side: no field of a pipeline has such a name.
 const SIDE: &str = "side (clue compare)";
 /// The field that names the pair.
@@ -25,7 +27,7 @@ const PAIR: &str = "pair (clue compare)";
 #[derive(Clone, Debug, Default)]
 pub struct Settings {
     /// Those of `stats` or `compare` that have the same meaning here: `metrics`, `by`, `over`,
-    /// `cluster`, `seed`, `resamples`, `confidence`.
+    /// `cluster`, `seed`, `test`, `resamples`, `confidence`.
     pub json: Map<String, Json>,
 }
 
@@ -33,7 +35,15 @@ impl Settings {
     /// As a stage of the pipeline sums them up, a `stats` or a `compare`.
     pub fn of(settings: &Json) -> Settings {
         let mut json = Map::new();
-        for name in ["by", "over", "cluster", "seed", "confidence", "resamples"] {
+        for name in [
+            "by",
+            "over",
+            "cluster",
+            "seed",
+            "test",
+            "confidence",
+            "resamples",
+        ] {
             if let Some(value) = settings.get(name).filter(|value| !value.is_null()) {
                 json.insert(name.to_owned(), value.clone());
             }
@@ -159,7 +169,12 @@ pub fn paired(
             Ok(false) | Err(_) => break,
         }
     }
-    Ok(out.iter().map(|record| score(stage, &by, record)).collect())
+    let confidence = settings.json.get("confidence").and_then(Json::as_f64);
+    let scores = out.iter().map(|record| Score {
+        confidence: confidence.unwrap_or(CONFIDENCE),
+        ..score(stage, &by, record)
+    });
+    Ok(scores.collect())
 }
 
 /// The number with the other sign; nothing has none.
@@ -185,5 +200,6 @@ fn score(stage: &str, by: &[String], record: &Record) -> Score {
         low: number("high").map(less),
         high: number("low").map(less),
         p: number("p"),
+        confidence: CONFIDENCE,
     }
 }

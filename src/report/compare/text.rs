@@ -1,6 +1,8 @@
 //! A comparison for a terminal. Owns how much of long texts is shown, and that nothing in them can
 //! be obeyed by a terminal.
 
+use std::collections::BTreeSet;
+
 use serde_json::Value as Json;
 
 use super::data::{Case, Cases, Comparison, Row, Score, Text};
@@ -184,8 +186,15 @@ fn scores(scores: &[Score], out: &mut String) {
     }
     let unpaired = scores.iter().any(|score| score.unpaired > 0);
     let clustered = scores.iter().any(|score| score.clusters.is_some());
+    let sure = |score: &&Score| format!("{:.0} %", 100.0 * score.confidence);
+    let all_sure: BTreeSet<String> = scores.iter().map(sure).collect();
+    let interval = match all_sure.len() {
+        1 => all_sure.into_iter().collect(),
+        _ => "interval".to_owned(),
+    };
     let head = [
-        "scores", "metric", "n", "unpaired", "clusters", "mean a", "mean b", "b - a", "95 %", "p",
+        "scores", "metric", "n", "unpaired", "clusters", "mean a", "mean b", "b - a", &interval,
+        "p",
     ];
     let mut lines = vec![head.map(str::to_owned).to_vec()];
     lines.extend(scores.iter().take(SCORES).map(|score| {

@@ -1,0 +1,33 @@
+//! Whether a command may write a file of the user's naming: not in the place of what the pipeline
+//! reads or writes.
+
+use std::path::{Path, PathBuf};
+
+use super::missing;
+use super::replace::{read_files, real};
+use crate::diag::Diagnostic;
+use crate::engine::pipe::Pipe;
+use crate::engine::survey::out_file;
+
+/// The place of a file that is to be written, resolved. `given` are files with params.
+///
+/// # Errors
+/// The pipeline reads or writes it, or it is no regular file.
+pub fn free(pipe: &Pipe, given: &[PathBuf], path: &Path) -> Result<PathBuf, Diagnostic> {
+    let place = real(path)?;
+    let is_it = |other: &Path| real(other).is_ok_and(|other| other == place);
+    let mut written: Vec<PathBuf> = (0..pipe.stages.len())
+        .filter_map(|at| out_file(pipe, at))
+        .collect();
+    let lists = ["errors.jsonl", missing::FILE];
+    written.extend(lists.map(|name| pipe.folders.out.join(name)));
+    let why = if written.iter().any(|path| is_it(path)) {
+        "is an output of the pipeline"
+    } else if read_files(&pipe.pipeline).contains(&place) || given.iter().any(|path| is_it(path)) {
+        "is read by the pipeline"
+    } else {
+        return Ok(place);
+    };
+    let what = format!("`{}` {why}", path.display());
+    Err(Diagnostic::error(what).help("name another file"))
+}
