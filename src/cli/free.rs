@@ -31,3 +31,20 @@ pub fn free(pipe: &Pipe, given: &[PathBuf], path: &Path) -> Result<PathBuf, Diag
     let what = format!("`{}` {why}", path.display());
     Err(Diagnostic::error(what).help("name another file"))
 }
+
+/// A fault for each output that would take the place of a file that the pipeline reads.
+pub fn over_inputs(pipe: &Pipe) -> Vec<Diagnostic> {
+    let read = read_files(&pipe.pipeline);
+    let outputs = (0..pipe.stages.len()).filter_map(|at| Some((at, out_file(pipe, at)?)));
+    let over = outputs.filter(|(_, path)| path.canonicalize().is_ok_and(|at| read.contains(&at)));
+    let fault = |(at, path): (usize, PathBuf)| {
+        let what = format!(
+            "`{}` would be written over what the pipeline reads",
+            path.display()
+        );
+        Diagnostic::error(what)
+            .at(pipe.stages[at].spec.name.span, "")
+            .help("name another output, or another folder with `--out`")
+    };
+    over.map(fault).collect()
+}

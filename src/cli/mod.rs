@@ -54,6 +54,7 @@ mod when;
 use std::ffi::OsString;
 use std::io::{self, Write};
 use std::process::ExitCode;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use clap::{Parser, Subcommand};
 
@@ -145,7 +146,15 @@ pub fn main() -> ExitCode {
     if !matches!(cli.command, Command::Supervise { .. }) {
         watch::start();
     }
-    match cli.command {
+    let code = run_command(cli.command);
+    match LOST.load(Ordering::Relaxed) {
+        true if code == ExitCode::SUCCESS => ExitCode::from(codes::FAILED),
+        _ => code,
+    }
+}
+
+fn run_command(command: Command) -> ExitCode {
+    match command {
         Command::Init(args) => init::init(&args),
         Command::Run(args) => run::run(&args),
         Command::Bench(args) => bench::bench(args),
@@ -190,12 +199,23 @@ fn log() {
     }
 }
 
-/// Prints results; a reader that has gone away is no fault.
+/// Set once results could not be printed.
+static LOST: AtomicBool = AtomicBool::new(false);
+
+/// Prints results; a reader that has gone away is no fault. Others are told at the end.
 fn out(text: &str) {
     let mut stdout = io::stdout().lock();
-    let _ = stdout
+    let printed = stdout
         .write_all(text.as_bytes())
         .and_then(|()| stdout.flush());
+    if let Err(error) = printed
+        && error.kind() != io::ErrorKind::BrokenPipe
+        && !LOST.swap(true, Ordering::Relaxed)
+    {
+        err(&format!(
+            "error: cannot write to standard output: {error}\n"
+        ));
+    }
 }
 
 /// Prints what is no result.

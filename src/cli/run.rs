@@ -11,6 +11,7 @@ use tokio::sync::mpsc;
 use super::codes::{BAD_INPUT, BUDGET, FAILED, INTERRUPTED};
 use super::consent::{allowed, config, guarded, refuse};
 use super::display::{Form, show};
+use super::free::over_inputs;
 use super::locked::{Held, hold};
 use super::missing::Missing;
 use super::served::place;
@@ -268,6 +269,10 @@ fn consented(args: &Args, pipe: &Pipe, survey: &Survey, asks: bool) -> Result<Ve
     let runs = |at: &usize| survey.planned[*at].action == Action::Run;
     let running: Vec<usize> = (0..pipe.stages.len()).filter(runs).collect();
     refuse(pipe, &outside(pipe, args.common.settings.out.is_some()))?;
+    let over = over_inputs(pipe);
+    if !over.is_empty() {
+        return Err(bad(&over, &pipe.pipeline.sources));
+    }
     let needs = if asks {
         guarded(pipe, running.iter().copied(), &config()?)?;
         of_stages(pipe, running)

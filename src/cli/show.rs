@@ -33,12 +33,13 @@ pub fn show(args: &Args) -> ExitCode {
         Err(fault) => return bad(&[fault], &pipe.pipeline.sources),
     };
     match print(records, args.key.as_deref()) {
-        Ok(0) if args.key.is_some() => {
+        Ok(Some(0)) if args.key.is_some() => {
             refuse(&Diagnostic::error("no record with this key in this stage"))
         }
         // A reader that has gone away is no fault.
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
-        Err(_) => refuse(&Diagnostic::error("the artifact is damaged").help("run again")),
+        Err(error) => refuse(&Diagnostic::error(format!("cannot write: {error}"))),
+        Ok(None) => refuse(&Diagnostic::error("the artifact is damaged").help("run again")),
         Ok(_) => ExitCode::SUCCESS,
     }
 }
@@ -69,14 +70,20 @@ pub fn stage(pipe: &Pipe, name: &str) -> Result<usize, Diagnostic> {
         .ok_or_else(|| Diagnostic::error(format!("no stage `{name}`")).suggest(name, names))
 }
 
-fn print(mut records: ArtifactRecords, key: Option<&str>) -> io::Result<usize> {
+/// Prints records: how many; none if what is kept of them is damaged.
+///
+/// # Errors
+/// They cannot be written.
+fn print(mut records: ArtifactRecords, key: Option<&str>) -> io::Result<Option<usize>> {
     let mut stdout = BufWriter::new(io::stdout().lock());
     let mut printed = 0;
     loop {
-        let batch = records.next(BATCH)?;
+        let Ok(batch) = records.next(BATCH) else {
+            return Ok(None);
+        };
         if batch.is_empty() {
             stdout.flush()?;
-            return Ok(printed);
+            return Ok(Some(printed));
         }
         for record in batch {
             if key.is_none_or(|key| *record.key == *key) {

@@ -38,6 +38,16 @@ fn the_first_pipeline_is_sound_tested_and_runs() {
     assert_eq!(faults, Vec::<String>::new());
 }
 
+/// Names that YAML would read as something else.
+#[test]
+fn any_name_makes_a_sound_pipeline() {
+    for name in ["2024", "null", "1e5", "true"] {
+        let project = Project::new(&[]);
+        project.ok(&format!("init --name {name}"));
+        project.ok("test");
+    }
+}
+
 #[test]
 fn nothing_that_is_there_is_touched() {
     let project = Project::new(&[("prompt.j2", "mine"), (".gitignore", "mine")]);
@@ -59,6 +69,21 @@ fn nothing_that_is_there_is_touched() {
     assert_eq!(done.code, 2);
     assert!(
         done.stderr.contains("did you mean `a_b`?"),
+        "{}",
+        done.stderr
+    );
+}
+
+#[test]
+fn results_that_cannot_be_printed_are_no_success() {
+    let project = Project::new(&[]);
+    let full = std::fs::OpenOptions::new().write(true).open("/dev/full");
+    let mut command = project.command("schema");
+    command.stdout(full.expect("Linux"));
+    let done = crate::support::done(command.output().expect("runs"));
+    assert_eq!(done.code, 1);
+    assert!(
+        done.stderr.contains("cannot write to standard output"),
         "{}",
         done.stderr
     );

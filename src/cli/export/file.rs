@@ -25,7 +25,7 @@ pub fn write(args: &Args, pipe: &Arc<Pipe>, format: Format) -> Result<Done, Stop
         ));
         return Err(fault.help("name one with `--output` or `--stage`").into());
     };
-    free(pipe, &args.common.settings.params_files, &args.to)?;
+    let place = free(pipe, &args.common.settings.params_files, &args.to)?;
     let sensitive = guard(args, pipe, [(one.name.as_str(), one.from)])?;
     let looked = look(args, pipe, &[one.from])?;
     let build = pipe.build(one.place, Vec::new());
@@ -38,7 +38,7 @@ pub fn write(args: &Args, pipe: &Arc<Pipe>, format: Format) -> Result<Done, Stop
         spool.push(record).map_err(|fault| whole(fault).into())
     })?;
     let mut next = 0;
-    let bytes = pour(&args.to, |bytes| {
+    let bytes = pour(&place, |bytes| {
         if next == spool.count() {
             return sink.end(bytes).map_err(whole);
         }
