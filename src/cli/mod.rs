@@ -52,11 +52,13 @@ mod watch;
 mod when;
 
 use std::ffi::OsString;
-use std::io::{self, Write};
+use std::io::{self, IsTerminal, Write};
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use clap::{Parser, Subcommand};
+
+use crate::text::visible::harmless;
 
 /// Declarative, cached, resumable pipelines that build and run language-model benchmarks.
 #[derive(Parser)]
@@ -205,6 +207,11 @@ static LOST: AtomicBool = AtomicBool::new(false);
 /// Prints results; a reader that has gone away is no fault. Others are told at the end.
 fn out(text: &str) {
     let mut stdout = io::stdout().lock();
+    // A program gets the bytes as they are; a terminal nothing that it would obey.
+    let text = match stdout.is_terminal() {
+        true => harmless(text, true),
+        false => text.into(),
+    };
     let printed = stdout
         .write_all(text.as_bytes())
         .and_then(|()| stdout.flush());
@@ -218,7 +225,8 @@ fn out(text: &str) {
     }
 }
 
-/// Prints what is no result.
+/// Prints what is no result. What records and files hold can make a terminal do nothing.
 fn err(text: &str) {
+    let text = harmless(text, session::color());
     let _ = io::stderr().lock().write_all(text.as_bytes());
 }

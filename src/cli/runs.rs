@@ -11,6 +11,7 @@ use super::{err, out};
 use crate::diag::Diagnostic;
 use crate::engine::facts::{Ended, Facts};
 use crate::engine::history::Head;
+use crate::report::page::redact;
 use crate::report::words::{brief, count, thousands, time};
 use crate::store::Store;
 
@@ -102,7 +103,10 @@ fn row(id: String, run: Head) -> Row {
     let nanos = nanos.and_then(|hex| u64::from_str_radix(hex, 16).ok());
     let kept = nanos.map(|nanos| nanos / 1_000_000);
     let set = run.facts.as_ref().map_or(&[][..], |facts| &facts.set);
-    let value = |name: &String| Some((name.clone(), run.params.get(name)?.clone()));
+    let value = |name: &String| {
+        let value = run.params.get(name)?.clone();
+        Some((name.clone(), redact(name, value)))
+    };
     Row {
         id,
         began: if run.facts.is_some() { None } else { kept },

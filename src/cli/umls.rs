@@ -1,7 +1,7 @@
 //! `clue umls`: the dictionary of concepts that the metric `concept_f1` needs, from the user's
 //! own UMLS release.
 
-use std::io::{self, IsTerminal};
+use std::io::{self, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Instant;
@@ -84,7 +84,7 @@ fn built(args: &BuildArgs) -> Result<(), Diagnostic> {
         &mut progress,
     );
     if live {
-        err("\r\x1b[K");
+        let _ = io::stderr().write_all(b"\r\x1b[K");
     }
     summary(&built?, &args.out, started);
     Ok(())

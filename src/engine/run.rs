@@ -398,10 +398,12 @@ async fn finish(mut worker: Worker, job: &Job, with: Vec<End>) -> Result<StageOu
             worker.shop.store.put_result(key, output).await?;
         }
     }
-    let state = if whole || worker.cut {
-        State::Done
-    } else {
-        State::Lossy
+    let state = match (whole, worker.cut) {
+        (true, _) => State::Done,
+        // Its readers hung up because the run ends, not because they had enough.
+        (_, true) if worker.shop.halt.is_raised() => State::Broken,
+        (_, true) => State::Done,
+        _ => State::Lossy,
     };
     worker.state(state);
     let unanswered = worker.unanswered;

@@ -23,12 +23,12 @@ pub struct Asks {
 }
 
 /// Marks the stages that read, or ask with, a file which the user's configuration calls
-/// sensitive, and all that depend on them.
+/// sensitive, or another stage does, and all that depend on them.
 pub fn mark(pipe: &mut Pipe, config: &Config) {
-    if config.sensitive.is_empty() {
+    let marked = Marked::by(pipe, config);
+    if marked.0.is_empty() {
         return;
     }
-    let marked = Marked::of(config);
     for at in pipe.order.clone() {
         let own = files(pipe, at).iter().any(|file| marked.holds(file));
         let inherited = pipe.stages[at]
@@ -49,16 +49,14 @@ pub struct Origin {
 
 /// All places that sensitive records of a pipeline come from.
 pub fn origins_of(pipe: &Pipe, config: &Config) -> Vec<Origin> {
-    let marked = Marked::of(config);
+    let marked = Marked::by(pipe, config);
     let mut found = Vec::new();
     for (stage, of) in pipe.stages.iter().enumerate() {
         if !of.sensitive {
             continue;
         }
-        let own = of.verb.settings()["sensitive"] == serde_json::Value::Bool(true);
-        let loaded = of.verb.files(&pipe.build(stage, Vec::new()));
         let mut all = files(pipe, stage);
-        all.retain(|file| (own && loaded.contains(file)) || marked.holds(file));
+        all.retain(|file| marked.holds(file));
         let inherited = of.sources().any(|from| pipe.stages[from].sensitive);
         if !all.is_empty() || !inherited {
             found.push(Origin { stage, files: all });
@@ -67,10 +65,27 @@ pub fn origins_of(pipe: &Pipe, config: &Config) -> Vec<Origin> {
     found
 }
 
-/// The files and folders that the configuration calls sensitive, links followed.
+/// The files and folders that are called sensitive, links followed.
 struct Marked(Vec<PathBuf>);
 
 impl Marked {
+    /// By the configuration, or by a stage that loads them.
+    fn by(pipe: &Pipe, config: &Config) -> Marked {
+        let mut marked = Marked::of(config);
+        for (at, stage) in pipe.stages.iter().enumerate() {
+            let own = stage.verb.settings()["sensitive"] == serde_json::Value::Bool(true);
+            // What stands in a test for such a file is marked too, and does not count there.
+            if own && stage.sensitive {
+                let loaded = stage.verb.files(&pipe.build(at, Vec::new()));
+                marked.0.extend(loaded.iter().map(|file| real(file)));
+            }
+        }
+        marked.0.sort();
+        marked.0.dedup();
+        marked
+    }
+
+    /// By the configuration.
     fn of(config: &Config) -> Marked {
         Marked(config.sensitive.iter().map(|path| real(path)).collect())
     }

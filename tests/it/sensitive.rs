@@ -242,3 +242,21 @@ fn what_is_asked_with_may_be_sensitive() {
     let file = ", api: completions, chat_template: tok/chat_template.jinja";
     asked_with(file, "", "tok", "");
 }
+
+/// A file is what one stage calls it, whoever else reads it.
+#[test]
+fn a_file_that_one_stage_calls_sensitive_is_so_for_all() {
+    let pipeline = "clue: 1\nmodels:\n  m: {url: \"http://example.org/v1\", id: m}\nstages:\n  \
+         notes: {load: {path: d.csv, key: id, sensitive: true}}\n  \
+         again: {load: {path: ./d.csv, key: id}}\n  \
+         asked: {from: again, generate: {model: m, prompt: q.j2}}\noutputs:\n  \
+         o.jsonl: {from: asked}\n  n.jsonl: {from: notes, fields: [id]}\n";
+    let project = Project::new(&[
+        ("p.yaml", pipeline),
+        ("d.csv", "id,text\na,Ann Zyx\n"),
+        ("q.j2", "{{ text }}"),
+    ]);
+    let done = project.clue("run p.yaml --yes");
+    assert_eq!(done.code, 3, "{}", done.stderr);
+    assert!(done.stderr.contains("sensitive"), "{}", done.stderr);
+}

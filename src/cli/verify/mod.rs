@@ -275,7 +275,10 @@ fn said(archive: &Archive, root: &Path) -> Result<Said, Diagnostic> {
     let Some(lock) = path(Role::Lock) else {
         return Err(Diagnostic::error("the bundle holds no lock"));
     };
-    let lock = Lock::read(&root.join(lock), &mut Sources::default())?;
+    // Its places are in a folder that nobody sees.
+    let lock = Lock::read(&root.join(lock), &mut Sources::default()).map_err(|fault| {
+        Diagnostic::error(format!("the lock in it is no lock: {}", fault.message))
+    })?;
     let broken = |path: &str, line: usize| {
         Diagnostic::error(format!(
             "`{path}` of the bundle: line {line} is none of its lines"

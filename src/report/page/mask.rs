@@ -1,6 +1,8 @@
 //! What of sensitive records may be in a page: their numbers of scores, and their keys as salted
 //! hashes that name nobody and still tell records apart.
 
+use std::collections::HashSet;
+
 use serde::Serialize;
 use serde_json::Value as Json;
 
@@ -15,7 +17,7 @@ pub struct Mask {
     /// Made of the sensitive records themselves: who does not have them cannot try keys.
     salt: Option<Hash>,
     /// What the pipeline's own files and params say.
-    known: String,
+    known: HashSet<String>,
 }
 
 impl Mask {
@@ -59,53 +61,53 @@ impl Mask {
     pub fn knows(&self, value: &Json) -> bool {
         match value {
             Json::Null | Json::Bool(_) => true,
-            Json::String(text) => self.known.contains(text.as_str()),
+            Json::String(text) => self.known.contains(text),
             Json::Number(number) => self.known.contains(&number.to_string()),
             Json::Array(_) | Json::Object(_) => false,
         }
     }
 }
 
-/// Every text that the pipeline brings along, one a line.
-fn known(pipe: &Pipe) -> String {
-    let mut known = String::new();
+/// Every text that the pipeline brings along: values of params and settings, texts in quotes in
+/// expressions, names of stages and their parts. Numbers are those of params only: a seed says
+/// nothing about an age.
+fn known(pipe: &Pipe) -> HashSet<String> {
+    let mut known = HashSet::new();
     for scope in &pipe.pipeline.scopes {
         for param in &scope.params {
-            texts(
-                &serde_json::to_value(&param.value).unwrap_or_default(),
-                &mut known,
-            );
+            let value = serde_json::to_value(&param.value).unwrap_or_default();
+            texts(&value, true, &mut known);
         }
     }
     for stage in &pipe.stages {
-        known.push_str(&stage.spec.name.value);
-        known.push('\n');
-        texts(&stage.verb.settings(), &mut known);
+        let name = &stage.spec.name.value;
+        known.extend(name.split('/').map(str::to_owned));
+        known.insert(name.clone());
+        texts(&stage.verb.settings(), false, &mut known);
     }
-    for model in pipe.models.values() {
-        known.push_str(&model.id);
-        known.push('\n');
-    }
+    known.extend(pipe.models.values().map(|model| model.id.clone()));
     known
 }
 
-fn texts(json: &Json, into: &mut String) {
+fn texts(json: &Json, numbers: bool, into: &mut HashSet<String>) {
     match json {
-        Json::Array(items) => items.iter().for_each(|item| texts(item, into)),
+        Json::Array(items) => items.iter().for_each(|item| texts(item, numbers, into)),
         Json::Object(entries) => {
             for (name, value) in entries {
-                into.push_str(name);
-                into.push('\n');
-                texts(value, into);
+                into.insert(name.clone());
+                texts(value, numbers, into);
             }
         }
         Json::String(text) => {
-            into.push_str(text);
-            into.push('\n');
+            for quote in ['\'', '"'] {
+                let quoted = text.split(quote).skip(1).step_by(2);
+                into.extend(quoted.map(str::to_owned));
+            }
+            into.insert(text.clone());
         }
-        other => {
-            into.push_str(&other.to_string());
-            into.push('\n');
+        Json::Number(number) if numbers => {
+            into.insert(number.to_string());
         }
+        _ => {}
     }
 }
