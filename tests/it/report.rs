@@ -464,3 +464,24 @@ outputs:
     assert_eq!(columns, ["kept"]);
     assert!(!page.all().contains("8350917"));
 }
+
+/// Of sensitive records, groups keep a name that the pipeline itself holds as a whole: a part of
+/// another word is none, and a seed is no age.
+#[test]
+fn groups_of_sensitive_records_are_called_by_what_the_pipeline_says_alone() {
+    let pipeline = "clue: 1\nname: p\nparams: {model: one}\nstages:\n  \
+         rows: {load: {path: d.csv, key: id, sensitive: true}}\n  \
+         Annual: {from: rows, set: {model: params.model, score: \"1\", task: \"'words'\"}}\n  \
+         means: {from: Annual, stats: {by: [model, task, who, age], metrics: [score], seed: 1972, bootstrap: 10}}\n\
+         outputs:\n  m.jsonl: {from: means}\n";
+    let project = Project::new(&[
+        ("p.yaml", pipeline),
+        ("d.csv", "id,who,age\na,Ann,72\nb,Bob,41\n"),
+    ]);
+    project.ok("run p.yaml");
+    project.ok("report p.yaml -o r.html");
+    let page = Page::read(&project, "r.html");
+    let rows = page.overview()["boards"][0]["rows"].to_string();
+    assert!(rows.contains("one") && rows.contains("words"), "{rows}");
+    assert!(!rows.contains("Ann") && !rows.contains("72"), "{rows}");
+}

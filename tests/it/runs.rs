@@ -194,3 +194,24 @@ fn status_tells_how_the_cache_stands() {
     std::fs::remove_dir_all(project.path(".clue/artifacts")).expect("removed");
     assert_eq!(states(&project, &server, "")[2], "facts: missing 6 of 6");
 }
+
+#[test]
+fn params_that_are_secrets_are_not_listed() {
+    let project = Project::new(&[
+        (
+            "p.yaml",
+            "clue: 1\nparams: {api_key: none, url: 'http://h/v1'}\nstages:\n  \
+             a: {load: {path: d.csv, key: id}}\noutputs:\n  o.jsonl: {from: a}\n",
+        ),
+        ("d.csv", "id\n1\n"),
+    ]);
+    project.ok("run p.yaml -p api_key=HUNTER2 -p url=http://bob:PASSW@h/v1");
+    for words in ["runs", "runs --json"] {
+        let told = project.ok(words).stdout;
+        assert!(
+            !told.contains("HUNTER2") && !told.contains("PASSW"),
+            "{told}"
+        );
+        assert!(told.contains("@h/v1"), "{told}");
+    }
+}
