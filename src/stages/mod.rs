@@ -10,7 +10,7 @@ pub mod contract;
 pub mod dedupe;
 pub mod draw;
 #[cfg(test)]
-mod driver;
+pub mod driver;
 pub mod exec;
 pub mod explode;
 pub mod filter;

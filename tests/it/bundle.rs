@@ -475,6 +475,38 @@ fn words_of_records_are_found_wherever_they_hide() {
 }
 
 #[test]
+fn what_cannot_be_looked_at_leaves_by_its_own_word_alone() {
+    let (project, server, _) = ran("");
+    let yaml = PIPELINE.replace("key: id}", "key: id, sensitive: true}");
+    // A file beside it with sentences that were copied out of the records, in either form.
+    let shots = "  shots: {load: {path: shots.parquet}}\noutputs:\n  shots.csv: {from: shots}\n";
+    project.write("w/p.yaml", yaml.replace("outputs:\n", shots));
+    project.write(
+        "w/q.yaml",
+        "clue: 1\nstages:\n  a: {load: {path: cases.jsonl}}\noutputs:\n  shots.parquet: {from: a}\n",
+    );
+    project.ok("run w/q.yaml --out w");
+    let with = format!("-p url={}", server.url());
+    project.ok(&format!("run w/p.yaml {with}"));
+    let bundle = |words: &str| project.clue(&format!("bundle w/p.yaml {with} {words}"));
+    has(&bundle(""), 3, &["`project/shots.parquet`", "refused"]);
+    assert!(!project.path("p.clue.tar.zst").exists());
+    let text = String::from_utf8(project.read("w/p.yaml")).expect("UTF-8");
+    project.write("w/p.yaml", text.replace("shots.parquet", "shots.lst"));
+    project.write("w/shots.lst", "BZh91AY&SY\0\n");
+    project.ok(&format!("run w/p.yaml {with}"));
+    let done = bundle("");
+    has(
+        &done,
+        2,
+        &["`project/shots.lst` is a compressed file, which cannot be looked at"],
+    );
+    has(&done, 2, &["--allow-file project/shots.lst"]);
+    assert!(!project.path("p.clue.tar.zst").exists());
+    has(&bundle("--allow-file w/shots.lst"), 0, &["written"]);
+}
+
+#[test]
 fn a_run_that_is_not_whole_is_no_bundle_unless_that_is_said() {
     let (project, server, with) = ran("");
     project.write("w/prompts/ask.j2", "Another one: {{ text }}\n");

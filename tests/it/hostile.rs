@@ -630,3 +630,34 @@ fn names_cannot_play_tricks_on_a_terminal() {
       |                    ^^^^^^^^^^^^^^^^
     "#);
 }
+
+/// The crate that reads Parquet files goes into groups as deep as they say to be, and sets aside
+/// room for as many members as they say to have.
+#[cfg(feature = "parquet")]
+#[test]
+fn columns_of_parquet_files_end_no_program() {
+    // A column that must be there, `a`, with so many members, as Thrift's compact form has it.
+    let column = |members: &[u8]| [&[0x35, 0, 0x18, 1, b'a', 0x15][..], members, &[0]].concat();
+    let deep = column(&[2]).repeat(1_000_000);
+    let many = column(&[0xfe, 0xff, 0xff, 0xff, 0x0f]).repeat(1_000_000);
+    for columns in [deep, many] {
+        // Version 1, a million columns, no rows, no row groups.
+        let count = [0xc0, 0x84, 0x3d];
+        let meta = [
+            &[0x15, 2, 0x19, 0xfc][..],
+            &count,
+            &columns,
+            &[0x16, 0, 0x19, 0x0c, 0],
+        ]
+        .concat();
+        let length = (meta.len() as u32).to_le_bytes();
+        let bytes = [b"PAR1", &meta[..], &length, b"PAR1"].concat();
+        let project = pipeline("  a: {load: {path: n.parquet}}", "a");
+        project.write("in/n.parquet", bytes);
+        let told = refused(&project, "run in/p.yaml --out out --yes", 2);
+        assert!(
+            told.contains("n.parquet`: this is no Parquet file, or it is damaged"),
+            "{told}"
+        );
+    }
+}

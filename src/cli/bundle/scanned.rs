@@ -39,7 +39,12 @@ pub struct Found {
 pub fn scan(source: &Source<'_>, leaving: &Leaving) -> Result<Found, Diagnostic> {
     let mut texts = Texts::default();
     for leaf in &leaving.leaves {
-        for text in of(leaf)? {
+        let texts_of = match of(leaf) {
+            // What cannot be looked at leaves by the user's word.
+            Err(_) if leaf.allowed => Vec::new(),
+            read => read?,
+        };
+        for text in texts_of {
             if leaf.allowed {
                 texts.allow(&text);
             } else {
@@ -103,8 +108,9 @@ fn of(leaf: &Leaf) -> Result<Vec<String>, Diagnostic> {
 fn add(leaf: &Leaf, hits: &Hits, text: &str, places: &mut Vec<Place>) {
     let found = hits.places(text);
     let file = &leaf.member.path;
-    // What is scanned of a page or a workbook has no lines that anybody would find in it.
-    if leaf.text.is_some() || file.ends_with(".xlsx") || file.ends_with(".xlsm") {
+    // What is scanned of a page, a workbook or the like has no lines that anybody would find in it.
+    let tables = [".xlsx", ".xlsm", ".parquet"];
+    if leaf.text.is_some() || tables.iter().any(|end| file.ends_with(end)) {
         if let Some(records) = found.into_values().max() {
             places.push(Place {
                 file: file.clone(),

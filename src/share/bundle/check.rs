@@ -2,7 +2,7 @@
 //! what is told of it, by member, and that nothing is written outside of a folder, twice, or
 //! larger than the manifest says.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fs::{self, File};
 use std::io::{self, BufReader, Read, Write};
 use std::path::Path;
@@ -37,8 +37,11 @@ pub struct Fault {
 pub struct Archive {
     file: File,
     manifest: Manifest,
-    places: BTreeMap<String, Slot>,
+    places: Places,
 }
+
+/// Of each member without fault its frame, and its number in the manifest's list.
+type Places = BTreeMap<String, (Slot, usize)>;
 
 /// A bundle that was looked through.
 #[derive(Debug)]
@@ -119,12 +122,15 @@ pub fn check(path: &Path, most: u64) -> Result<Checked, Diagnostic> {
     })
 }
 
+/// The files of a manifest by their paths, with the number of each.
+type Listed<'a> = HashMap<&'a str, (usize, &'a manifest::File)>;
+
 struct Looked<'a> {
     file: &'a File,
     /// Bytes that may still be unpacked.
     left: u64,
     faults: Vec<Fault>,
-    places: BTreeMap<String, Slot>,
+    places: Places,
     /// Paths of which something was told.
     seen: BTreeSet<String>,
 }
@@ -157,13 +163,17 @@ impl<'a> Looked<'a> {
 
     fn members(&mut self, layout: &frames::Layout, manifest: Option<&Manifest>) {
         let files = manifest.map_or(&[][..], |manifest| &manifest.files);
+        // There may be very many.
+        let numbered = files.iter().enumerate();
+        let by_path: Listed = numbered.map(|one| (one.1.path.as_str(), one)).collect();
+        let listed = manifest.map(|_| &by_path);
         // As it was written, a frame belongs to the file at the same place of the list.
         let fits = layout.sealed && layout.slots.len() == files.len() + 2;
         let mut ended = false;
         for (at, slot) in layout.slots.iter().enumerate().skip(1) {
-            let listed = files.get(at - 1);
+            let here = files.get(at - 1);
             let last = layout.sealed && at + 1 == layout.slots.len();
-            let name = match listed {
+            let name = match here {
                 Some(file) if fits => Some(file.path.clone()),
                 _ if last => Some(TAIL.to_owned()),
                 _ => self.name(*slot),
@@ -174,7 +184,7 @@ impl<'a> Looked<'a> {
                 self.fault(&name, "is damaged");
                 continue;
             }
-            ended = self.member(*slot, manifest, &name, ended);
+            ended = self.member(*slot, listed, &name, ended);
         }
         for file in files {
             if !self.seen.contains(&file.path) {
@@ -208,7 +218,7 @@ impl<'a> Looked<'a> {
     }
 
     /// Looks at a sound frame; true if it is the end.
-    fn member(&mut self, slot: Slot, manifest: Option<&Manifest>, name: &str, ended: bool) -> bool {
+    fn member(&mut self, slot: Slot, listed: Option<&Listed>, name: &str, ended: bool) -> bool {
         let mut hasher = blake3::Hasher::new();
         let frame = unpack(self.file, slot, self.left, &mut hasher);
         let (path, bytes) = match frame {
@@ -236,13 +246,13 @@ impl<'a> Looked<'a> {
         };
         self.left = self.left.saturating_sub(bytes);
         let hash = Hash(*hasher.finalize().as_bytes());
-        let listed = manifest.map(|manifest| manifest.file(&path));
+        let listed = listed.map(|listed| listed.get(path.as_str()).copied());
         let first = self.seen.insert(path.clone());
         let what = match listed {
             _ if ended => Some("stands behind the end"),
             _ if !first => Some("is there twice"),
             Some(None) => Some("does not belong to the bundle"),
-            Some(Some(file)) if (file.bytes, file.hash) != (bytes, hash) => {
+            Some(Some((_, file))) if (file.bytes, file.hash) != (bytes, hash) => {
                 Some("is not what `bundle.json` says")
             }
             _ => None,
@@ -250,7 +260,9 @@ impl<'a> Looked<'a> {
         match what {
             Some(what) => self.fault(&path, what),
             None => {
-                self.places.insert(path, slot);
+                if let Some(Some((at, _))) = listed {
+                    self.places.insert(path, (slot, at));
+                }
             }
         }
         ended
@@ -295,8 +307,9 @@ impl Archive {
 
     fn copy(&self, path: &str, to: &mut impl Write) -> Result<(), Diagnostic> {
         let unread = |what: &str| Diagnostic::error(format!("`{path}` of the bundle {what}"));
-        let file = self.manifest.file(path);
-        let (Some(slot), Some(file)) = (self.places.get(path), file) else {
+        let place = self.places.get(path);
+        let place = place.and_then(|(slot, at)| Some((slot, self.manifest.files.get(*at)?)));
+        let Some((slot, file)) = place else {
             return Err(unread("is missing or damaged"));
         };
         let mut both = Both {

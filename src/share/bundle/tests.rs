@@ -2,6 +2,7 @@
 
 use std::io::Write;
 use std::path::Path;
+use std::time::Instant;
 
 use proptest::prelude::*;
 
@@ -349,6 +350,21 @@ fn nothing_unpacks_to_more_than_it_says_or_may() {
         told,
         "the bundle is refused: `bundle.json` lists too many files"
     );
+}
+
+/// A list of files that is gone through for each member would take minutes.
+#[test]
+fn very_many_members_are_looked_through_in_time() {
+    let paths: Vec<String> = (0..40_000).map(|n| format!("a/{n:06}")).collect();
+    let files: Vec<(&str, &[u8])> = paths.iter().map(|path| (&path[..], &b""[..])).collect();
+    let parts: Vec<(Vec<u8>, &[u8])> = paths.iter().map(|path| plain(path, b"")).collect();
+    let begun = Instant::now();
+    let bytes = forged(&listing(&files), &parts);
+    let (made, begun) = (begun.elapsed(), Instant::now());
+    let checked = check(at(&bytes).path(), 1 << 30).expect("a bundle");
+    assert_eq!(told(&checked.faults), [""; 0]);
+    let looked = begun.elapsed();
+    assert!(looked < 5 * made, "{looked:?}, and {made:?} to make it");
 }
 
 #[test]

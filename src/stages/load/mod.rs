@@ -20,6 +20,8 @@ use std::path::{Path, PathBuf};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize, Serializer};
 
+pub use parquet::text as text_of_parquet;
+
 use super::contract::{Build, Check, FieldSet, Operator, Verb};
 use crate::diag::{Diagnostic, nearest};
 use crate::spec::decode::Src;

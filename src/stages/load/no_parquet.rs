@@ -8,6 +8,11 @@ use super::trouble::Trouble;
 use crate::diag::Diagnostic;
 use crate::record::Fields;
 
+/// What nothing is known of.
+pub fn text(_: &[u8], _: u64) -> Option<String> {
+    None
+}
+
 /// Rows that cannot be read.
 pub struct Rows {
     /// Rows so far.

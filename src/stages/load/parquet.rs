@@ -3,16 +3,21 @@
 //!
 //! Dates and times are text, as ISO 8601 has them; decimals are text, so that no digit is lost.
 
+mod footer;
+#[cfg(test)]
+mod tests;
+
 use std::cell::Cell;
 use std::fs::File;
 use std::panic::{self, AssertUnwindSafe};
 use std::path::Path;
 use std::sync::{Arc, Once};
 
+use bytes::Bytes;
 use minijinja::Value;
 use parquet::basic::{ConvertedType, LogicalType, Repetition, TimeUnit, Type as Physical};
 use parquet::errors::ParquetError;
-use parquet::file::reader::{FileReader, SerializedFileReader};
+use parquet::file::reader::{ChunkReader, FileReader, SerializedFileReader};
 use parquet::record::Field;
 use parquet::record::reader::{ReaderIter, TreeBuilder};
 use parquet::schema::types::{SchemaDescPtr, SchemaDescriptor, Type};
@@ -28,7 +33,7 @@ const DEEPEST: usize = 32;
 
 /// A file, read row by row.
 pub struct Rows {
-    file: SerializedFileReader<File>,
+    file: Box<dyn FileReader>,
     /// The columns that are read.
     wanted: SchemaDescPtr,
     /// The row group that comes next.
@@ -45,44 +50,52 @@ impl Rows {
     /// It cannot be read, is no Parquet file, or holds what no record can.
     pub fn open(path: &Path, options: &Options, trouble: &Trouble) -> Result<Rows, OpenError> {
         let file = File::open(path).map_err(OpenError::Io)?;
-        let wrong = |fault| OpenError::Content(fault);
-        let file = guarded(|| SerializedFileReader::new(file))
-            .map_err(|_| {
-                trouble
-                    .say("this is no Parquet file, or it is damaged")
-                    .help("a file that was downloaded may be a web page with its name")
-            })
-            .map_err(wrong)?;
-        let schema = file.metadata().file_metadata().schema();
-        let named = |column: &Arc<Type>| match &options.fields {
+        let named = |column: &str| match &options.fields {
             Some(taken) => {
                 let mut sources = taken.0.iter().flat_map(|take| &take.sources);
-                options.key.as_deref() == Some(column.name())
-                    || sources.any(|name| name.value == column.name())
+                options.key.as_deref() == Some(column) || sources.any(|name| name.value == column)
             }
             None => true,
         };
+        Rows::of(file, named).map_err(|unfit| {
+            OpenError::Content(match unfit {
+                Unfit::None => trouble
+                    .say("this is no Parquet file, or it is damaged")
+                    .help("a file that was downloaded may be a web page with its name"),
+                Unfit::Column(name) => {
+                    let what = format!("the column `{name}` has a type that records cannot hold");
+                    let fault = trouble.say(what);
+                    fault.help("name the columns to take in `fields`")
+                }
+                Unfit::Unsound => trouble.say("its columns are not sound"),
+            })
+        })
+    }
+
+    /// Of a file, or what is in one, with the columns that are `named`.
+    fn of<R: ChunkReader + 'static>(file: R, named: impl Fn(&str) -> bool) -> Result<Rows, Unfit> {
+        let file = guarded(|| {
+            footer::look(&file)?;
+            SerializedFileReader::new(file)
+        });
+        let file = file.map_err(|_| Unfit::None)?;
+        let schema = file.metadata().file_metadata().schema();
         let columns: Vec<Arc<Type>> = schema
             .get_fields()
             .iter()
-            .filter(|column| named(column))
+            .filter(|column| named(column.name()))
             .cloned()
             .collect();
-        for column in &columns {
-            if !is_known(column, 0) {
-                let name = column.name();
-                let what = format!("the column `{name}` has a type that records cannot hold");
-                let fault = trouble.say(what);
-                return Err(wrong(fault.help("name the columns to take in `fields`")));
-            }
+        if let Some(column) = columns.iter().find(|column| !is_known(column, 0)) {
+            return Err(Unfit::Column(column.name().to_owned()));
         }
         let root = Type::group_type_builder(schema.name())
             .with_fields(columns)
             .build();
-        let root = root.map_err(|_| wrong(trouble.say("its columns are not sound")))?;
+        let root = root.map_err(|_| Unfit::Unsound)?;
         Ok(Rows {
             wanted: Arc::new(SchemaDescriptor::new(Arc::new(root))),
-            file,
+            file: Box::new(file),
             group: 0,
             rows: None,
             count: 0,
@@ -102,12 +115,19 @@ impl Rows {
     /// The file is damaged.
     pub fn next(&mut self, trouble: &Trouble) -> Result<Option<Fields>, Diagnostic> {
         let place = trouble.place(self.count + 1);
-        // What the reader says may quote values.
-        let broken = |_| {
-            trouble
+        self.row().map_err(|unread| match unread {
+            // What the reader says may quote values.
+            Unread::Damaged => trouble
                 .say(format!("{place} cannot be read"))
-                .help("the file seems damaged: fetch or write it again")
-        };
+                .help("the file seems damaged: fetch or write it again"),
+            Unread::Value(name, why) => {
+                trouble.say(format!("{place}: the value of `{name}` {why}"))
+            }
+        })
+    }
+
+    fn row(&mut self) -> Result<Option<Fields>, Unread> {
+        let broken = |_| Unread::Damaged;
         loop {
             if let Some(rows) = &mut self.rows {
                 let next = guarded(|| rows.next().transpose()).map_err(broken)?;
@@ -116,12 +136,11 @@ impl Rows {
                     let columns = self.wanted.root_schema().get_fields();
                     let fields = row.get_column_iter().zip(columns);
                     let fields = fields.map(|((name, field), column)| {
-                        let value = value(field, Some(column)).map_err(|why| {
-                            trouble.say(format!("{place}: the value of `{name}` {why}"))
-                        })?;
+                        let value = value(field, Some(column))
+                            .map_err(|why| Unread::Value(name.clone(), why))?;
                         Ok((Arc::from(name.as_str()), value))
                     });
-                    return fields.collect::<Result<Fields, Diagnostic>>().map(Some);
+                    return fields.collect::<Result<Fields, Unread>>().map(Some);
                 }
             }
             if self.group == self.file.num_row_groups() {
@@ -137,6 +156,49 @@ impl Rows {
             self.rows = Some(rows.map_err(broken)?);
         }
     }
+}
+
+/// Why a file cannot be opened.
+enum Unfit {
+    /// It is no Parquet file, or damaged.
+    None,
+    /// A column that records cannot hold.
+    Column(String),
+    /// Its columns are none together.
+    Unsound,
+}
+
+/// Why a row cannot be read.
+enum Unread {
+    Damaged,
+    /// A column whose value records cannot hold, and why.
+    Value(String, &'static str),
+}
+
+/// All that the bytes of a file say, as text: a row a line, as JSON, and what is noted of it. None
+/// if some of it cannot be read, or it is more than `most` bytes.
+pub fn text(bytes: &[u8], most: u64) -> Option<String> {
+    let mut rows = Rows::of(Bytes::copy_from_slice(bytes), |_| true).ok()?;
+    let mut text = String::new();
+    let notes = rows.file.metadata().file_metadata().key_value_metadata();
+    for note in notes.into_iter().flatten() {
+        text.push_str(&note.key);
+        text.push('\n');
+        text.push_str(note.value.as_deref().unwrap_or_default());
+        text.push('\n');
+    }
+    for name in rows.names() {
+        text.push_str(&name);
+        text.push('\n');
+    }
+    while let Some(fields) = rows.row().ok()? {
+        text.push_str(&serde_json::to_string(&fields).ok()?);
+        text.push('\n');
+        if text.len() as u64 > most {
+            return None;
+        }
+    }
+    Some(text)
 }
 
 thread_local! {
@@ -224,7 +286,7 @@ fn is_known(column: &Type, depth: usize) -> bool {
     sound && inner.iter().all(|inner| is_known(inner, depth + 1))
 }
 
-/// A value as records hold it; `column` is its type, if it stands in a column of its own.
+/// A value as records hold it; `column` is its type in the file, if that is known.
 fn value(field: &Field, column: Option<&Type>) -> Result<Value, &'static str> {
     Ok(match field {
         Field::Null => Value::from(()),
@@ -257,8 +319,15 @@ fn value(field: &Field, column: Option<&Type>) -> Result<Value, &'static str> {
         Field::TimestampMillis(ticks) => Value::from(moment(*ticks, 1_000)),
         Field::TimestampMicros(ticks) => Value::from(moment(*ticks, 1_000_000)),
         Field::Group(row) => {
-            let members = row.get_column_iter();
-            let members = members.map(|(name, field)| Ok((name.clone(), value(field, None)?)));
+            let inner = |at: usize, name: &str| {
+                let inner = group_of(column?).get(at)?;
+                (inner.name() == name).then_some(&**inner)
+            };
+            let members = row.get_column_iter().enumerate();
+            let members = members.map(|(at, (name, field))| {
+                let value = value(field, inner(at, name))?;
+                Ok((name.clone(), value))
+            });
             let members: Vec<(String, Value)> = members.collect::<Result<_, &str>>()?;
             let fields = members
                 .into_iter()
@@ -266,20 +335,50 @@ fn value(field: &Field, column: Option<&Type>) -> Result<Value, &'static str> {
             Value::from_object(fields.collect::<Fields>())
         }
         Field::ListInternal(list) => {
-            let items = list.elements().iter().map(|item| value(item, None));
+            let column = column.and_then(element);
+            let items = list.elements().iter().map(|item| value(item, column));
             Value::from(items.collect::<Result<Vec<Value>, _>>()?)
         }
         Field::MapInternal(map) => {
+            let entry = column.and_then(|column| group_of(column).first());
+            let inner = |at: usize| entry.and_then(|entry| Some(&**group_of(entry).get(at)?));
             let entries = map.entries().iter().map(|(key, item)| {
                 let name = match key {
                     Field::Str(name) => name.clone(),
-                    key => value(key, None)?.to_string(),
+                    key => value(key, inner(0))?.to_string(),
                 };
-                Ok((Arc::from(name), value(item, None)?))
+                Ok((Arc::from(name), value(item, inner(1))?))
             });
             Value::from_object(entries.collect::<Result<Fields, &str>>()?)
         }
     })
+}
+
+/// The members of a group; none of what is none.
+fn group_of(column: &Type) -> &[Arc<Type>] {
+    match column {
+        Type::GroupType { fields, .. } => fields,
+        Type::PrimitiveType { .. } => &[],
+    }
+}
+
+/// The type of the items of a list, by the rules of the format for lists, old ones too:
+/// `LogicalTypes.md`, "Lists", in its specification.
+fn element(column: &Type) -> Option<&Type> {
+    if column.get_basic_info().converted_type() != ConvertedType::LIST {
+        // What is repeated without being called a list.
+        return Some(column);
+    }
+    let repeated = group_of(column).first()?;
+    let [only] = group_of(repeated) else {
+        return Some(repeated);
+    };
+    let info = only.get_basic_info();
+    let is_list = repeated.get_basic_info().converted_type() == ConvertedType::LIST
+        || info.has_repetition() && info.repetition() == Repetition::REPEATED;
+    let name = repeated.name();
+    let is_item = !is_list && (name == "array" || name.ends_with("_tuple"));
+    Some(if is_item { repeated } else { only })
 }
 
 /// JSON has no other numbers. What is not a number is missing, as pandas has it.

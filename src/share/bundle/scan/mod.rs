@@ -18,34 +18,60 @@ use words::{findable, telling};
 /// Lists and maps in records are gone into so deeply.
 const DEEPEST: usize = 64;
 
+/// So many hashes may wait to be put in order.
+const FEW: usize = 1 << 16;
+
 /// Takes texts that are to leave.
 #[derive(Default)]
 pub struct Texts {
-    all: Vec<u64>,
-    allowed: Vec<u64>,
+    all: Pile,
+    allowed: Pile,
+}
+
+/// Hashes, of which many come again and again.
+#[derive(Default)]
+struct Pile {
+    hashes: Vec<u64>,
+    /// How many there were when each was there once.
+    once: usize,
+}
+
+impl Pile {
+    /// Takes out those that are there twice, once there are twice as many as before: each text is
+    /// cheap then, however many there are. True if it was done.
+    fn tidy(&mut self) -> bool {
+        let many = self.hashes.len() / 2 > self.once.max(FEW);
+        if many {
+            self.hashes.sort_unstable();
+            self.hashes.dedup();
+            self.once = self.hashes.len();
+        }
+        many
+    }
 }
 
 impl Texts {
     /// Adds a text that must hold no words of sensitive records.
     pub fn add(&mut self, text: &str) {
         views::views(text, &mut |view| {
-            findable(view, |hash, _| self.all.push(hash));
+            findable(view, |hash, _| self.all.hashes.push(hash));
             // Most of another view of a text was there before.
-            self.all.sort_unstable();
-            self.all.dedup();
+            self.all.tidy();
         });
     }
 
     /// Allows what stands in a text, there and elsewhere.
     pub fn allow(&mut self, text: &str) {
         views::views(text, &mut |view| {
-            findable(view, |hash, _| self.allowed.push(hash));
+            findable(view, |hash, _| self.allowed.hashes.push(hash));
+            self.allowed.tidy();
         });
     }
 
     /// Ready to be looked up.
     pub fn ready(self) -> Scan {
-        Scan(Index::new(self.all).without(&Index::new(self.allowed)))
+        let allowed = Index::new(self.allowed.hashes);
+        Scan(Index::new(self.all.hashes).without(&allowed))
     }
 }
 
@@ -121,6 +147,11 @@ impl Scan {
         }
         match value.kind() {
             ValueKind::Number if value.is_integer() => self.text(&value.to_string(), hits),
+            ValueKind::Number => {
+                if let Some(whole) = f64::try_from(value.clone()).ok().and_then(whole) {
+                    self.text(&whole, hits);
+                }
+            }
             ValueKind::Seq | ValueKind::Iterable => {
                 for item in value.try_iter().into_iter().flatten() {
                     self.value(&item, depth + 1, hits);
@@ -139,16 +170,32 @@ impl Scan {
     }
 
     fn text(&self, text: &str, hits: &mut Hits) {
-        // A measured number names nobody, and is what many others are.
-        if text.len() < 32 && text.contains('.') && text.trim().parse::<f64>().is_ok() {
-            return;
-        }
-        telling(text, |hash| {
-            if self.0.has(hash) {
-                hits.now.push(hash);
+        let mut look = |text: &str| {
+            telling(text, |hash| {
+                if self.0.has(hash) {
+                    hits.now.push(hash);
+                }
+            });
+        };
+        let point = text.len() < 32 && text.contains('.');
+        match point.then(|| text.trim().parse::<f64>()) {
+            // A measured number names nobody, and is what many others are. Not so a whole one.
+            Some(Ok(number)) => {
+                if let Some(whole) = whole(number) {
+                    look(&whole);
+                }
             }
-        });
+            _ => look(text),
+        }
     }
+}
+
+/// The digits of a whole number, as which numbers that name somebody are known: tables in which
+/// some are missing have them as `20000001.0`.
+fn whole(number: f64) -> Option<String> {
+    // From here on, floats are too coarse to name anything.
+    let exact = number.abs() < 9_007_199_254_740_992.0;
+    (exact && number.fract() == 0.0).then(|| format!("{number:.0}"))
 }
 
 #[cfg(test)]
@@ -206,6 +253,44 @@ mod tests {
         // What is allowed in one text is allowed in all.
         let places = found(&texts, &["x fell down the long stairs"], &records);
         assert!(places[0].is_empty() && !places[2].is_empty());
+    }
+
+    #[test]
+    fn whole_numbers_name_somebody_however_they_are_written() {
+        for value in [
+            json!(20000001.0),
+            json!("20000001.0"),
+            json!([" 20000001.00 "]),
+            json!({"20000001.0": 1}),
+        ] {
+            let one = record("1", json!({ "hadm_id": value }));
+            for text in ["id: 20000001", "id: 20000001.0"] {
+                let places = found(&[text], &[], std::slice::from_ref(&one));
+                assert_eq!(places[0].len(), 1, "{value} in {text}");
+            }
+        }
+        for value in [json!(123456.5), json!("123456.5"), json!(1e300), json!(2.0)] {
+            let one = record("1", json!({ "value": value }));
+            let text = "123456.5 123456 2 1e300";
+            assert!(found(&[text], &[], &[one])[0].is_empty(), "{value}");
+        }
+    }
+
+    #[test]
+    fn many_texts_are_put_in_order_a_few_times() {
+        let mut pile = Pile::default();
+        let mut times = 0;
+        for hash in 0..400_000_u64 {
+            // One that is new, and one that was there.
+            pile.hashes.extend([hash, hash / 2]);
+            times += u32::from(pile.tidy());
+            assert!(times < 6, "at {hash}");
+        }
+        assert!(times > 0);
+        assert!(pile.hashes.len() <= 2 * 400_000);
+        pile.hashes.sort_unstable();
+        pile.hashes.dedup();
+        assert_eq!(pile.hashes.len(), 400_000);
     }
 
     #[test]
