@@ -494,3 +494,105 @@ fn there_must_be_runs() {
         done.stderr
     );
 }
+
+#[test]
+fn each_run_is_measured_by_its_own_params_and_expressions() {
+    let project = Project::new(&[
+        (
+            "p.yaml",
+            "clue: 1\nname: p\nparams: {t: {default: 0.2}}\nstages:\n  \
+             d: {load: {path: d.jsonl, key: id}}\n  \
+             res: {from: d, stats: {metrics: {acc: \"1 if s >= params.t else 0\"}, seed: 1}}\n\
+             outputs:\n  r.csv: {from: res}\n",
+        ),
+        (
+            "d.jsonl",
+            "{\"id\": \"a\", \"s\": 0.1}\n{\"id\": \"b\", \"s\": 0.3}\n{\"id\": \"c\", \"s\": 0.5}\n\
+             {\"id\": \"d\", \"s\": 0.7}\n{\"id\": \"e\", \"s\": 0.9}\n",
+        ),
+    ]);
+    project.ok("run p.yaml --out out");
+    project.ok("run p.yaml --out out -p t=0.8");
+    let told = json(&project, "compare p.yaml");
+    let score = &told["scores"][0];
+    assert_eq!(score["mean_a"], 0.8, "{told}");
+    assert_eq!(score["mean_b"], 0.2, "{told}");
+    assert_eq!(told["cases"][0]["lost"], 3, "{told}");
+}
+
+const GROUPED: &str = "clue: 1\nname: p\nstages:\n  d: {load: {path: d.jsonl, key: id}}\n  \
+    k: {from: d, exec: {command: [cat]}}\n  \
+    res: {from: k, stats: {by: [task], metrics: [s], seed: 1}}\n\
+    outputs:\n  r.csv: {from: res}\n";
+
+#[test]
+fn a_record_that_changes_its_group_leaves_the_groups() {
+    let rows = |task: &str, add: f64| -> String {
+        let rows = (0..6).map(|at| {
+            let (of, s) = if at == 0 {
+                (task, 0.0)
+            } else if at < 3 {
+                ("x", add)
+            } else {
+                ("y", 1.0)
+            };
+            format!("{{\"id\": \"r{at}\", \"task\": \"{of}\", \"s\": {s}}}\n")
+        });
+        rows.collect()
+    };
+    let project = Project::new(&[("p.yaml", GROUPED), ("d.jsonl", &rows("x", 1.0))]);
+    project.ok("run p.yaml --out out --yes");
+    project.write("d.jsonl", rows("y", 2.0));
+    project.ok("run p.yaml --out out --yes");
+    let told = json(&project, "compare p.yaml");
+    let scores = told["scores"].as_array().expect("scores").iter();
+    let scores: Vec<(&Json, &Json, &Json)> = scores
+        .map(|score| (&score["by"][0][1], &score["n"], &score["difference"]))
+        .collect();
+    assert_eq!(scores.len(), 2, "{told}");
+    assert_eq!(scores[0], (&"x".into(), &2.into(), &1.0.into()), "{told}");
+    assert_eq!(scores[1], (&"y".into(), &3.into(), &0.0.into()), "{told}");
+    let note = told["notes"][0].as_str().expect("a note");
+    assert!(note.contains("1 record in other groups (`task`)"), "{note}");
+}
+
+#[test]
+fn a_model_that_is_put_before_others_is_not_paired_with_them() {
+    let file = |stages: &[&str]| -> String {
+        let loads = stages.iter().map(|name| {
+            format!(
+                "  {name}0: {{load: {{path: d.jsonl, key: id}}}}\n  \
+                 {name}: {{from: {name}0, set: {{model: \"'{name}'\", z: \"s * {}\"}}}}\n",
+                name.len()
+            )
+        });
+        let loads: String = loads.collect();
+        format!(
+            "clue: 1\nname: p\nstages:\n{loads}  all: {{from: [{}], concat: {{prefix: true}}}}\n  \
+             res: {{from: all, stats: {{by: [model], metrics: [z], seed: 1}}}}\n\
+             outputs:\n  r.csv: {{from: res}}\n",
+            stages.join(", ")
+        )
+    };
+    let project = Project::new(&[
+        ("p.yaml", &file(&["m", "mm"])),
+        (
+            "d.jsonl",
+            "{\"id\": \"a\", \"s\": 1}\n{\"id\": \"b\", \"s\": 2}\n",
+        ),
+        ("q.yaml", &file(&["mmm", "m", "mm"])),
+    ]);
+    project.ok("run p.yaml --out out");
+    project.ok("run q.yaml --out out2");
+    let told = json(&project, "compare p.yaml q.yaml");
+    let scores = told["scores"].as_array().expect("scores");
+    for model in ["m", "mm"] {
+        let of = |score: &&Json| score["by"][0][1] == model;
+        let score = scores.iter().find(of).unwrap_or_else(|| panic!("{told}"));
+        assert_eq!(
+            (&score["n"], &score["difference"]),
+            (&2.into(), &0.0.into()),
+            "{told}"
+        );
+    }
+}

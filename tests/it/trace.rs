@@ -421,3 +421,36 @@ outputs:
     let told = life(&project, &server, "r2-1");
     assert_eq!(edges(&told), ["own:r2-1"]);
 }
+
+/// What was not answered may decide about others.
+#[test]
+fn what_depends_on_records_that_are_missing_is_not_known() {
+    let project = Project::new(&[
+        (
+            "p.yaml",
+            "clue: 1\nmodels:\n  m: {url: \"http://127.0.0.1:1/v1\", id: m, retries: 0}\nstages:\n  \
+             a: {load: {path: a.jsonl, key: id}}\n  gold: {load: {path: a.jsonl, key: id}}\n  \
+             asked: {from: a, generate: {model: m, prompt: q.j2, into: said}}\n  \
+             j: {from: [gold, asked], join: {on: id, how: semi}}\n  \
+             w: {from: gold, with: {a: asked}, where: \"id in (a | map(attribute='id') | list)\"}\n  \
+             alone: {from: gold, where: \"t == 'y'\"}\n\
+             outputs: {j.jsonl: {from: j}, w.jsonl: {from: w}, alone.jsonl: {from: alone}}\n",
+        ),
+        ("a.jsonl", "{\"id\":\"r1\",\"t\":\"x\"}\n"),
+        ("q.j2", "{{ t }}"),
+    ]);
+    let told = project.ok("trace p.yaml r1 --json");
+    let told: Json = serde_json::from_str(&told.stdout).expect("JSON");
+    let ends = ends(&told, "gold:r1");
+    let of = |stage: &str| ends.iter().find(|end| end.split(' ').nth(1) == Some(stage));
+    for stage in ["j", "w"] {
+        assert!(
+            of(stage).is_some_and(|end| end.starts_with("missing")),
+            "{ends:?}"
+        );
+    }
+    assert!(
+        of("alone").is_some_and(|end| end.starts_with("dropped")),
+        "{ends:?}"
+    );
+}

@@ -13,7 +13,9 @@ use crate::engine::history::params;
 use crate::engine::past::Known;
 use crate::engine::pipe::Pipe;
 use crate::record::Record;
-use crate::report::compare::{self as told, Called, Comparison, Lot, Settings, examples, row};
+use crate::report::compare::{
+    self as told, Called, Comparison, Lot, Settings, examples, joined, row, unnumbered,
+};
 use crate::report::life::json;
 use crate::report::page::{behind, scored};
 use crate::report::words::count;
@@ -220,13 +222,10 @@ fn lot(a: &[Record], b: &[Record], within: &[String], on: &[String]) -> Result<L
             let mut name: Vec<String> = values.iter().map(bare).collect();
             if on.is_empty() {
                 let key = &*record.key;
-                let rest = key
-                    .split_once('/')
-                    .filter(|(n, _)| n.parse::<usize>().is_ok());
-                let rest = rest.filter(|_| bare_keys).map_or(key, |(_, rest)| rest);
+                let rest = if bare_keys { unnumbered(key) } else { key };
                 name.push(rest.to_owned());
             }
-            Ok((name.join(" / "), record.clone()))
+            Ok((joined(&name), record.clone()))
         });
         named.collect()
     };

@@ -10,8 +10,8 @@ use crate::engine::past::Known;
 use crate::engine::pipe::Pipe;
 use crate::record::Record;
 use crate::report::compare::{
-    Called, Cases, Comparison, Lot, Metric, OutFile, Row, Settings, cases, decides, examples,
-    paired, row,
+    Called, Cases, Comparison, Lot, Metric, OutFile, Row, Settings, Way, cases, decides, examples,
+    joined, measured, paired, row,
 };
 use crate::report::page::{adds, behind};
 use crate::report::words::count;
@@ -88,7 +88,13 @@ pub fn runs(args: &Args, a: (&Path, &str), b: (&Path, &str)) -> Result<Compariso
         .iter()
         .map(|row| row.stage.clone())
         .collect();
-    score(args, &b.pipe, &changed, &mut lots, &mut comparison);
+    score(
+        args,
+        (&a.pipe, &b.pipe),
+        &changed,
+        &mut lots,
+        &mut comparison,
+    );
     comparison.a = a.told;
     comparison.b = b.told;
     Ok(comparison)
@@ -236,7 +242,7 @@ fn lots(
 /// Scores: as the pipeline's own `stats` sum them up; else those that single stages made.
 fn score(
     args: &Args,
-    pipe: &Pipe,
+    (pipe_a, pipe): (&Pipe, &Pipe),
     changed: &[String],
     lots: &mut HashMap<String, Lot>,
     comparison: &mut Comparison,
@@ -257,14 +263,32 @@ fn score(
         let Some(inputs) = inputs.collect::<Option<Vec<(&str, &Lot)>>>() else {
             continue;
         };
-        let lot = together(&inputs);
-        let settings = Settings::of(&pipe.stages[at].verb.settings());
+        let stage = &pipe.stages[at].spec.name.value;
+        let Some(at_a) = pipe_a.find(stage).filter(|at| is(pipe_a, *at, "stats")) else {
+            continue;
+        };
+        let (of_a, of_b) = (way(pipe_a, at_a), way(pipe, at));
+        let lot = together(&inputs, &of_b.settings.by());
+        let (lot, settings, notes) = match measured(lot, &of_a, &of_b) {
+            Ok(found) => found,
+            Err(why) => {
+                let why = format!("scores of `{stage}` are not compared: {why}");
+                comparison.notes.push(why);
+                continue;
+            }
+        };
+        let told_of = notes.into_iter().map(|note| format!("`{stage}`: {note}"));
+        comparison.notes.extend(told_of);
+        if settings.metrics().is_empty() {
+            continue;
+        }
         let others = comparison.cases.len();
         if ground(args, pipe, at, &lot, &settings, comparison) {
             covered.extend(behind(pipe, at));
             let of = pipe.stages[at].inputs.iter().copied();
             let of: BTreeSet<usize> = of.filter(|from| changed.contains(from)).collect();
-            if of.is_subset(&told) {
+            // Where no record differs, the rule does.
+            if !of.is_empty() && of.is_subset(&told) {
                 comparison.cases.truncate(others);
             }
             told.extend(of);
@@ -294,14 +318,25 @@ fn score(
     }
 }
 
-/// The lots of several stages as one; names are those within a stage.
-fn together(lots: &[(&str, &Lot)]) -> Lot {
+/// How a stage sums up in a run.
+fn way(pipe: &Pipe, stage: usize) -> Way<'_> {
+    Way {
+        pipe,
+        stage,
+        settings: Settings::of(&pipe.stages[stage].verb.settings()),
+    }
+}
+
+/// The lots of several stages as one; names are those within a stage, and within groups where
+/// keys are numbered.
+fn together(lots: &[(&str, &Lot)], by: &[String]) -> Lot {
     let mut whole = Lot::default();
     for (stage, lot) in lots {
+        let lot = lot.within(by);
         let named = |(name, record): &Called| {
             let name = match lots {
                 [_] => name.clone(),
-                _ => format!("{stage} / {name}"),
+                _ => joined(&[(*stage).to_owned(), name.clone()]),
             };
             (name, record.clone())
         };
@@ -332,15 +367,22 @@ pub fn ground(
     comparison: &mut Comparison,
 ) -> bool {
     let stage = &pipe.stages[at].spec.name.value;
-    // A group that differs between the sides, such as the model, would leave no pair.
+    // A group that the sides do not share, such as the model, would leave no pair.
+    let mut apart = settings.by();
+    let kept = lot.common(&apart);
+    apart.retain(|name| !kept.contains(name));
     let pairs = lot.pairs();
-    let by = settings.by();
-    let differs = |name: &&String| {
-        let value = |record: &Record| record.fields.get(name).map(ToString::to_string);
-        let mut both = pairs.both.iter();
-        both.any(|(_, a, b)| value(a) != value(b))
+    let value = |record: &Record, name: &String| record.fields.get(name).map(ToString::to_string);
+    let moved = |(_, a, b): &&(&str, &Record, &Record)| {
+        kept.iter().any(|name| value(a, name) != value(b, name))
     };
-    let apart: Vec<String> = by.iter().filter(differs).cloned().collect();
+    let moved = pairs.both.iter().filter(moved).count();
+    if moved > 0 {
+        let moved = count(moved as u64, "record");
+        let by = kept.join("`, `");
+        let note = format!("`{stage}`: {moved} in other groups (`{by}`) than before, not paired");
+        comparison.notes.push(note);
+    }
     let scores = match paired(pipe, at, stage, lot, &settings.without(&apart)) {
         Ok(scores) => scores,
         Err(fault) => {

@@ -1,28 +1,31 @@
 //! Single records on both sides: the largest gains and losses, and examples of what differs.
 
+use std::sync::Arc;
+
+use minijinja::Value;
 use similar::{ChangeTag, TextDiff};
 
 use super::data::{Case, Cases, Text};
 use super::lot::Lot;
 use super::rows::differing;
 use crate::engine::pipe::{ENVIRONMENT, Pipe};
-use crate::jinja::expr::{Compiled, Expr, Scope};
+use crate::jinja::expr::{Compiled, Expr, Scope, Shared};
 use crate::record::Record;
 use crate::report::life::json;
 use crate::stages::sum::number;
 
 /// A score of a record.
-pub struct Metric<'a> {
+pub struct Metric {
     name: String,
     /// The expression, if it is not a field.
     expr: Option<Compiled>,
-    pipe: &'a Pipe,
-    stage: usize,
+    /// What expressions may read besides a record: the params of a run, for one.
+    shared: Arc<Shared>,
 }
 
-impl<'a> Metric<'a> {
+impl Metric {
     /// A metric of a stage; none if its expression is none.
-    pub fn new(pipe: &'a Pipe, stage: usize, name: &str, expr: Option<&str>) -> Option<Self> {
+    pub fn new(pipe: &Pipe, stage: usize, name: &str, expr: Option<&str>) -> Option<Self> {
         let expr = match expr {
             Some(expr) => Some(Expr(expr.to_owned()).compile(&ENVIRONMENT).ok()?),
             None => None,
@@ -30,29 +33,32 @@ impl<'a> Metric<'a> {
         Some(Metric {
             name: name.to_owned(),
             expr,
-            pipe,
-            stage,
+            shared: pipe.build(stage, Vec::new()).shared,
         })
     }
 
     /// Its value for a record.
     fn of(&self, record: &Record) -> Option<f64> {
-        let value = match &self.expr {
-            None => record.fields.get(&self.name)?.clone(),
+        number(&self.value(record)?).filter(|x| x.is_finite())
+    }
+
+    /// What it is for a record, whatever that is; none where the expression fails.
+    pub fn value(&self, record: &Record) -> Option<Value> {
+        match &self.expr {
+            None => record.fields.get(&self.name).cloned(),
             Some(expr) => {
                 let scope = Scope {
                     fields: record.fields.clone(),
-                    shared: self.pipe.build(self.stage, Vec::new()).shared,
+                    shared: self.shared.clone(),
                 };
-                expr.eval(&scope).ok()?
+                expr.eval(&scope).ok()
             }
-        };
-        number(&value).filter(|x| x.is_finite())
+        }
     }
 }
 
 /// The largest gains and losses by a metric, `top` of each.
-pub fn cases(stage: &str, lot: &Lot, metric: &Metric<'_>, top: usize) -> Cases {
+pub fn cases(stage: &str, lot: &Lot, metric: &Metric, top: usize) -> Cases {
     let pairs = lot.pairs();
     let mut scored: Vec<(f64, f64, &str, &Record, &Record)> = Vec::new();
     for (name, a, b) in &pairs.both {

@@ -11,12 +11,14 @@ mod decides;
 mod lot;
 mod paired;
 mod rows;
+mod sides;
 mod text;
 
 pub use cases::{Metric, cases, examples};
 pub use data::{Case, Cases, Comparison, Decides, OutFile, Row, Score, Side, Text};
 pub use decides::decides;
-pub use lot::{Called, Lot};
+pub use lot::{Called, Lot, joined, unnumbered};
 pub use paired::{Settings, paired};
 pub use rows::row;
+pub use sides::{Way, measured};
 pub use text::{Look, text};

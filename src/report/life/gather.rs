@@ -231,13 +231,17 @@ fn lost(
     let name = stage.spec.name.value.as_str();
     let mut failures = found.failures.iter();
     let failed = failures.find(|failure| failure.stage == name && *failure.key == *node.1);
-    if let Some(failure) = failed {
-        return end(What::Failed, Some(failure.why.clone()));
-    }
     let asked = (name.to_owned(), node.1.to_string());
     if found.missed.contains(&asked) {
-        let why = "its call has no answer in the cache".to_owned();
+        let mut why = "its call has no answer in the cache".to_owned();
+        // That may be of another prompt or model than the present one.
+        if let Some(failure) = failed {
+            why.push_str(&format!("; the last list of errors says: {}", failure.why));
+        }
         return end(What::Missing, Some(why));
+    }
+    if let Some(failure) = failed {
+        return end(What::Failed, Some(failure.why.clone()));
     }
     let verb = stage.verb.name();
     if verb == "exec" && !stage.verb.settings()["key"].is_null() {
@@ -263,11 +267,56 @@ fn lost(
         let why = "its result is not in the cache".to_owned();
         return end(What::Missing, Some(why));
     }
+    if let Some(lacks) = unsure(found, at) {
+        let lacks = &found.pipe.stages[lacks].spec.name.value;
+        let why = format!("it depends on records of `{lacks}` that are not in the cache");
+        return end(What::Missing, Some(why));
+    }
     let why = dropped(found.pipe, at, port, found.records.get(node));
     End {
         values: why.values,
         ..end(What::Dropped, Some(why.text))
     }
+}
+
+/// The stage, somewhere before, of which records are not known that decide about others here.
+fn unsure(found: &Found<'_>, at: usize) -> Option<usize> {
+    let stage = &found.pipe.stages[at];
+    // These look at a record alone, and at what they name.
+    let alone = matches!(
+        stage.verb.name(),
+        "where" | "explode" | "generate" | "judge" | "score"
+    );
+    let named = stage.with.iter().map(|(_, from)| *from);
+    let mut left: Vec<usize> = match alone {
+        true => named.collect(),
+        false => stage.sources().collect(),
+    };
+    let mut met = HashSet::new();
+    while let Some(from) = left.pop() {
+        if found.partial.get(from).copied().unwrap_or_default() && !all_failed(found, from) {
+            return Some(from);
+        }
+        if met.insert(from) {
+            left.extend(found.pipe.stages[from].sources());
+        }
+    }
+    None
+}
+
+/// True if all that a stage lacks an answer for is listed as failed: then it made nothing of those.
+fn all_failed(found: &Found<'_>, at: usize) -> bool {
+    let name = found.pipe.stages[at].spec.name.value.as_str();
+    let mut lacks = found
+        .missed
+        .iter()
+        .filter(|(stage, _)| stage == name)
+        .peekable();
+    lacks.peek().is_some()
+        && lacks.all(|(_, key)| {
+            let mut failures = found.failures.iter();
+            failures.any(|failure| failure.stage == name && *failure.key == **key)
+        })
 }
 
 fn call(entry: Entry) -> Call {
