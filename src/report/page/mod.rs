@@ -22,4 +22,5 @@ pub use data::{Report, Scorer};
 pub use gather::{Found, Options, gather};
 pub use html::{html, live};
 pub use lives::Lives;
+pub use mask::Salting;
 pub use tables::{adds, behind, scored};
