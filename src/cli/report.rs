@@ -17,7 +17,7 @@ use crate::engine::survey::{Wanted, survey};
 use crate::engine::taps::Taps;
 use crate::replay::ledger::Ledger;
 use crate::report::life::Graph;
-use crate::report::page::{Found, Lives, Options, Report, choose, gather, html};
+use crate::report::page::{Found, Lives, Options, Report, Salting, choose, gather, html};
 use crate::report::words::{count, size};
 use crate::store::Store;
 use crate::trust::outputs::outside;
@@ -119,6 +119,7 @@ fn found(args: &Args, pipe: &Arc<Pipe>) -> Result<Report, Diagnostic> {
         limit: args.limit,
         live: false,
         timeless: false,
+        salting: Salting::Records,
     };
     made(&store, pipe, &options)
 }

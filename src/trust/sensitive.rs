@@ -96,6 +96,11 @@ impl Marked {
     }
 }
 
+/// True if the user's configuration calls a file sensitive.
+pub fn calls_sensitive(config: &Config, file: &Path) -> bool {
+    Marked::of(config).holds(file)
+}
+
 fn real(path: &Path) -> PathBuf {
     path.canonicalize().unwrap_or_else(|_| path.to_owned())
 }

@@ -7,6 +7,9 @@ use std::os::unix::fs::symlink;
 
 use serde_json::Value as Json;
 
+use clue::hash::Hash;
+use clue::share::bundle::salt::Salting;
+
 use crate::report::Page;
 use crate::rocrate::{OF_RUN, is_a_citation, is_a_crate};
 use crate::support::{Done, Project, Server, copy, done, root};
@@ -410,6 +413,26 @@ fn sensitive_records_leave_by_their_own_word_alone() {
 }
 
 #[test]
+fn keys_in_the_report_are_salted_by_the_files() {
+    #[derive(serde::Serialize)]
+    struct Key<'a> {
+        salt: Hash,
+        key: &'a str,
+    }
+    let (project, _server, with) = ran(", sensitive: true");
+    project.ok(&format!("bundle w/p.yaml {with}"));
+    let found = members(&project, "p.clue.tar.zst");
+    let mut salting = Salting::default();
+    salting.add(CASES.as_bytes()).expect("read");
+    let salt = salting.salt().expect("a salt").of_page();
+    let page = Page::of(&found["report.html"]).all();
+    for key in ["case-0001", "case-0002", "case-0003"] {
+        let masked = Hash::of("clue report key v1", &Key { salt, key }).short();
+        assert!(page.contains(&masked) && !page.contains(key), "{page}");
+    }
+}
+
+#[test]
 fn words_of_records_are_found_wherever_they_hide() {
     let (project, _server, with) = ran(", sensitive: true");
     let bundle = |words: &str| project.clue(&format!("bundle w/p.yaml {with} {words}"));
@@ -466,6 +489,20 @@ fn words_of_records_are_found_wherever_they_hide() {
         2,
         &["no file of this bundle"],
     );
+    // Files that are made of what the pipeline says of itself.
+    for name in ["README.md", "CITATION.cff", "ro-crate-metadata.json"] {
+        let done = bundle(&format!("--allow-file {name}"));
+        has(&done, 0, &["written", "but for 1 allowed file"]);
+        let members = super::bundle::members(&project, "p.clue.tar.zst");
+        assert_eq!(json(&members, "bundle.json")["allowed"][0], name);
+        assert!(text(&members, "README.md").contains(&format!("anybody may use: {name}")));
+        let done = bundle(&format!("--allow-file {name} --dry-run"));
+        has(&done, 0, &[", allowed"]);
+    }
+    let all = String::from_utf8(project.read("w/p.yaml")).expect("UTF-8");
+    project.write("w/p.yaml", all.replace("cite: Nobody, 2026.\n", ""));
+    let done = bundle("--allow-file CITATION.cff");
+    has(&done, 2, &["`CITATION.cff` is no file of this bundle"]);
     // Few words, and none that tell anything.
     project.write(
         "w/p.yaml",
@@ -582,6 +619,7 @@ fn files_lie_where_they_are_found_and_none_from_elsewhere_come_along() {
         ("-o w", "is a folder"),
         ("--max-file much", "expected a size"),
         ("--date soon", "expected a day"),
+        ("--date 2026-02-31", "expected a day"),
     ] {
         has(
             &project.clue(&format!("bundle w/p.yaml {with} {words}")),

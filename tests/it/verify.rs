@@ -4,7 +4,7 @@
 use serde_json::Value as Json;
 
 use clue::share::bundle::archive::{self, Body, Member};
-use clue::share::bundle::manifest::{Manifest, Role};
+use clue::share::bundle::manifest::{Data, Manifest, Role};
 
 use crate::support::{Done, Project, Server, copy, root};
 
@@ -422,6 +422,7 @@ fn forged(project: &Project, pipeline: &str, change: impl Fn(&mut Manifest, &mut
             path: file.path.clone(),
             role: file.role,
             body: Body::Bytes(archive.bytes(&file.path).expect("read")),
+            hash: None,
         })
         .collect();
     change(&mut manifest, &mut members);
@@ -440,6 +441,132 @@ fn replace(members: &mut [Member], path: &str, from: &str, to: &str) {
         assert!(text.contains(from), "no {from:?} in {text}");
         *bytes = text.replace(from, to).into_bytes();
     }
+}
+
+/// Without a param, so that data has to be put into the bundle's folder.
+fn in_its_place() -> String {
+    let param = "  notes: {type: path, default: notes.csv}\n";
+    let pipeline = PIPELINE.replace(param, "");
+    pipeline.replace("\"{{ params.notes }}\"", "notes.csv")
+}
+
+#[test]
+fn the_users_data_is_never_written_to() {
+    let project = Project::new(&[("data/notes.csv", FILES[2].1)]);
+    let data = |label: &str, place: &str| Data {
+        label: label.to_owned(),
+        name: format!("{label}.csv"),
+        bytes: 1,
+        hash: clue::hash::Hash::of_bytes(b"x"),
+        param: None,
+        place: Some(place.to_owned()),
+        there: false,
+        sensitive: false,
+    };
+    for (first, second) in [
+        // Something that is not there, where the user's file was put.
+        ("project/a.csv", "project/a.csv"),
+        // In the place of a file of the bundle.
+        ("project/a.csv", "project/p.yaml"),
+    ] {
+        forged(&project, PIPELINE, |manifest, _| {
+            manifest.data.push(data("notes", first));
+            manifest.data.push(data("then", second));
+        });
+        let done = project.clue("verify b --data data");
+        let refused = "the bundle is refused: another file is in the place of `then`";
+        has(&done, 2, &[refused]);
+        assert_eq!(project.read("data/notes.csv"), FILES[2].1.as_bytes());
+    }
+}
+
+#[test]
+fn a_program_that_may_run_writes_to_a_copy_of_data() {
+    let pipeline = in_its_place().replace(
+        "  facts: {from: long,",
+        "  tidy: {from: long, exec: {command: [sh, tidy.sh]}}\n  facts: {from: tidy,",
+    );
+    let server = Server::stub("");
+    let project = Project::new(&FILES);
+    project.write("p.yaml", pipeline);
+    let script = "cat\necho >> \"$(dirname \"$0\")/notes.csv\"\ntouch";
+    let ran = project.path("ran");
+    let notes = format!("{}n5,{}\n", FILES[2].1, "long ".repeat(200));
+    project.write("notes.csv", &notes);
+    project.write("tidy.sh", format!("{script} {}\n", ran.display()));
+    let with = format!("p.yaml -p url={}", server.url());
+    project.ok(&format!("run {with} --yes"));
+    project.write("notes.csv", &notes);
+    project.ok(&format!("bundle {with} --max-file 500 -o b --partial"));
+    std::fs::remove_file(&ran).expect("it ran");
+    let elsewhere = Project::new(&[("data/notes.csv", &notes)]);
+    elsewhere.write("b", project.read("b"));
+    let done = elsewhere.clue("verify b --data data --yes");
+    assert!(ran.exists(), "{}{}", done.stdout, done.stderr);
+    assert_eq!(elsewhere.read("data/notes.csv"), notes.as_bytes());
+}
+
+#[test]
+fn a_copy_of_sensitive_data_is_as_sensitive() {
+    let words = "verify b --data data --yes --live -p url=http://model.example/v1";
+    let refused = "your own configuration does not allow";
+    // By the configuration of whoever verifies.
+    let (elsewhere, _) = bundled(&in_its_place(), "--max-file 20");
+    elsewhere.write("data/notes.csv", FILES[2].1);
+    let folder = elsewhere.path("data").display().to_string();
+    let config = ".home/config/clue/config.yaml";
+    elsewhere.write(config, format!("sensitive: {{paths: ['{folder}']}}\n"));
+    has(&elsewhere.clue(words), 3, &[refused, "(notes.csv)"]);
+    // By that of whoever made the bundle.
+    let project = Project::new(&[("data/notes.csv", FILES[2].1)]);
+    forged(&project, &in_its_place(), |manifest, members| {
+        members.retain(|member| member.path != "project/notes.csv");
+        manifest.data[0].there = false;
+        manifest.data[0].sensitive = true;
+    });
+    has(&project.clue(words), 3, &[refused, "(notes.csv)"]);
+}
+
+#[test]
+fn without_a_sensitive_file_from_elsewhere_salted_hashes_are_not_compared() {
+    let far = Project::new(&[("more.csv", "id,text\nm1,another\n")]);
+    let more = far.path("more.csv").display().to_string();
+    let load = format!(
+        "stages:\n  more: {{load: {{path: {more}, key: id, fields: [id, text], sensitive: true}}}}\n"
+    );
+    let pipeline = sensitive().replace("stages:\n", &load);
+    let pipeline = pipeline.replace("outputs:\n", "outputs:\n  more.jsonl: {from: more}\n");
+    let server = Server::stub("");
+    let project = Project::new(&FILES);
+    project.write("p.yaml", pipeline);
+    project.allow(&far.path(""));
+    project.ok(&format!("run p.yaml -p url={}", server.url()));
+    project.ok(&format!("bundle p.yaml -o b -p url={}", server.url()));
+    drop(server);
+    let elsewhere = Project::new(&[("data/notes.csv", FILES[2].1)]);
+    elsewhere.write("b", project.read("b"));
+    elsewhere.allow(&far.path(""));
+    let none = told(&elsewhere, "--data data", 0);
+    assert_eq!(none["prompts"], serde_json::json!([]), "{none}");
+    let words = "`more.csv`, which is looked for where the pipeline says; with it";
+    has(&elsewhere.clue("verify b --data data"), 0, &[words]);
+    elsewhere.write("data/more.csv", far.read("more.csv"));
+    let both = told(&elsewhere, "--data data", 0);
+    let prompts = serde_json::json!([{"stage": "facts", "same": 3, "gone": 0, "key": null}]);
+    assert_eq!(both["prompts"], prompts, "{both}");
+}
+
+#[test]
+fn of_data_in_a_bundle_its_own_hash_counts() {
+    let project = Project::new(&[]);
+    // The manifest says what the lock does.
+    forged(&project, PIPELINE, |_, members| {
+        replace(members, "project/notes.csv", "second", "SECOND");
+    });
+    let found = told(&project, "", 1);
+    let wrong = "`params.notes` is not the one that the lock knows";
+    assert_eq!(found["files"]["wrong"], serde_json::json!([wrong]));
+    has(&project.clue("verify b"), 1, &["differs: input `"]);
 }
 
 #[test]

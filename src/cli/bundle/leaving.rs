@@ -15,8 +15,9 @@ use crate::cli::err;
 use crate::diag::Diagnostic;
 use crate::engine::pipe::Pipe;
 use crate::engine::survey::out_file;
+use crate::hash::Hash;
 use crate::report::words::size;
-use crate::share::bundle::archive::{Body, Member};
+use crate::share::bundle::archive::{Body, Member, changed};
 use crate::share::bundle::citation::{self, Cited};
 use crate::share::bundle::manifest::{Data, LeftOut, Level, Manifest, Role};
 use crate::share::bundle::places::{DATA, PROJECT, PROMPTS, joined};
@@ -26,6 +27,13 @@ use crate::share::bundle::used::{All, Used};
 use crate::share::plain::Plain;
 use crate::spec::about::About;
 use crate::spec::pipeline::ParamKind;
+
+/// What a bundle is and what is not in it, for people.
+const README: &str = "README.md";
+/// How to cite it.
+const CITATION: &str = "CITATION.cff";
+/// The same for other programs.
+const CRATE: &str = "ro-crate-metadata.json";
 
 /// A file that leaves.
 pub struct Leaf {
@@ -106,6 +114,7 @@ impl Leaving {
                 path: path.to_owned(),
                 role,
                 body: Body::Bytes(bytes),
+                hash: None,
             },
             why,
             text: None,
@@ -156,6 +165,7 @@ impl Leaving {
                 path: used.place.clone(),
                 role: used.role,
                 body: Body::File(used.path.clone()),
+                hash: used.hash,
             },
             bytes,
             why: match used.role {
@@ -268,6 +278,7 @@ impl Leaving {
                     path: joined("outputs", below),
                     role: Role::Output,
                     body: Body::File(path.clone()),
+                    hash: source.lock.outputs.get(&name).map(|made| made.hash),
                 },
                 why: "an output",
                 text: None,
@@ -278,14 +289,14 @@ impl Leaving {
     }
 
     /// Allows files to hold words that sensitive records hold too, by the user's word: files of
-    /// the user's, or files and folders of the bundle.
+    /// the user's, or files and folders of the bundle; `made` are those that are still to come.
     ///
     /// # Errors
     /// There is no such file in the bundle.
-    pub fn allow(&mut self, names: &[PathBuf]) -> Result<(), Diagnostic> {
+    fn allow(&mut self, names: &[PathBuf], made: &[&str]) -> Result<(), Diagnostic> {
         for name in names {
             let real = name.canonicalize().ok();
-            let mut any = false;
+            let mut any = made.iter().any(|made| name == Path::new(made));
             for leaf in &mut self.leaves {
                 let place = Path::new(&leaf.member.path);
                 let same = match &leaf.member.body {
@@ -303,8 +314,12 @@ impl Leaving {
                 return Err(fault.help("`--dry-run` lists its files"));
             }
         }
-        let allowed = self.leaves.iter().filter(|leaf| leaf.allowed);
-        self.manifest.allowed = allowed.map(|leaf| leaf.member.path.clone()).collect();
+        let made = made
+            .iter()
+            .filter(|made| names.iter().any(|n| n == Path::new(made)));
+        let leaves = self.leaves.iter().filter(|leaf| leaf.allowed);
+        let leaves = leaves.map(|leaf| leaf.member.path.clone());
+        self.manifest.allowed = made.map(|made| (*made).to_owned()).chain(leaves).collect();
         Ok(())
     }
 
@@ -315,26 +330,38 @@ impl Leaving {
     pub fn end(&mut self, source: &Source<'_>, day: Option<String>) -> Result<(), Diagnostic> {
         let said = About::of(&source.pipe.pipeline);
         let description = said.description.as_deref();
-        let text = readme(&self.manifest, description, &source.name);
-        let what = "what it is, and what is not in it";
-        self.first("README.md", Role::Readme, text.into_bytes(), what);
         let cited = citation::write(&Cited {
             name: &self.manifest.name,
             description,
             license: said.license.as_deref(),
             cite: &said.cite,
         });
+        let mut made = vec![CRATE, README];
+        if cited.is_some() {
+            made.push(CITATION);
+        }
+        self.allow(&source.args.allow, &made)?;
+        let text = readme(&self.manifest, description, &source.name);
+        let what = "what it is, and what is not in it";
+        self.first(README, Role::Readme, text.into_bytes(), what);
         if let Some(text) = cited {
             let what = "how to cite it";
-            self.first("CITATION.cff", Role::Citation, text.into_bytes(), what);
+            self.first(CITATION, Role::Citation, text.into_bytes(), what);
         }
         let mut files = vec![rocrate::of_manifest()];
-        for leaf in &self.leaves {
+        for leaf in &mut self.leaves {
+            let member = &mut leaf.member;
+            let (sha256, hash, bytes) = hashes(&member.body)?;
+            // From here on it is this content that is told of, scanned and written.
+            let known = member.hash.replace(hash);
+            if known.is_some_and(|known| known != hash) || bytes != leaf.bytes {
+                return Err(changed(&member.path));
+            }
             files.push(Listed {
-                path: leaf.member.path.clone(),
-                role: leaf.member.role,
-                bytes: Some(leaf.bytes),
-                sha256: Some(sha256(&leaf.member.body)?),
+                path: member.path.clone(),
+                role: member.role,
+                bytes: Some(bytes),
+                sha256: Some(sha256),
             });
         }
         // Of its times the day alone, so that the same run is the same bundle.
@@ -352,7 +379,7 @@ impl Leaving {
             run: (source.level != Level::CodeOnly).then_some(&run),
         });
         let what = "the same for other programs";
-        self.first("ro-crate-metadata.json", Role::Crate, bytes, what);
+        self.first(CRATE, Role::Crate, bytes, what);
         Ok(())
     }
 
@@ -360,6 +387,9 @@ impl Leaving {
     fn first(&mut self, path: &str, role: Role, bytes: Vec<u8>, why: &'static str) {
         self.add(path, role, bytes, why);
         self.leaves.rotate_right(1);
+        if let Some(leaf) = self.leaves.first_mut() {
+            leaf.allowed = self.manifest.allowed.iter().any(|allowed| allowed == path);
+        }
     }
 
     /// What is written.
@@ -378,11 +408,16 @@ fn named(used: &Used) -> String {
     }
 }
 
-/// SHA-256 of a file, as other programs know it.
-fn sha256(body: &Body) -> Result<String, Diagnostic> {
+/// SHA-256 of a file, as other programs know it, its hash, and its size in bytes.
+fn hashes(body: &Body) -> Result<(String, Hash, u64), Diagnostic> {
     let mut context = Context::new(&SHA256);
+    let mut hasher = blake3::Hasher::new();
+    let mut add = |bytes: &[u8]| {
+        context.update(bytes);
+        hasher.update(bytes);
+    };
     match body {
-        Body::Bytes(bytes) => context.update(bytes),
+        Body::Bytes(bytes) => add(bytes),
         Body::File(path) => {
             let unread = |error: std::io::Error| {
                 Diagnostic::error(format!("cannot read `{}`: {error}", path.display()))
@@ -392,14 +427,15 @@ fn sha256(body: &Body) -> Result<String, Diagnostic> {
             loop {
                 match file.read(&mut bytes).map_err(unread)? {
                     0 => break,
-                    read => context.update(&bytes[..read]),
+                    read => add(&bytes[..read]),
                 }
             }
         }
     }
     let digest = context.finish();
     let digits = digest.as_ref().iter().map(|byte| format!("{byte:02x}"));
-    Ok(digits.collect())
+    let hash = Hash(*hasher.finalize().as_bytes());
+    Ok((digits.collect(), hash, hasher.count()))
 }
 
 fn too_large(source: &Source<'_>, bytes: u64) -> String {

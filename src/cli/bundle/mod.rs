@@ -106,12 +106,25 @@ fn day(text: &str) -> Result<String, String> {
         _ => byte.is_ascii_digit(),
     });
     let part = |from: usize, to: usize| text.get(from..to)?.parse::<u32>().ok();
-    let month = part(5, 7).is_some_and(|month| (1..=12).contains(&month));
-    let day = part(8, 10).is_some_and(|day| (1..=31).contains(&day));
-    if form && text.len() == 10 && month && day {
+    let parts = part(0, 4).zip(part(5, 7)).zip(part(8, 10));
+    let is_day = parts.is_some_and(|((year, month), day)| (1..=days(year, month)).contains(&day));
+    if form && text.len() == 10 && is_day {
         Ok(text.to_owned())
     } else {
         Err("expected a day such as 2026-01-31".to_owned())
+    }
+}
+
+/// How many days a month has; none if there is no such month.
+fn days(year: u32, month: u32) -> u32 {
+    match month {
+        2 if year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400)) => {
+            29
+        }
+        2 => 28,
+        4 | 6 | 9 | 11 => 30,
+        1..=12 => 31,
+        _ => 0,
     }
 }
 
@@ -311,7 +324,6 @@ fn made(source: &Source<'_>) -> Result<Result<Leaving, ExitCode>, Diagnostic> {
             "run it with the same params (`clue run {file}`), or leave that out with `--partial`"
         )));
     }
-    leaving.allow(&source.args.allow)?;
     let day = source.args.date.clone().or_else(|| last_day(source));
     leaving.end(source, day)?;
     Ok(Ok(leaving))
@@ -369,12 +381,20 @@ mod tests {
 
     #[test]
     fn days_are_read() {
-        assert!(day("2026-01-31").is_ok());
+        for text in ["2026-01-31", "2028-02-29", "2000-02-29", "2026-12-01"] {
+            assert!(day(text).is_ok(), "{text}");
+        }
         for text in [
             "",
             "soon",
             "2026-13-01",
+            "2026-00-01",
+            "2026-01-00",
             "2026-01-32",
+            "2026-02-31",
+            "2026-02-29",
+            "2100-02-29",
+            "2026-04-31",
             "2026-1-1",
             "20260101xx",
             "2026-01-011",

@@ -20,7 +20,7 @@ use crate::hash::Hash;
 use crate::replay::cassette::{self, Entry};
 use crate::replay::ledger::Ledger;
 use crate::report::life::Graph;
-use crate::report::page::{Choice, Found, Lives, Options, Report, choose, gather, html};
+use crate::report::page::{Choice, Found, Lives, Options, Report, Salting, choose, gather, html};
 use crate::report::words::count;
 use crate::share::bundle::hidden::{HiddenCall, StageRecords, lines, marks};
 use crate::share::bundle::manifest::Role;
@@ -98,6 +98,7 @@ pub fn play(
         limit: MOST,
         live: false,
         timeless: true,
+        salting: Salting::With(salt.as_ref().map(Salt::of_page)),
     };
     let mut report = gather(found, &options);
     plain(source, &mut report, leaving)?;

@@ -4,7 +4,8 @@
 use super::Source;
 use super::leaving::{Leaf, Leaving};
 use crate::diag::Diagnostic;
-use crate::share::bundle::archive::Body;
+use crate::hash::Hash;
+use crate::share::bundle::archive::{Body, changed};
 use crate::share::bundle::look::{bytes, look, texts_of};
 use crate::share::bundle::manifest::{NAME, Role};
 use crate::share::bundle::scan::{Hits, Texts};
@@ -101,7 +102,14 @@ fn of(leaf: &Leaf) -> Result<Vec<String>, Diagnostic> {
     match (&leaf.text, &leaf.member.body) {
         (Some(text), _) => Ok(vec![text.clone()]),
         (None, Body::Bytes(bytes)) => texts_of(bytes, name),
-        (None, Body::File(path)) => texts_of(&bytes(path)?, name),
+        (None, Body::File(path)) => {
+            let bytes = bytes(path)?;
+            let hash = leaf.member.hash;
+            if hash.is_some_and(|hash| hash != Hash::of_bytes(&bytes)) {
+                return Err(changed(name));
+            }
+            texts_of(&bytes, name)
+        }
     }
 }
 
@@ -128,4 +136,32 @@ fn add(leaf: &Leaf, hits: &Hits, text: &str, places: &mut Vec<Place>) {
         line: Some(line),
         records,
     }));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::share::bundle::archive::Member;
+
+    #[test]
+    fn what_is_scanned_is_what_will_be_written() {
+        let mut file = tempfile::NamedTempFile::new().expect("a file");
+        let leaf = Leaf {
+            member: Member {
+                path: "x".to_owned(),
+                role: Role::File,
+                body: Body::File(file.path().to_owned()),
+                hash: Some(Hash::of_bytes(b"one")),
+            },
+            bytes: 3,
+            why: "",
+            text: None,
+            allowed: false,
+        };
+        std::io::Write::write_all(&mut file, b"one").expect("written");
+        assert_eq!(of(&leaf).expect("read"), ["one"]);
+        std::fs::write(file.path(), "two").expect("written");
+        let fault = of(&leaf).expect_err("changed");
+        assert_eq!(fault.message, "`x` changed while it was read");
+    }
 }

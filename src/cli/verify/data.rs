@@ -1,6 +1,7 @@
 //! Data that a bundle does not hold: found in the user's folder by what it is, and put where the
 //! pipeline looks for it. What is not found has an empty file in its place, so that the stages
-//! that read it can be told.
+//! that read it can be told. The user's files are copied, never linked: nothing that a bundle
+//! says may lead to one being written to.
 
 use std::fs::{self, File};
 use std::io;
@@ -12,6 +13,8 @@ use crate::diag::Diagnostic;
 use crate::hash::Hash;
 use crate::share::bundle::manifest::{Data, Manifest};
 use crate::share::bundle::member::fault_of;
+use crate::trust::config::Config;
+use crate::trust::sensitive::calls_sensitive;
 
 /// Files of a folder that are looked at, at most.
 const MOST: usize = 200_000;
@@ -46,6 +49,9 @@ pub struct Input {
     /// Where it is; for one that is absent, what stands in its place.
     #[serde(skip)]
     pub path: Option<PathBuf>,
+    /// The user's file that it is, or is a copy of.
+    #[serde(skip)]
+    pub from: Option<PathBuf>,
     /// True if its records are sensitive.
     pub sensitive: bool,
 }
@@ -57,6 +63,21 @@ pub struct Inputs {
     pub all: Vec<Input>,
     /// Params.
     pub params: Vec<(String, String)>,
+}
+
+impl Inputs {
+    /// The user's configuration, by which copies are as sensitive as what they are copies of, and
+    /// data is that the bundle calls so.
+    pub fn marked(&self, config: &Config) -> Config {
+        let mut marked = config.clone();
+        let is_sensitive = |input: &&Input| {
+            let from = input.from.as_deref();
+            input.sensitive || from.is_some_and(|from| calls_sensitive(config, from))
+        };
+        let all = self.all.iter().filter(is_sensitive);
+        marked.sensitive.extend(all.filter_map(|i| i.path.clone()));
+        marked
+    }
 }
 
 /// Finds data, and puts it where the pipeline in `root` looks for it; `aside` is for what has no
@@ -83,8 +104,8 @@ pub fn place(
     all.sort_by(|a, b| a.label.cmp(&b.label));
     for (number, data) in all.into_iter().enumerate() {
         let aside = aside.join(number.to_string());
-        let input = one(data, root, &aside, &files, &mut inputs.params)
-            .map_err(|error| unplaced(data, &error))?;
+        let made = one(data, manifest, root, &aside, &files, &mut inputs.params);
+        let input = made.map_err(|error| unplaced(data, &error))?;
         inputs.all.push(input);
     }
     Ok(inputs)
@@ -92,6 +113,11 @@ pub fn place(
 
 fn unplaced(data: &Data, error: &io::Error) -> Diagnostic {
     let label = crate::text::visible::plain(&data.label);
+    if error.kind() == io::ErrorKind::AlreadyExists {
+        return Diagnostic::error(format!(
+            "the bundle is refused: another file is in the place of `{label}`"
+        ));
+    }
     Diagnostic::error(format!(
         "cannot put `{label}` where the pipeline looks for it: {error}"
     ))
@@ -99,6 +125,7 @@ fn unplaced(data: &Data, error: &io::Error) -> Diagnostic {
 
 fn one(
     data: &Data,
+    manifest: &Manifest,
     root: &Path,
     aside: &Path,
     files: &[(PathBuf, u64)],
@@ -106,8 +133,9 @@ fn one(
 ) -> io::Result<Input> {
     let place = data
         .place
-        .as_ref()
+        .as_deref()
         .filter(|place| fault_of(place).is_none());
+    let member = place.and_then(|place| manifest.file(place));
     let place = place.map(|place| root.join(place));
     let mut input = Input {
         label: data.label.clone(),
@@ -115,24 +143,35 @@ fn one(
         is: Is::There,
         hash: Some(data.hash),
         path: None,
+        from: None,
         sensitive: data.sensitive,
     };
     if data.there {
+        // What it is, not what is said of it.
+        input.hash = member.map(|file| file.hash);
+        if input.hash != Some(data.hash) {
+            input.is = Is::Other;
+        }
         input.path = place;
         return Ok(input);
     }
+    let found = found(data, files)?;
     if data.param.is_none() && place.is_none() {
         (input.is, input.hash) = (Is::Elsewhere, None);
+        // The pipeline itself says where it is. Of the same content, it tells the salt.
+        let same = found.filter(|(_, hash)| *hash == data.hash);
+        input.from = same.map(|(path, _)| path).filter(|_| data.sensitive);
+        input.path = input.from.clone();
         return Ok(input);
     }
-    let found = found(data, files)?;
     (input.is, input.hash) = match &found {
         Some((_, hash)) if *hash == data.hash => (Is::Found, Some(*hash)),
         Some((_, hash)) => (Is::Other, Some(*hash)),
         None => (Is::Absent, None),
     };
-    let file = match found {
-        Some((path, _)) => path,
+    input.from = found.map(|(path, _)| path);
+    let file = match &input.from {
+        Some(path) => path.clone(),
         None => {
             let name = Some(data.name.as_str()).filter(|name| fault_of(name).is_none());
             let stand_in = aside.join(name.unwrap_or("data").replace('/', "_"));
@@ -163,10 +202,12 @@ fn one(
         (_, place) => place,
     };
     if let Some(at) = at {
-        fs::create_dir_all(at.parent().unwrap_or(root))?;
-        if fs::hard_link(&file, &at).is_err() {
-            fs::copy(&file, &at)?;
+        if !at.starts_with(root) {
+            return Err(io::Error::other("that is not in the bundle"));
         }
+        fs::create_dir_all(at.parent().unwrap_or(root))?;
+        let mut copy = File::create_new(&at)?;
+        io::copy(&mut File::open(&file)?, &mut copy)?;
         input.path = Some(at);
     }
     Ok(input)

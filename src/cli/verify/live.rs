@@ -33,9 +33,10 @@ use crate::engine::worker::Shop;
 use crate::plan::graph::Action;
 use crate::replay::cassette::Entry;
 use crate::replay::ledger::{Depth, Ledger};
-use crate::report::page::{Found, Lives, Options, choose, gather};
+use crate::report::page::{Found, Lives, Options, Salting, choose, gather};
 use crate::share::bundle::again::{Answers, Score, compared, scores};
 use crate::share::bundle::hidden::HiddenCall;
+use crate::share::bundle::salt::Salt;
 use crate::store::Store;
 use crate::trust::config::Config;
 use crate::trust::gather::{files_of_stages, of_stages};
@@ -225,6 +226,7 @@ fn boards(pipe: &Arc<Pipe>, store: &Store, then: &Then<'_>) -> Result<Json, Diag
         limit: 0,
         live: false,
         timeless: true,
+        salting: Salting::With(then.salt.map(Salt::of_page)),
     };
     let report = gather(found, &options);
     let tables = report.overview.boards.iter().map(|board| {

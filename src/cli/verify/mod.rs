@@ -202,6 +202,7 @@ fn look_into(args: &Args, config: &Config, archive: &Archive) -> Result<Looked, 
         scratch: scratch.path(),
         params: &args.params,
     };
+    let config = &inputs.marked(config);
     let opened = match open(&home, manifest, &inputs, config) {
         Ok(opened) => opened,
         Err((faults, sources)) => return unopened(looked, &root, &inputs, &faults, &sources),
@@ -330,11 +331,12 @@ fn results(
 /// The salt, if all sensitive files are there.
 fn salt(inputs: &Inputs) -> Result<Option<Salt>, Diagnostic> {
     let sensitive = inputs.all.iter().filter(|input| input.sensitive);
-    let there = |input: &&Input| input.is != data::Is::Absent;
-    if !sensitive.clone().all(|input| there(&input)) {
-        return Ok(None);
-    }
-    look::salt(sensitive.filter_map(|input| input.path.as_deref()))
+    let there = sensitive.map(|input| {
+        let path = input.path.as_deref();
+        path.filter(|_| input.is != data::Is::Absent)
+    });
+    let there: Option<Vec<&Path>> = there.collect();
+    there.map_or(Ok(None), look::salt)
 }
 
 /// What the run would be made of now, but for files, which were compared as they are, and for
@@ -367,10 +369,11 @@ fn made_of(
             known.hash = is.hash;
         }
     }
+    // Also of what is in the bundle, if it is not what the bundle says.
     for input in inputs
         .all
         .iter()
-        .filter(|input| input.is == data::Is::Other)
+        .filter(|input| matches!(input.is, data::Is::There | data::Is::Other))
     {
         if let (Some(known), Some(hash)) = (now.inputs.get_mut(&input.label), input.hash) {
             known.hash = hash;

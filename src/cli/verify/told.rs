@@ -71,7 +71,14 @@ fn text(looked: &Looked) -> String {
             data::Is::Other => format!("differs: `{name}` has other content than the run's"),
             data::Is::Absent => format!("not in the bundle: `{name}` (`--data DIR`)"),
             data::Is::Elsewhere => {
-                format!("not in the bundle: `{name}`, which is looked for where the pipeline says")
+                let salted = input.sensitive && input.from.is_none();
+                let more = match salted {
+                    true => "; with it (`--data DIR`), salted hashes can be compared",
+                    false => "",
+                };
+                format!(
+                    "not in the bundle: `{name}`, which is looked for where the pipeline says{more}"
+                )
             }
         };
         let _ = writeln!(text, "  {told}");

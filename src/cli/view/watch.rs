@@ -13,7 +13,7 @@ use super::page::Shown;
 use crate::cli::report::made;
 use crate::diag::Diagnostic;
 use crate::engine::pipe::Pipe;
-use crate::report::page::{Options, Report};
+use crate::report::page::{Options, Report, Salting};
 use crate::store::Store;
 
 /// How often it looks.
@@ -70,6 +70,7 @@ fn page(args: &Args, pipe: &Arc<Pipe>) -> Result<Report, Diagnostic> {
         limit: args.limit,
         live: true,
         timeless: false,
+        salting: Salting::Records,
     };
     let store = Store::open_read(&args.common.settings.store)?;
     made(&store, pipe, &options)

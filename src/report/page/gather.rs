@@ -8,7 +8,7 @@ use super::calls::Calls;
 use super::choose::Choice;
 use super::data::{Detail, Failed, Overview, Report};
 use super::lives::Lives;
-use super::mask::Mask;
+use super::mask::{Mask, Salting};
 use super::{origin, stages, tables};
 use crate::engine::board::Board;
 use crate::engine::history::RunRecord;
@@ -59,6 +59,8 @@ pub struct Options {
     pub live: bool,
     /// No times and dates, so that the same run gives the same page wherever it was made.
     pub timeless: bool,
+    /// What masked keys are salted with.
+    pub salting: Salting,
 }
 
 /// Makes plain data of what was found.
@@ -69,7 +71,7 @@ pub fn gather(mut found: Found<'_>, options: &Options) -> Report {
         .iter()
         .filter(|(stage, _)| pipe.stages[*stage].sensitive);
     let sensitive = sensitive.flat_map(|(_, records)| records);
-    let mask = Mask::new(pipe, options.sensitive, sensitive);
+    let mask = Mask::new(pipe, options.sensitive, &options.salting, sensitive);
     let calls = Calls::new(pipe, std::mem::take(&mut found.calls));
     let mut blocks = Vec::new();
     let mut shown = Vec::new();

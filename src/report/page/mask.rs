@@ -10,11 +10,21 @@ use crate::engine::pipe::Pipe;
 use crate::hash::Hash;
 use crate::record::Record;
 
+/// What masked keys are salted with.
+#[derive(Clone, Debug)]
+pub enum Salting {
+    /// The sensitive records of the page. Such a page stays where they are: if it holds means
+    /// alone, these are the records.
+    Records,
+    /// Something that only those know who have the data; without it, no key is shown.
+    With(Option<Hash>),
+}
+
 /// Decides what is left out.
 pub struct Mask {
     /// Sensitive texts may be shown.
     open: bool,
-    /// Made of the sensitive records themselves: who does not have them cannot try keys.
+    /// Who does not have what it is made of cannot try keys.
     salt: Option<Hash>,
     /// What the pipeline's own files and params say.
     known: HashSet<String>,
@@ -22,17 +32,19 @@ pub struct Mask {
 
 impl Mask {
     /// A mask for a pipeline. `records` are sensitive ones.
-    pub fn new<'a>(pipe: &Pipe, open: bool, records: impl IntoIterator<Item = &'a Record>) -> Mask {
-        let mut hasher = blake3::Hasher::new_derive_key("clue report salt v1");
-        let mut any = false;
-        for record in records {
-            any = true;
-            let line = serde_json::to_vec(&(&*record.key, &record.fields)).unwrap_or_default();
-            hasher.update(&line);
-        }
+    pub fn new<'a>(
+        pipe: &Pipe,
+        open: bool,
+        salting: &Salting,
+        records: impl IntoIterator<Item = &'a Record>,
+    ) -> Mask {
+        let salt = match salting {
+            Salting::Records => of_records(records),
+            Salting::With(salt) => *salt,
+        };
         Mask {
             open,
-            salt: any.then(|| Hash(*hasher.finalize().as_bytes())),
+            salt,
             known: known(pipe),
         }
     }
@@ -66,6 +78,18 @@ impl Mask {
             Json::Array(_) | Json::Object(_) => false,
         }
     }
+}
+
+/// A salt of records.
+fn of_records<'a>(records: impl IntoIterator<Item = &'a Record>) -> Option<Hash> {
+    let mut hasher = blake3::Hasher::new_derive_key("clue report salt v1");
+    let mut any = false;
+    for record in records {
+        any = true;
+        let line = serde_json::to_vec(&(&*record.key, &record.fields)).unwrap_or_default();
+        hasher.update(&line);
+    }
+    any.then(|| Hash(*hasher.finalize().as_bytes()))
 }
 
 /// Every text that the pipeline brings along: values of params and settings, texts in quotes in

@@ -22,5 +22,6 @@ pub use data::{Report, Scorer};
 pub use gather::{Found, Options, gather};
 pub use html::{html, live};
 pub use lives::Lives;
+pub use mask::Salting;
 pub use origin::redact;
 pub use tables::{adds, behind, scored};

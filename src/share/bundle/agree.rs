@@ -38,7 +38,16 @@ pub fn agree(lock: &Lock, manifest: &Manifest) -> Agreement {
         let data = manifest.data.iter().find(|data| data.label == *label);
         let at = below(dir, label);
         let file = at.as_deref().and_then(|at| manifest.file(at));
-        let is = data.map(|data| data.hash).or(file.map(|file| file.hash));
+        // Of what is there, its own hash counts, whatever is said of it.
+        let is = match data {
+            Some(data) if data.there => {
+                let place = data.place.as_deref();
+                let member = place.and_then(|place| manifest.file(place));
+                member.map(|member| member.hash)
+            }
+            Some(data) => Some(data.hash),
+            None => file.map(|file| file.hash),
+        };
         // What `--prompts` put in its place lies elsewhere.
         let anywhere = || manifest.files.iter().any(|file| file.hash == hash);
         let left_out = data.is_some_and(|data| !data.there);

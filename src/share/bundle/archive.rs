@@ -33,6 +33,8 @@ pub struct Member {
     pub role: Role,
     /// Its bytes.
     pub body: Body,
+    /// What its bytes were when somebody looked at them: others are not written.
+    pub hash: Option<Hash>,
 }
 
 /// Writes a bundle: the manifest, to which the members' sizes and hashes are added, and then the
@@ -73,10 +75,7 @@ pub fn write(
             .and_then(|head| put(head, &mut hashing, file.bytes))
             .map_err(|error| unreadable(member, &error))?;
         if Hash(*hashing.hasher.finalize().as_bytes()) != file.hash {
-            return Err(Diagnostic::error(format!(
-                "`{}` changed while it was read",
-                member.path
-            )));
+            return Err(changed(&member.path));
         }
     }
     put(END.to_vec(), &mut io::empty(), 0).map_err(failed)?;
@@ -113,12 +112,21 @@ fn listed(member: &Member) -> Result<manifest::File, Diagnostic> {
     let mut hasher = blake3::Hasher::new();
     let read = hasher.update_reader(&mut body);
     read.map_err(|error| unreadable(member, &error))?;
+    let hash = Hash(*hasher.finalize().as_bytes());
+    if member.hash.is_some_and(|known| known != hash) {
+        return Err(changed(&member.path));
+    }
     Ok(manifest::File {
         path: member.path.clone(),
         bytes: hasher.count(),
-        hash: Hash(*hasher.finalize().as_bytes()),
+        hash,
         role: member.role,
     })
+}
+
+/// Of a member that is not any more what it was when somebody looked at it.
+pub fn changed(path: &str) -> Diagnostic {
+    Diagnostic::error(format!("`{path}` changed while it was read")).help("make the bundle again")
 }
 
 fn open(member: &Member) -> Result<Box<dyn Read + '_>, Diagnostic> {

@@ -77,6 +77,11 @@ impl Salt {
         hasher.update(bytes);
         short(Hash(*hasher.finalize().as_bytes()))
     }
+
+    /// What the report of a bundle salts its keys with.
+    pub fn of_page(&self) -> Hash {
+        Hash(*blake3::keyed_hash(&self.0, b"page").as_bytes())
+    }
 }
 
 /// The mark of bytes that are nobody's secret: the beginning of their BLAKE3 hash.

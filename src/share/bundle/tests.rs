@@ -26,6 +26,7 @@ fn bundle(files: &[(String, Vec<u8>)]) -> (Vec<u8>, Manifest) {
             path: path.clone(),
             role: Role::File,
             body: Body::Bytes(bytes.clone()),
+            hash: None,
         })
         .collect();
     let mut out = Vec::new();
@@ -141,6 +142,7 @@ fn a_file_is_read_as_it_is_written() {
         path: "x".to_owned(),
         role: Role::Data,
         body: Body::File(path.to_owned()),
+        hash: None,
     };
     let mut out = Vec::new();
     let mut manifest = Manifest::default();
@@ -155,12 +157,33 @@ fn a_file_is_read_as_it_is_written() {
 }
 
 #[test]
+fn only_what_was_looked_at_is_written() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let path = dir.path().join("x");
+    let member = Member {
+        path: "x".to_owned(),
+        role: Role::Data,
+        body: Body::File(path.clone()),
+        hash: Some(Hash::of_bytes(b"looked at")),
+    };
+    let put = |text: &str| {
+        std::fs::write(&path, text).expect("written");
+        let members = std::slice::from_ref(&member);
+        write(&mut Vec::new(), &mut Manifest::default(), members).map_err(|fault| fault.message)
+    };
+    assert_eq!(put("looked at"), Ok(()));
+    let changed = "`x` changed while it was read".to_owned();
+    assert_eq!(put("looked up"), Err(changed));
+}
+
+#[test]
 fn no_two_members_get_in_each_others_way() {
     let write = |paths: &[&str]| {
         let member = |path: &&str| Member {
             path: (*path).to_owned(),
             role: Role::File,
             body: Body::Bytes(Vec::new()),
+            hash: None,
         };
         let members: Vec<Member> = paths.iter().map(member).collect();
         write(&mut Vec::new(), &mut Manifest::default(), &members).map_err(|fault| fault.message)
