@@ -66,7 +66,7 @@ pub fn write(args: &Args, pipe: &Arc<Pipe>) -> Result<Done, Stop> {
     let graph = Graph::of(pipe, &choice.survey, &notes.taps);
     let last: Vec<usize> = ends.iter().map(|end| end.stage).collect();
     let lives = Lives::new(pipe, &graph, &last);
-    let lost = lost(pipe, &outcome, &notes.ledger.missing(&stages));
+    let lost = lost(pipe, &outcome, &notes.ledger.missed(), &graph);
     let calls = Calls::new(pipe, notes.ledger.take_all(&stages));
     let mut all = last;
     all.extend(scored);
@@ -262,7 +262,12 @@ fn concerns(pipe: &Pipe, end: &End, asked: Option<usize>, stage: usize) -> bool 
 }
 
 /// The records that failed or have no answer, each once.
-fn lost(pipe: &Pipe, outcome: &Outcome, missing: &[MissingCall]) -> Vec<Lost> {
+fn lost(pipe: &Pipe, outcome: &Outcome, missing: &[MissingCall], graph: &Graph) -> Vec<Lost> {
+    let made = graph.links.iter().map(|links| {
+        let from = links.made.iter().map(|link| &*link.from);
+        from.collect::<HashSet<&str>>()
+    });
+    let made: Vec<HashSet<&str>> = made.collect();
     let failed = outcome.failures.iter();
     let failed = failed.map(|one| (one.stage.as_str(), one.key.as_str(), one.why.as_str()));
     let missing = missing.iter();
@@ -270,7 +275,9 @@ fn lost(pipe: &Pipe, outcome: &Outcome, missing: &[MissingCall]) -> Vec<Lost> {
     let mut lost: Vec<Lost> = Vec::new();
     let mut seen = HashSet::new();
     for (stage, key, why) in failed.chain(missing) {
+        // A call that could not be made may be one that its record did not need.
         if let Some(stage) = pipe.find(stage)
+            && !made[stage].contains(key)
             && seen.insert((stage, key))
         {
             lost.push(Lost {
