@@ -567,3 +567,46 @@ fn logs_count_what_failed() {
     refused(&done, &["there is nothing to export"]);
     assert!(!project.path("no").exists());
 }
+
+#[test]
+fn a_folder_keeps_what_no_export_made() {
+    let (project, params) = ran("");
+    let export = format!("export p.yaml --to hf --output all.jsonl {params}");
+    // A mark alone makes no file ours.
+    let tail = "-00000-of-00001.parquet";
+    project.write("hf/README.md", "<!-- made by clue export -->");
+    let mine = [format!("hf/data/mine{tail}"), format!("hf/data/test{tail}")];
+    mine.iter().for_each(|name| project.write(name, "mine"));
+    let done = project.clue(&export);
+    assert_eq!(done.code, 2, "{}{}", done.stdout, done.stderr);
+    refused(&done, &["no export made"]);
+    std::fs::remove_file(project.path(&mine[1])).expect("removed");
+    project.ok(&export);
+    project.ok(&format!("{export} --split train"));
+    assert_eq!(
+        has_files(&project.path("hf")),
+        [
+            "README.md".to_owned(),
+            format!("data/mine{tail}"),
+            format!("data/train{tail}")
+        ]
+    );
+    assert_eq!(project.read(&mine[0]), b"mine");
+    // Nothing is written through a link, nor removed.
+    #[cfg(unix)]
+    {
+        std::fs::rename(project.path("hf/data"), project.path("far")).expect("moved");
+        std::os::unix::fs::symlink(project.path("far"), project.path("hf/data")).expect("linked");
+        let done = project.clue(&export);
+        assert_eq!(done.code, 2, "{}{}", done.stdout, done.stderr);
+        refused(&done, &["is a link"]);
+        assert_eq!(has_files(&project.path("far")).len(), 2);
+    }
+    // A fault in the second of two leaves nothing of the first.
+    let done = project.clue(&format!(
+        "export p.yaml --to no --stage cases --stage means --split-by part {params}"
+    ));
+    assert_eq!(done.code, 2, "{}{}", done.stdout, done.stderr);
+    refused(&done, &["`part` is not there"]);
+    assert!(!project.path("no").exists());
+}
