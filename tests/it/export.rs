@@ -459,3 +459,154 @@ fn what_is_missing_is_told_and_the_rest_is_written() {
         &["there is nothing to export", "run the pipeline first"],
     );
 }
+
+/// The logs in a folder.
+fn logs(project: &Project, folder: &str) -> Vec<Json> {
+    let names = has_files(&project.path(folder)).into_iter();
+    let read = |name| serde_json::from_slice(&project.read(&format!("{folder}/{name}")));
+    names.map(|name| read(name).expect("JSON")).collect()
+}
+
+#[test]
+fn logs_hold_the_calls_that_records_were_made_of() {
+    let yaml = "clue: 1\nparams: {url: x}\nmodels:\n  m: {id: a, url: \"{{ params.url }}\"}\n  n: {id: b, url: \"{{ params.url }}\"}\n\
+        stages:\n  docs: {load: {path: docs.jsonl, key: id}}\n  cases: {load: {path: cases.jsonl, key: cid}}\n\
+        \x20 asked: {from: docs, generate: {model: m, prompt: q.j2}}\n\
+        \x20 joined: {from: [cases, asked], join: {on: {doc: id}}}\n\
+        \x20 scored: {from: joined, score: {metric: exact_match, prediction: answer, reference: ref}}\n\
+        \x20 renamed: {from: scored, rename: {acc: exact_match}}\n\
+        \x20 other: {from: docs, generate: {model: n, prompt: q.j2}}\n\
+        \x20 both: {from: [asked, other], concat: {prefix: true}}\n\
+        \x20 scored2: {from: both, score: {metric: exact_match, prediction: answer, reference: text}}\n\
+        outputs: {j.jsonl: {from: renamed}, k.jsonl: {from: scored2}}\n";
+    let docs: Vec<String> = (1..4)
+        .map(|n| format!("{{\"id\":\"{n}\",\"text\":\"document {n}\"}}\n"))
+        .collect();
+    let cases = "{\"cid\":\"1\",\"doc\":\"3\",\"ref\":\"x\"}\n{\"cid\":\"2\",\"doc\":\"1\",\"ref\":\"x\"}\n";
+    let project = Project::new(&[
+        ("j.yaml", yaml),
+        ("docs.jsonl", &docs.concat()),
+        ("cases.jsonl", cases),
+        ("q.j2", "Tell: {{ text }}"),
+    ]);
+    let server = Server::stub("");
+    let params = format!("-p url={}", server.url());
+    project.ok(&format!("run j.yaml --yes {params}"));
+    project.ok(&format!(
+        "export j.yaml --format inspect --to one --stage scored {params}"
+    ));
+    let one = logs(&project, "one");
+    assert_eq!(one.len(), 1);
+    for (sample, doc) in [(0, 3), (1, 1)] {
+        let sample = &one[0]["samples"][sample];
+        let input = sample["input"][0]["content"].as_str().expect("a prompt");
+        assert!(input.contains(&format!("document {doc}")), "{sample}");
+        assert_eq!(sample["output"]["completion"], sample["metadata"]["answer"]);
+        // Renamed since, and there all the same.
+        assert_eq!(sample["scores"]["exact_match"]["value"], 0.0);
+    }
+    assert_eq!(one[0]["results"]["scores"][0]["scored_samples"], 2);
+    project.ok(&format!(
+        "export j.yaml --format inspect --to two --stage scored2 {params}"
+    ));
+    let two = logs(&project, "two");
+    let mut models: Vec<&str> = two
+        .iter()
+        .map(|log| log["eval"]["model"].as_str().expect("a model"))
+        .collect();
+    models.sort_unstable();
+    assert_eq!(models, ["a", "b"]);
+    for log in &two {
+        assert_eq!(log["samples"].as_array().expect("samples").len(), 3);
+        assert_eq!(
+            log["samples"][0]["output"]["choices"]
+                .as_array()
+                .expect("choices")
+                .len(),
+            1
+        );
+    }
+    if let Some(read) = python(
+        &project,
+        "import json\nfrom inspect_ai.log import read_eval_log, list_eval_logs\n\
+         print(json.dumps([read_eval_log(l).status for l in list_eval_logs('two')]))",
+    ) {
+        assert_eq!(read, serde_json::json!(["success", "success"]));
+    }
+}
+
+#[test]
+fn logs_count_what_failed() {
+    let (project, params) = ran("");
+    let more = "{\"id\":\"d\",\"text\":\"new\",\"truth\":\"x\",\"part\":\"test\"}\n";
+    project.write("cases.jsonl", format!("{CASES}{more}"));
+    let done = project.clue(&format!(
+        "export p.yaml --format inspect --to logs {params}"
+    ));
+    assert_eq!(done.code, 1, "{}{}", done.stdout, done.stderr);
+    let log = &logs(&project, "logs")[0];
+    assert_eq!(log["results"]["total_samples"], 4);
+    assert_eq!(log["results"]["completed_samples"], 3);
+    assert_eq!(log["samples"][3]["id"], "d");
+    assert_eq!(
+        log["samples"][3]["error"]["message"],
+        "answered: the answer is not in the cache"
+    );
+    if let Some(read) = python(
+        &project,
+        "import json\nfrom inspect_ai.log import read_eval_log, list_eval_logs\n\
+         l = read_eval_log(list_eval_logs('logs')[0])\n\
+         print(json.dumps([bool(s.error) for s in l.samples]))",
+    ) {
+        assert_eq!(read, serde_json::json!([false, false, false, true]));
+    }
+    // Nobody was asked about any of these: no log.
+    project.write("cases.jsonl", more);
+    let done = project.clue(&format!("export p.yaml --format inspect --to no {params}"));
+    assert_eq!(done.code, 2, "{}{}", done.stdout, done.stderr);
+    refused(&done, &["there is nothing to export"]);
+    assert!(!project.path("no").exists());
+}
+
+#[test]
+fn a_folder_keeps_what_no_export_made() {
+    let (project, params) = ran("");
+    let export = format!("export p.yaml --to hf --output all.jsonl {params}");
+    // A mark alone makes no file ours.
+    let tail = "-00000-of-00001.parquet";
+    project.write("hf/README.md", "<!-- made by clue export -->");
+    let mine = [format!("hf/data/mine{tail}"), format!("hf/data/test{tail}")];
+    mine.iter().for_each(|name| project.write(name, "mine"));
+    let done = project.clue(&export);
+    assert_eq!(done.code, 2, "{}{}", done.stdout, done.stderr);
+    refused(&done, &["no export made"]);
+    std::fs::remove_file(project.path(&mine[1])).expect("removed");
+    project.ok(&export);
+    project.ok(&format!("{export} --split train"));
+    assert_eq!(
+        has_files(&project.path("hf")),
+        [
+            "README.md".to_owned(),
+            format!("data/mine{tail}"),
+            format!("data/train{tail}")
+        ]
+    );
+    assert_eq!(project.read(&mine[0]), b"mine");
+    // Nothing is written through a link, nor removed.
+    #[cfg(unix)]
+    {
+        std::fs::rename(project.path("hf/data"), project.path("far")).expect("moved");
+        std::os::unix::fs::symlink(project.path("far"), project.path("hf/data")).expect("linked");
+        let done = project.clue(&export);
+        assert_eq!(done.code, 2, "{}{}", done.stdout, done.stderr);
+        refused(&done, &["is a link"]);
+        assert_eq!(has_files(&project.path("far")).len(), 2);
+    }
+    // A fault in the second of two leaves nothing of the first.
+    let done = project.clue(&format!(
+        "export p.yaml --to no --stage cases --stage means --split-by part {params}"
+    ));
+    assert_eq!(done.code, 2, "{}{}", done.stdout, done.stderr);
+    refused(&done, &["`part` is not there"]);
+    assert!(!project.path("no").exists());
+}

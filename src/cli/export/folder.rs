@@ -1,7 +1,7 @@
 //! A folder that Hugging Face's `datasets` loads: Parquet files, and a card.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 
 use serde_json::Value as Json;
@@ -21,6 +21,7 @@ use crate::share::gather;
 use crate::share::hub::card::{self, Asked, Card, Config, MARK, Split, Told};
 use crate::share::hub::names;
 use crate::spec::about::About;
+use crate::stages::write::elsewhere::Parts;
 use crate::store::Store;
 
 /// Splits at most: a field with more values names no splits.
@@ -35,7 +36,7 @@ pub fn write(args: &Args, pipe: &Arc<Pipe>) -> Result<Done, Stop> {
         return Err(fault.help(WORDS).into());
     }
     let all = chosen(args, pipe)?;
-    ours(&args.to)?;
+    let earlier = ours(&args.to)?;
     let stages = all.iter().map(|chosen| (chosen.name.as_str(), chosen.from));
     let sensitive = guard(args, pipe, stages)?;
     let from: Vec<usize> = all.iter().map(|chosen| chosen.from).collect();
@@ -46,18 +47,41 @@ pub fn write(args: &Args, pipe: &Arc<Pipe>) -> Result<Done, Stop> {
         sensitive,
         ..Done::default()
     };
-    let mut configs = Vec::new();
+    // What is wrong with records shows here, before anything is written.
+    let mut filled = Vec::new();
     for (chosen, name) in all.iter().zip(names::configs(&sources)) {
-        configs.extend(config(args, pipe, &looked, chosen, name, &mut done)?);
+        let parts = fill(args, pipe, &looked, chosen, &mut done)?;
+        filled.extend(parts.map(|parts| (parts, chosen, name)));
     }
-    if configs.is_empty() {
+    if filled.is_empty() {
         return Err(Diagnostic::error("there are no records to export").into());
+    }
+    for (parts, _, name) in &filled {
+        for (split, ..) in parts.names() {
+            free(&args.to, &names::file(name, split), &earlier)?;
+        }
+    }
+    let lock = lock(args, pipe)?;
+    let mut configs = Vec::new();
+    for (parts, chosen, name) in filled {
+        match config(args, parts, chosen, name, &mut done) {
+            Ok(config) => configs.push(config),
+            Err(stop) => {
+                // Without a card they would be nobody's.
+                let news = done
+                    .files
+                    .iter()
+                    .filter(|file| !earlier.contains(&file.path));
+                news.for_each(|file| drop(fs::remove_file(&file.path)));
+                return Err(stop);
+            }
+        }
     }
     let text = card::text(&Card {
         name: &pipe.pipeline.name,
         about: &About::of(&pipe.pipeline),
         file: &name_of(&pipe.pipeline.file),
-        lock: lock(args, pipe)?,
+        lock,
         models: &models(pipe, &from),
         configs: &configs,
         incomplete: !done.missing.is_empty(),
@@ -72,7 +96,7 @@ pub fn write(args: &Args, pipe: &Arc<Pipe>) -> Result<Done, Stop> {
     file.write(text.as_bytes())?;
     file.finish()?;
     let written: Vec<PathBuf> = done.files.iter().map(|file| file.path.clone()).collect();
-    remove_others(&args.to.join("data"), &written);
+    remove_others(&args.to, &earlier, &written);
     let shown = args.to.display().to_string();
     done.notes.push(format!(
         "the card is {}; load it with `datasets.load_dataset({})`",
@@ -85,16 +109,15 @@ pub fn write(args: &Args, pipe: &Arc<Pipe>) -> Result<Done, Stop> {
 /// What names of splits are made of.
 const WORDS: &str = "use letters, digits and `_`; `all` is taken";
 
-/// Writes the files of one output or stage; nothing if it has no records, since `datasets` loads no
-/// empty tables.
-fn config(
+/// The tables of one output or stage; none if it has no records, since `datasets` loads no empty
+/// ones.
+fn fill(
     args: &Args,
     pipe: &Pipe,
     looked: &Looked,
     chosen: &Chosen,
-    name: String,
     done: &mut Done,
-) -> Result<Option<Config>, Stop> {
+) -> Result<Option<Parts>, Stop> {
     let mut parts = chosen.what.parts(&pipe.build(chosen.place, Vec::new()))?;
     let mut lost = Lost::default();
     looked.each(chosen.from, |record| {
@@ -118,6 +141,17 @@ fn config(
         done.notes.push(line);
         return Ok(None);
     }
+    Ok(Some(parts))
+}
+
+/// Writes the files of one output or stage.
+fn config(
+    args: &Args,
+    mut parts: Parts,
+    chosen: &Chosen,
+    name: String,
+    done: &mut Done,
+) -> Result<Config, Stop> {
     let splits = parts.names();
     let splits: Vec<(String, u64, u64)> = splits
         .map(|(name, rows, memory)| (name.to_owned(), rows, memory))
@@ -145,7 +179,7 @@ fn config(
             memory,
         });
     }
-    Ok(Some(config))
+    Ok(config)
 }
 
 /// The split that a record names.
@@ -165,8 +199,8 @@ fn split<'a>(field: &str, record: &'a Record) -> Result<&'a str, Stop> {
 }
 
 /// Refuses a folder in which there is something that no export made. Hidden files, such as those
-/// of git, may be there.
-fn ours(folder: &Path) -> Result<(), Stop> {
+/// of git, may be there. Of an earlier export: its files, as its card lists them.
+fn ours(folder: &Path) -> Result<Vec<PathBuf>, Stop> {
     let shown = folder.display();
     if folder.exists() && !folder.is_dir() {
         let fault = Diagnostic::error(format!("`{shown}` is no folder"));
@@ -175,7 +209,7 @@ fn ours(folder: &Path) -> Result<(), Stop> {
             .into());
     }
     let Ok(entries) = fs::read_dir(folder) else {
-        return Ok(());
+        return Ok(Vec::new());
     };
     let mut names = entries.flatten().map(|entry| entry.file_name());
     let has_more = names.any(|name| !name.to_string_lossy().starts_with('.'));
@@ -184,21 +218,47 @@ fn ours(folder: &Path) -> Result<(), Stop> {
         let what = format!("in `{shown}` there are files that no export made");
         return Err(Diagnostic::error(what).help("name another folder").into());
     }
-    Ok(())
+    let inside = |path: &String| {
+        let mut parts = Path::new(path).components();
+        path.starts_with("data/")
+            && path.ends_with(names::TAIL)
+            && parts.all(|part| matches!(part, Component::Normal(_)))
+            && link(folder, path).is_none()
+    };
+    let listed = card::files(&card).into_iter().filter(inside);
+    Ok(listed.map(|path| folder.join(path)).collect())
+}
+
+/// The first link on the way to a file in a folder.
+fn link(folder: &Path, file: &str) -> Option<PathBuf> {
+    let mut at = folder.to_owned();
+    Path::new(file).components().find_map(|part| {
+        at.push(part);
+        at.is_symlink().then(|| at.clone())
+    })
+}
+
+/// Refuses to write where there is a file that no export made, or through a link.
+fn free(folder: &Path, file: &str, earlier: &[PathBuf]) -> Result<(), Stop> {
+    let path = folder.join(file);
+    let what = match link(folder, file).or_else(|| link(folder, CARD)) {
+        Some(link) => format!("`{}` is a link, which may lead elsewhere", link.display()),
+        None if path.exists() && !earlier.contains(&path) => {
+            format!("no export made `{}`", path.display())
+        }
+        None => return Ok(()),
+    };
+    Err(Diagnostic::error(what).help("name another folder").into())
 }
 
 /// Removes the data of an earlier export that is no longer part of it: nobody would look there
-/// for it. Whatever has another name than ours stays.
-fn remove_others(folder: &Path, written: &[PathBuf]) {
-    for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
-        let (path, kind) = (entry.path(), entry.file_type());
-        if kind.is_ok_and(|kind| kind.is_dir()) {
-            remove_others(&path, written);
-            // Only goes if nothing is left in it.
-            let _ = fs::remove_dir(&path);
-        } else if name_of(&path).ends_with(names::TAIL) && !written.contains(&path) {
-            let _ = fs::remove_file(&path);
-        }
+/// for it. Whatever its card does not list stays.
+fn remove_others(folder: &Path, earlier: &[PathBuf], written: &[PathBuf]) {
+    for path in earlier.iter().filter(|path| !written.contains(path)) {
+        let _ = fs::remove_file(path);
+        // Only goes if nothing is left in it.
+        let parent = path.parent().filter(|parent| *parent != folder);
+        let _ = parent.map(fs::remove_dir);
     }
 }
 

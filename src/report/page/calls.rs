@@ -29,38 +29,43 @@ impl Calls {
         Calls { by_record }
     }
 
-    /// The calls of these stages about a record, or about the one that it is a part of: the one
-    /// that is `known`, for a stage; else by its key, since what `explode` makes of a record has
-    /// that, `#`, and a number.
+    /// The calls of these stages about what a record was made of, which is known.
     pub fn of(
         &self,
-        key: &str,
         stages: &[usize],
-        known: &HashMap<usize, Key>,
+        read: &HashMap<usize, Vec<Key>>,
         pool: &mut Pool,
     ) -> Vec<Call> {
         let mut found = Vec::new();
         for stage in stages {
-            let name = known.get(stage).map_or(key, |key| key);
-            let entries = self.entries(*stage, name);
-            found.extend(entries.iter().map(|entry| call(*stage, entry, pool)));
+            for key in read.get(stage).into_iter().flatten() {
+                let entries = self.entries(*stage, key).iter();
+                found.extend(entries.map(|entry| call(*stage, entry, pool)));
+            }
         }
         found
     }
 
-    /// The calls of a stage about a record, or about the one that it is a part of, as they were
-    /// wanted.
-    pub fn entries(&self, stage: usize, key: &str) -> &[Entry] {
-        let mut name = key;
-        loop {
-            if let Some(entries) = self.by_record.get(&(stage, name.to_owned())) {
-                return entries;
-            }
-            match name.rfind('#') {
-                Some(end) => name = &name[..end],
-                None => return &[],
+    /// The calls of these stages about a record of which nothing but its key is known: what
+    /// `explode` makes of a record has its key, `#`, and a number.
+    pub fn likely(&self, key: &str, stages: &[usize], pool: &mut Pool) -> Vec<Call> {
+        let mut found = Vec::new();
+        for stage in stages {
+            let mut name = Some(key);
+            while let Some(known) = name {
+                let entries = self.entries(*stage, known);
+                found.extend(entries.iter().map(|entry| call(*stage, entry, pool)));
+                let parent = known.rfind('#').filter(|_| entries.is_empty());
+                name = parent.map(|end| &known[..end]);
             }
         }
+        found
+    }
+
+    /// The calls of a stage about a record with this key, as they were wanted.
+    pub fn entries(&self, stage: usize, key: &str) -> &[Entry] {
+        let entries = self.by_record.get(&(stage, key.to_owned()));
+        entries.map_or(&[], Vec::as_slice)
     }
 }
 

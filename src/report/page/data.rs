@@ -228,7 +228,7 @@ pub struct Spread {
 }
 
 /// How a table's records were scored.
-#[derive(Debug, Serialize)]
+#[derive(Clone, Debug, Serialize)]
 pub struct Scorer {
     /// The stage.
     pub stage: usize,

@@ -1,6 +1,5 @@
 //! Puts a page together from what was found. Pure.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::boards::board;
@@ -173,7 +172,7 @@ fn asked(
         }
         let behind = tables::behind(found.pipe, stage);
         Detail {
-            calls: calls.of(&failure.key, &behind, &HashMap::new(), pool),
+            calls: calls.likely(&failure.key, &behind, pool),
             ..Detail::default()
         }
     };

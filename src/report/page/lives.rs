@@ -11,10 +11,19 @@ use crate::report::life::{Graph, Node};
 /// The lives of the records of some stages.
 #[derive(Default)]
 pub struct Lives {
-    /// What each record was made of: of several, the first input's.
-    parents: HashMap<Node, Node>,
+    /// What each record was made of, the first input's first.
+    parents: HashMap<Node, Vec<Node>>,
     /// The stages that read each of the stages.
     readers: HashMap<usize, Vec<Reader>>,
+}
+
+/// All records that one was made of, by stage.
+#[derive(Debug, Default)]
+pub struct Past {
+    /// The keys of those that a stage made, the record itself among them.
+    pub made: HashMap<usize, Vec<Key>>,
+    /// The keys under which a stage read what it made them of.
+    pub read: HashMap<usize, Vec<Key>>,
 }
 
 /// A stage that reads the records of another.
@@ -48,24 +57,45 @@ impl Lives {
                 let Some(from) = graph.inputs[at].get(link.port) else {
                     continue;
                 };
-                let made = (at, link.to.clone());
-                lives.parents.entry(made).or_insert_with(|| {
-                    wanted.entry(*from).or_default().insert(&link.from);
-                    (*from, link.from.clone())
-                });
+                let made = lives.parents.entry((at, link.to.clone())).or_default();
+                made.push((*from, link.from.clone()));
+                wanted.entry(*from).or_default().insert(&link.from);
             }
         }
         lives
     }
 
-    /// The records that one was made of, the oldest first and itself last.
+    /// The records that one was made of, the oldest first and itself last: of several, the first
+    /// input's.
     pub fn of(&self, stage: usize, key: &Key) -> Vec<Node> {
         let mut path = vec![(stage, key.clone())];
-        while let Some(parent) = path.last().and_then(|last| self.parents.get(last)) {
+        let first = |last: &Node| self.parents.get(last)?.first();
+        while let Some(parent) = path.last().and_then(first) {
             path.push(parent.clone());
         }
         path.reverse();
         path
+    }
+
+    /// All that one was made of, whatever input it came from.
+    pub fn past(&self, stage: usize, key: &Key) -> Past {
+        let mut past = Past::default();
+        let mut seen = HashSet::new();
+        let mut open = vec![(stage, key.clone())];
+        while let Some(node) = open.pop() {
+            if !seen.insert(node.clone()) {
+                continue;
+            }
+            for parent in self.parents.get(&node).into_iter().flatten() {
+                let read = past.read.entry(node.0).or_default();
+                if !read.contains(&parent.1) {
+                    read.push(parent.1.clone());
+                }
+                open.push(parent.clone());
+            }
+            past.made.entry(node.0).or_default().push(node.1);
+        }
+        past
     }
 
     /// A record's life without its keys.

@@ -21,7 +21,7 @@ pub use choose::{Choice, choose, open_ended};
 pub use data::{Report, Scorer};
 pub use gather::{Found, Options, gather};
 pub use html::{html, live};
-pub use lives::Lives;
+pub use lives::{Lives, Past};
 pub use mask::Salting;
 pub use origin::redact;
 pub use tables::{adds, behind, scored};

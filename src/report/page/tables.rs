@@ -82,6 +82,7 @@ pub fn table(
             let mut pool = Pool::default();
             let rows = some.iter().enumerate().map(|(index, record)| {
                 let life = lives.of(&found.lives, stage, record);
+                let past = found.lives.past(stage, &record.key);
                 let long = values.iter().enumerate().filter_map(|(column, values)| {
                     let text = values[number * PER + index].as_str()?;
                     (cut(text, SHORT).1 > 0).then(|| (column, pool.long(text)))
@@ -89,7 +90,7 @@ pub fn table(
                 let long = long.collect();
                 Detail {
                     long,
-                    calls: calls.of(&record.key, &behind, &life.asked, &mut pool),
+                    calls: calls.of(&behind, &past.read, &mut pool),
                     life: life.life,
                     keys: life.keys,
                 }
@@ -145,8 +146,6 @@ struct Known {
 struct Life {
     life: Option<usize>,
     keys: Vec<(usize, String)>,
-    /// The key under which each stage on the way read it.
-    asked: HashMap<usize, Key>,
 }
 
 impl Known {
@@ -162,12 +161,8 @@ impl Known {
             paths.len() - 1
         });
         let mut keys: Vec<(usize, String)> = Vec::new();
-        let mut asked = HashMap::new();
         let mut before: Option<&Key> = None;
-        for (at, (stage, key)) in nodes.iter().enumerate() {
-            if let Some(before) = before {
-                asked.insert(*stage, before.clone());
-            }
+        for (at, (_, key)) in nodes.iter().enumerate() {
             if before != Some(key) {
                 keys.push((at, key.to_string()));
             }
@@ -180,7 +175,6 @@ impl Known {
         Life {
             life: Some(place),
             keys,
-            asked,
         }
     }
 }

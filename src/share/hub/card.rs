@@ -101,6 +101,18 @@ pub fn text(card: &Card<'_>) -> String {
     )
 }
 
+/// The data files that a card lists, relative to its folder; none if it is no card.
+pub fn files(card: &str) -> Vec<String> {
+    let front = card.strip_prefix("---\n");
+    let front = front.and_then(|card| Some(card.split_once("\n---\n")?.0));
+    let facts = front.and_then(|front| serde_yaml::from_str::<Json>(front).ok());
+    let facts = facts.unwrap_or_default();
+    let configs = facts["configs"].as_array().into_iter().flatten();
+    let files = configs.flat_map(|config| config["data_files"].as_array().into_iter().flatten());
+    let paths = files.filter_map(|file| Some(file["path"].as_str()?.to_owned()));
+    paths.collect()
+}
+
 /// What programs read.
 fn facts(card: &Card<'_>) -> Json {
     let mut facts = Map::new();

@@ -17,8 +17,9 @@ use crate::engine::pipe::Pipe;
 use crate::hash::Hash;
 use crate::model::spec::ModelSpec;
 use crate::record::Record;
-use crate::report::page::Scorer;
+use crate::replay::cassette::Entry;
 use crate::report::page::calls::Calls;
+use crate::report::page::{Lives, Past, Scorer};
 use crate::text::moment::moment;
 
 pub use sample::Samples;
@@ -36,19 +37,31 @@ pub struct Chain<'a> {
     /// The stage that asked for what was scored, if one did.
     pub asked: Option<usize>,
     /// Its records.
-    pub records: &'a [Record],
+    pub records: Vec<&'a Record>,
     /// The records of the stages that scored, each with its stage.
     pub scored: &'a [(usize, Vec<Record>)],
     /// The calls of the run.
     pub calls: &'a Calls,
-    /// Records that failed on the way.
-    pub failed: usize,
+    /// What the records were made of.
+    pub lives: &'a Lives,
+    /// Records that failed on the way, or have no answer.
+    pub failed: Vec<&'a Lost>,
     /// The run in which it last worked.
     pub run: Option<&'a RunRecord>,
     /// The hash of the pipeline's lock.
     pub lock: Hash,
     /// Its data comes from what is marked `sensitive`.
     pub sensitive: bool,
+}
+
+/// A record that did not come to the end.
+pub struct Lost {
+    /// The stage in which it was lost.
+    pub stage: usize,
+    /// Its key there.
+    pub key: String,
+    /// Why, without any of its content.
+    pub why: String,
 }
 
 /// A log, and the name of its file, as Inspect names its own.
@@ -66,7 +79,7 @@ impl Chain<'_> {
         let (began, ended) = self.times();
         let id = |what: &str| self.id(what, &task, &model);
         let samples = Samples::new(self, &model, &id("eval"));
-        let names: Vec<&str> = self.records.iter().map(|record| &*record.key).collect();
+        let names: Vec<&Json> = samples.json.iter().map(|sample| &sample["id"]).collect();
         let config = self.config();
         let stages = self.behind.iter().map(|at| self.name(*at));
         let mut plan = Vec::new();
@@ -99,23 +112,23 @@ impl Chain<'_> {
                 "model": model,
                 "model_generate_config": config,
                 "model_args": {},
-                "config": {"epochs": 1, "log_samples": true},
+                "config": {"epochs": 1, "log_samples": true, "fail_on_error": false},
                 "packages": {"clue": env!("CARGO_PKG_VERSION")},
                 "metadata": {
                     "pipeline": self.pipe.pipeline.name,
                     "lock": self.lock,
                     "stages": stages.collect::<Vec<_>>(),
                     "sensitive": self.sensitive,
-                    "failed": self.failed,
+                    "failed": self.failed.len(),
                 },
                 "scorers": results::scorers(&self.scorers),
             },
             "plan": {"name": "plan", "steps": plan, "config": config},
-            "results": results::results(self),
+            "results": results::results(self, &samples),
             "stats": {
                 "started_at": began,
                 "completed_at": ended,
-                "model_usage": samples.usage(&model),
+                "model_usage": samples.usage(),
                 "role_usage": {},
             },
             "samples": samples.json,
@@ -130,6 +143,13 @@ impl Chain<'_> {
             name: format!("{}_{}_{}.json", plain(&began), plain(&task), id("task")),
             json,
         }
+    }
+
+    /// The calls of a stage about what a record was made of.
+    fn entries(&self, past: &Past, stage: usize) -> Vec<&Entry> {
+        let keys = past.read.get(&stage).into_iter().flatten();
+        keys.flat_map(|key| self.calls.entries(stage, key))
+            .collect()
     }
 
     fn name(&self, at: usize) -> &str {
@@ -166,7 +186,7 @@ impl Chain<'_> {
     /// The text that all records have in a field.
     fn constant(&self, field: &str) -> Option<String> {
         let value = |record: &Record| record.fields.get(field)?.as_str().map(str::to_owned);
-        let mut values = self.records.iter().map(value);
+        let mut values = self.records.iter().copied().map(value);
         let first = values.next()??;
         values
             .all(|value| value.as_ref() == Some(&first))
@@ -176,7 +196,8 @@ impl Chain<'_> {
     /// How the model sampled, as far as Inspect has words for it: as the first call was sent.
     fn config(&self) -> Json {
         let first = self.records.iter().find_map(|record| {
-            let entries = self.calls.entries(self.asked?, &record.key);
+            let past = self.lives.past(self.stage, &record.key);
+            let entries = self.entries(&past, self.asked?);
             entries.first()?.asked.clone()
         });
         let sent = first.unwrap_or_default();
@@ -240,7 +261,7 @@ impl Chain<'_> {
             "run" => json!({"what": what, "lock": self.lock, "began": began}),
             _ => json!({
                 "what": what, "lock": self.lock, "began": began, "task": task, "model": model,
-                "stage": self.name(self.stage),
+                "stage": self.name(self.stage), "asked": self.asked.map(|at| self.name(at)),
             }),
         };
         let hash = Hash::of("clue inspect name v1", &about).to_string();

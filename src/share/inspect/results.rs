@@ -3,6 +3,7 @@
 use serde_json::{Value as Json, json};
 
 use super::Chain;
+use super::sample::{Samples, columns_of};
 use crate::record::Record;
 use crate::report::page::Scorer;
 
@@ -52,21 +53,21 @@ pub fn number(record: &Record, field: &str) -> Option<f64> {
 }
 
 /// Mean and standard error of each field that a scorer filled.
-pub fn results(chain: &Chain<'_>) -> Json {
+pub fn results(chain: &Chain<'_>, samples: &Samples) -> Json {
     let names = names(&chain.scorers);
     let mut scores = Vec::new();
-    for (scorer, name) in chain.scorers.iter().zip(&names) {
-        for column in &scorer.columns {
-            let numbers = chain.records.iter().filter_map(|r| number(r, column));
-            let numbers: Vec<f64> = numbers.collect();
+    let scorers = chain.scorers.iter().zip(&names);
+    for ((scorer, name), numbers) in scorers.zip(&samples.numbers) {
+        let columns = columns_of(chain, scorer);
+        for (column, numbers) in columns.iter().zip(numbers) {
             let mut metrics = json!({});
-            if let Some((mean, stderr)) = mean(&numbers) {
+            if let Some((mean, stderr)) = mean(numbers) {
                 metrics["mean"] = json!({"name": "mean", "value": mean, "params": {}});
                 metrics["stderr"] = json!({"name": "stderr", "value": stderr, "params": {}});
             }
             scores.push(json!({
                 // Inspect names a scorer's only number by the scorer.
-                "name": if scorer.columns.len() == 1 { name } else { column },
+                "name": if columns.len() == 1 { name } else { column },
                 "scorer": name,
                 "scored_samples": numbers.len(),
                 "unscored_samples": chain.records.len() - numbers.len(),
@@ -77,9 +78,9 @@ pub fn results(chain: &Chain<'_>) -> Json {
         }
     }
     json!({
-        "total_samples": chain.records.len() + chain.failed,
+        "total_samples": samples.json.len(),
         "completed_samples": chain.records.len(),
-        "logged_samples": chain.records.len(),
+        "logged_samples": samples.json.len(),
         "scores": scores,
     })
 }

@@ -1,6 +1,6 @@
 //! Records as Inspect has samples: what was asked, what came back, what was right, the scores.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use minijinja::Value;
 use serde_json::{Map, Value as Json, json};
@@ -10,13 +10,16 @@ use super::message::{Usage, answer, input, output};
 use super::results::{names, number};
 use crate::hash::Hash;
 use crate::record::Record;
-use crate::report::page::Scorer;
+use crate::replay::cassette::Entry;
+use crate::report::page::{Past, Scorer};
 
 /// The samples of a chain.
 pub struct Samples {
     /// As JSON.
     pub json: Vec<Json>,
-    used: Usage,
+    /// For each scorer and each of its columns, the numbers that there are.
+    pub numbers: Vec<Vec<Vec<f64>>>,
+    used: BTreeMap<String, Usage>,
 }
 
 impl Samples {
@@ -33,29 +36,52 @@ impl Samples {
             names: names(&chain.scorers),
             scored: scored.collect(),
         };
+        let columns = chain.scorers.iter();
+        let columns = columns.map(|s| vec![Vec::new(); columns_of(chain, s).len()]);
         let mut samples = Samples {
             json: Vec::new(),
-            used: Usage::default(),
+            numbers: columns.collect(),
+            used: BTreeMap::new(),
         };
-        for record in chain.records {
-            let (json, used) = maker.sample(record);
+        let mut ids = HashSet::new();
+        for record in &chain.records {
+            ids.insert(record.key.to_string());
+            let (json, used) = maker.sample(record, &mut samples.numbers);
             samples.json.push(json);
-            samples.used = Usage::sum([samples.used, used].into_iter());
+            for (model, used) in used {
+                let sum = samples.used.entry(model).or_default();
+                *sum = Usage::sum([*sum, used].into_iter());
+            }
+        }
+        for lost in &chain.failed {
+            let stage = chain.name(lost.stage);
+            let mut id = lost.key.clone();
+            if !ids.insert(id.clone()) {
+                id = format!("{id} ({stage})");
+            }
+            samples.json.push(maker.lost(&id, stage, &lost.why));
         }
         samples
     }
 
     /// What all of it used, by model.
-    pub fn usage(&self, model: &str) -> Json {
-        by_model(model, self.used)
+    pub fn usage(&self) -> Json {
+        by_model(&self.used)
     }
 }
 
-fn by_model(model: &str, used: Usage) -> Json {
-    if used == Usage::default() {
-        return json!({});
+/// The columns of a scorer that hold numbers: of a judge the first, before its words.
+pub fn columns_of<'s>(chain: &Chain<'_>, scorer: &'s Scorer) -> &'s [String] {
+    match chain.pipe.stages[scorer.stage].verb.name() {
+        "judge" => scorer.columns.get(..1).unwrap_or_default(),
+        _ => &scorer.columns,
     }
-    json!({model: used.json()})
+}
+
+fn by_model(used: &BTreeMap<String, Usage>) -> Json {
+    let used = used.iter().filter(|(_, used)| **used != Usage::default());
+    let used = used.map(|(model, used)| (model.clone(), used.json()));
+    Json::Object(used.collect())
 }
 
 struct Maker<'a> {
@@ -69,15 +95,32 @@ struct Maker<'a> {
 }
 
 impl Maker<'_> {
-    fn sample(&self, record: &Record) -> (Json, Usage) {
+    fn sample(
+        &self,
+        record: &Record,
+        numbers: &mut [Vec<Vec<f64>>],
+    ) -> (Json, BTreeMap<String, Usage>) {
         let chain = self.chain;
+        let past = chain.lives.past(chain.stage, &record.key);
         let entries = match chain.asked {
-            Some(stage) => chain.calls.entries(stage, &record.key),
-            None => &[],
+            Some(stage) => chain.entries(&past, stage),
+            None => Vec::new(),
         };
-        let used = Usage::sum(entries.iter().map(Usage::of));
+        let mut used: BTreeMap<String, Usage> = BTreeMap::new();
+        let mut count = |model: &str, entries: &[&Entry]| {
+            let sum = used.entry(model.to_owned()).or_default();
+            let all = entries.iter().map(|entry| Usage::of(entry));
+            *sum = Usage::sum(std::iter::once(*sum).chain(all));
+        };
+        count(self.model, &entries);
+        for scorer in &chain.scorers {
+            let said = chain.entries(&past, scorer.stage);
+            if let Some(first) = said.first() {
+                count(&first.model, &said);
+            }
+        }
         // Of several questions about a record the last, which may hold the others.
-        let last = entries.last();
+        let last = entries.last().copied();
         let asked = last.map(input).unwrap_or_default();
         let mut messages = asked.clone();
         messages.extend(last.map(answer));
@@ -90,40 +133,60 @@ impl Maker<'_> {
             "id": &*record.key,
             "epoch": 1,
             "input": input,
-            "target": self.target(record),
+            "target": self.target(&past, record),
             "messages": messages,
             "output": last.map_or_else(|| json!({"model": self.model, "choices": []}), output),
-            "scores": self.scores(record),
+            "scores": self.scores(&past, numbers),
             "metadata": self.rest(record),
             "store": {},
             "events": [],
-            "model_usage": by_model(self.model, used),
+            "model_usage": by_model(&used),
             "attachments": {},
-            "uuid": self.uuid(record),
+            "uuid": self.uuid(&record.key),
         });
         (sample, used)
     }
 
+    /// A record that did not come to the end.
+    fn lost(&self, id: &str, stage: &str, why: &str) -> Json {
+        json!({
+            "id": id,
+            "epoch": 1,
+            "input": "",
+            "target": "",
+            "messages": [],
+            "output": {"model": self.model, "choices": []},
+            "scores": {},
+            "metadata": {"stage": stage},
+            "store": {},
+            "events": [],
+            "model_usage": {},
+            "error": {"message": format!("{stage}: {why}"), "traceback": "", "traceback_ansi": ""},
+            "attachments": {},
+            "uuid": self.uuid(id),
+        })
+    }
+
     /// A name that no other sample has.
-    fn uuid(&self, record: &Record) -> String {
-        let about = (self.eval, &*record.key);
+    fn uuid(&self, id: &str) -> String {
+        let about = (self.eval, id);
         let hash = Hash::of("clue inspect sample v1", &about).to_string();
         hash[..22].to_owned()
     }
 
-    /// The value of a field that a scorer read: it may have gone on the way since.
-    fn read<'r>(&'r self, record: &'r Record, scorer: &Scorer, field: &str) -> Option<&'r Value> {
-        let then = self.scored.get(&scorer.stage);
-        let then = then.and_then(|records| records.get(&*record.key));
-        let then = then.and_then(|record| record.fields.get(field));
-        then.or_else(|| record.fields.get(field))
+    /// A record as it was when it was scored: fields may have gone on the way since, or have other
+    /// names.
+    fn then(&self, past: &Past, scorer: &Scorer) -> Option<&Record> {
+        let records = self.scored.get(&scorer.stage)?;
+        let mut keys = past.made.get(&scorer.stage)?.iter();
+        keys.find_map(|key| records.get(&**key).copied())
     }
 
     /// What would have been right: a text, or several.
-    fn target(&self, record: &Record) -> Json {
+    fn target(&self, past: &Past, record: &Record) -> Json {
         let by_scorer = self.chain.scorers.iter().find_map(|scorer| {
             let field = scorer.reference.as_deref()?;
-            self.read(record, scorer, field)
+            self.then(past, scorer)?.fields.get(field)
         });
         let fields = ["reference", "target"].into_iter();
         let by_name = || fields.clone().find_map(|field| record.fields.get(field));
@@ -134,35 +197,46 @@ impl Maker<'_> {
         }
     }
 
-    fn scores(&self, record: &Record) -> Json {
+    /// The scores; their numbers are added to `numbers`.
+    fn scores(&self, past: &Past, numbers: &mut [Vec<Vec<f64>>]) -> Json {
         let mut scores = Map::new();
-        for (scorer, name) in self.chain.scorers.iter().zip(&self.names) {
-            let value = match scorer.columns.as_slice() {
-                [column] => match number(record, column) {
-                    Some(number) => json!(number),
-                    None => continue,
-                },
-                columns => {
-                    let numbers = columns.iter().filter_map(|column| {
-                        Some((column.clone(), json!(number(record, column)?)))
-                    });
-                    let numbers: Map<String, Json> = numbers.collect();
-                    if numbers.is_empty() {
-                        continue;
-                    }
-                    Json::Object(numbers)
+        let all = self.chain.scorers.iter().zip(&self.names);
+        for ((scorer, name), numbers) in all.zip(numbers) {
+            let Some(record) = self.then(past, scorer) else {
+                continue;
+            };
+            let columns = columns_of(self.chain, scorer);
+            let mut values = Map::new();
+            for (column, numbers) in columns.iter().zip(numbers) {
+                if let Some(number) = number(record, column) {
+                    numbers.push(number);
+                    values.insert(column.clone(), json!(number));
                 }
+            }
+            // What a judge said of it.
+            let said = self.chain.entries(past, scorer.stage).last().copied();
+            let words = scorer.columns.get(columns.len()..).unwrap_or_default();
+            let value = match columns {
+                _ if values.is_empty() && words.is_empty() => continue,
+                // A judge without a verdict, which gave reasons all the same.
+                _ if values.is_empty() => json!("unclear"),
+                [column] => values.remove(column).unwrap_or_default(),
+                _ => Json::Object(values),
             };
             let mut score = json!({"value": value, "history": []});
             let prediction = scorer.prediction.as_deref();
-            let prediction = prediction.and_then(|field| self.read(record, scorer, field));
+            let prediction = prediction.and_then(|field| record.fields.get(field));
             if let Some(prediction) = prediction.map(plain).filter(|value| !value.is_null()) {
                 score["answer"] = text(&prediction).into();
             }
-            // What a judge said of it.
-            let said = self.chain.calls.entries(scorer.stage, &record.key).last();
             if let Some(said) = said {
                 score["explanation"] = said.reply.text.clone().into();
+            }
+            if !words.is_empty() {
+                let words = words
+                    .iter()
+                    .filter_map(|field| Some((field.clone(), plain(record.fields.get(field)?))));
+                score["metadata"] = Json::Object(words.collect());
             }
             scores.insert(name.clone(), score);
         }

@@ -130,8 +130,16 @@ impl Parts {
     /// Takes a record into a part, which there is from then on.
     ///
     /// # Errors
-    /// As [`Sink::record`].
+    /// As [`Sink::record`]; there is no part that has lost all of its records.
     pub fn push(&mut self, name: &str, record: &Record) -> Result<(), Fault> {
+        let taken = self.take(name, record);
+        if taken.is_err() && self.parts.get(name).is_some_and(|part| part.rows == 0) {
+            self.parts.remove(name);
+        }
+        taken
+    }
+
+    fn take(&mut self, name: &str, record: &Record) -> Result<(), Fault> {
         let fields = self.picks.of(record)?;
         self.begin(name);
         let Some(part) = self.parts.get_mut(name) else {
@@ -227,6 +235,11 @@ mod tests {
             .zip(["p", "q"])
         {
             assert!(parts.push(part, record).is_ok());
+        }
+        // A record that does not fit makes no part of its own.
+        for record in &records(&[r#"{"a":"x"}"#]) {
+            assert!(parts.push("r", record).is_err());
+            assert!(parts.push("p", record).is_err());
         }
         let names: Vec<(&str, u64, u64)> = parts.names().collect();
         assert_eq!(names, [("p", 1, 8), ("q", 1, 8)]);
