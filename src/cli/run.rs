@@ -8,7 +8,7 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
 
-use super::codes::{BAD_INPUT, BUDGET, FAILED, INTERRUPTED};
+use super::codes::{BAD_INPUT, BUDGET, FAILED, INTERRUPTED, REFUSED};
 use super::consent::{allowed, config, guarded, refuse};
 use super::display::{Form, show};
 use super::free::over_inputs;
@@ -16,6 +16,7 @@ use super::locked::{Held, hold};
 use super::missing::Missing;
 use super::served::place;
 use super::session::{Common, bad, color};
+use super::shared::Shared;
 use super::show::stage;
 use super::summary::Summary;
 use super::{err, out};
@@ -81,12 +82,16 @@ pub struct How {
     #[arg(long, value_name = "NAME=AMOUNT", env = "CLUE_RESOURCES", value_delimiter = ',',
           value_parser = amount)]
     resources: Vec<(String, f64)>,
+    /// Get what others made from this cache before the run, and send what it makes after: an S3
+    /// bucket (`s3://BUCKET/PREFIX`) or a folder; `--remote=` for none
+    #[arg(long, value_name = "URL", env = "CLUE_REMOTE")]
+    pub remote: Option<String>,
     /// Tell progress and result as JSON lines on standard output
     #[arg(long)]
     pub json: bool,
     /// Tell warnings and the result only
     #[arg(short, long)]
-    quiet: bool,
+    pub quiet: bool,
 }
 
 /// Where a run's answers come from, and what is noted of its calls.
@@ -177,11 +182,30 @@ pub fn run(args: &Args) -> ExitCode {
     }
 }
 
-/// Runs a pipeline in some way.
+/// Runs a pipeline in some way; with the cache that others share, if models are asked.
 ///
 /// # Errors
 /// What keeps it from beginning.
 pub fn prepared(args: &Args, pipe: &Arc<Pipe>, way: &Way) -> Result<Ran, Box<Diagnostic>> {
+    if !way.source.asks() {
+        return alone(args, pipe, way);
+    }
+    let shared = Shared::of(args).and_then(|shared| match shared {
+        Some(shared) => shared.pull(pipe),
+        None => Ok(None),
+    });
+    let shared = match shared {
+        Ok(shared) => shared,
+        Err(code) => return Ok(Ran::refused(code)),
+    };
+    let ran = alone(args, pipe, way)?;
+    if let Some(shared) = shared.filter(|_| ran.code != ExitCode::from(REFUSED)) {
+        shared.push(ran.code == ExitCode::from(INTERRUPTED));
+    }
+    Ok(ran)
+}
+
+fn alone(args: &Args, pipe: &Arc<Pipe>, way: &Way) -> Result<Ran, Box<Diagnostic>> {
     let store = Store::open(&args.common.settings.store)?;
     let mut wanted = Wanted {
         until: stages(pipe, &args.how.until)?,
