@@ -136,6 +136,23 @@ impl Bucket {
         })
     }
 
+    /// One whose objects are somewhere else.
+    #[cfg(test)]
+    pub(super) fn of(objects: Arc<dyn ObjectStore>) -> Bucket {
+        Bucket {
+            objects,
+            place: BucketPlace {
+                bucket: "clinic".to_owned(),
+                prefix: "all".to_owned(),
+            },
+            endpoint: Endpoint {
+                url: "http://127.0.0.1".parse().expect("an address"),
+                named: true,
+                region: "us-east-1".to_owned(),
+            },
+        }
+    }
+
     /// How users call a file there.
     pub(super) fn shown(&self, name: &str) -> String {
         format!("{}/{name}", self.place)
@@ -294,9 +311,8 @@ impl Bucket {
         before: Before,
     ) -> Result<bool, Fault> {
         let path = self.path(name)?;
-        let put = |mode: PutMode, bytes: Vec<u8>| {
-            self.objects.put_opts(&path, bytes.into(), mode.into())
-        };
+        let put =
+            |mode: PutMode, bytes: Vec<u8>| self.objects.put_opts(&path, bytes.into(), mode.into());
         let done = match before {
             Before::Damaged => put(PutMode::Overwrite, bytes).await,
             Before::Nothing => match put(PutMode::Create, bytes.clone()).await {
@@ -369,7 +385,10 @@ fn set() -> impl Iterator<Item = (AmazonS3ConfigKey, String)> {
     let own = all.filter(|(name, value)| name.starts_with("AWS_") && !value.is_empty());
     own.filter_map(|(name, value)| {
         let key = name.to_ascii_lowercase().parse().ok()?;
-        let other = matches!(key, AmazonS3ConfigKey::Client(_) | AmazonS3ConfigKey::Endpoint);
+        let other = matches!(
+            key,
+            AmazonS3ConfigKey::Client(_) | AmazonS3ConfigKey::Endpoint
+        );
         (!other).then_some((key, value))
     })
 }
@@ -387,8 +406,8 @@ async fn credentials(
         "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI",
         "AWS_CONTAINER_CREDENTIALS_FULL_URI",
     ];
-    let nobody = off.is_ok_and(|off| off.eq_ignore_ascii_case("true"))
-        && !elsewhere.into_iter().any(set);
+    let nobody =
+        off.is_ok_and(|off| off.eq_ignore_ascii_case("true")) && !elsewhere.into_iter().any(set);
     let asked = async {
         let given = objects.credentials().get_credential();
         tokio::time::timeout(HAND_OUT, given).await
@@ -440,8 +459,10 @@ impl HttpConnector for Guarded {
 
 /// True for a server that knows no condition on writing.
 fn cannot(error: &Error) -> bool {
-    matches!(error, Error::NotImplemented { .. } | Error::NotSupported { .. })
-        || error.to_string().contains("<Code>NotImplemented</Code>")
+    matches!(
+        error,
+        Error::NotImplemented { .. } | Error::NotSupported { .. }
+    ) || error.to_string().contains("<Code>NotImplemented</Code>")
 }
 
 /// What is not found may be the whole bucket.

@@ -8,17 +8,15 @@ use super::fault::Fault;
 use super::moved::Moved;
 use super::{How, has_ended};
 use crate::diag::Diagnostic;
-use crate::store::{Kind, Part, Store};
 use crate::hash::Hash;
+use crate::store::{Kind, Part, Store};
 
 /// Copies what `to` lacks. Outputs first, so that no result is known without its output.
 pub(super) fn copy(from: &Store, to: &Store, how: &How) -> Result<Moved, Fault> {
     let mut moved = Moved::default();
     let (have, there) = (from.parts(), to.parts());
     let lacking = |part: &Part, bytes: u64| match part {
-        Part::Artifact(_) => {
-            how.artifacts && there.get(part) != Some(&bytes)
-        }
+        Part::Artifact(_) => how.artifacts && there.get(part) != Some(&bytes),
         // A damaged one may have another size, too.
         Part::Blob(_) => there.get(part) != Some(&bytes),
         Part::Run(_) => !there.contains_key(part),

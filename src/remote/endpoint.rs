@@ -55,7 +55,8 @@ impl Endpoint {
         let china = if region.starts_with("cn-") { ".cn" } else { "" };
         let url = Url::parse(&format!("https://s3.{region}.amazonaws.com{china}"));
         Ok(Endpoint {
-            url: url.map_err(|_| Fault::Input(Diagnostic::error("`AWS_REGION` holds no region")))?,
+            url: url
+                .map_err(|_| Fault::Input(Diagnostic::error("`AWS_REGION` holds no region")))?,
             named: false,
             region,
         })

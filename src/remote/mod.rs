@@ -22,6 +22,8 @@ mod pull;
 mod push;
 #[cfg(feature = "s3")]
 mod refusal;
+#[cfg(all(test, feature = "s3"))]
+mod tests;
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -149,4 +151,3 @@ fn has_ended(record: &std::path::Path) -> bool {
     run_in::<Head>(record)
         .is_some_and(|run| run.facts.is_none_or(|facts| facts.ended != Ended::Running))
 }
-

@@ -109,7 +109,9 @@ pub(super) async fn outputs(
     how: &How,
 ) -> Result<Moved, Fault> {
     let mut moved = Moved::default();
-    let parts = contents.iter().map(|content| (Part::Artifact(*content), None));
+    let parts = contents
+        .iter()
+        .map(|content| (Part::Artifact(*content), None));
     get(store, bucket, parts, how, &mut moved).await?;
     Ok(moved)
 }

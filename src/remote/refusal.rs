@@ -28,14 +28,22 @@ pub(super) fn fault(error: &Error, place: &BucketPlace, endpoint: &Endpoint) -> 
             | "PermanentRedirect"
             | "IllegalLocationConstraintException",
         ) => wrong_region(bucket, region),
-        _ if told.contains("redirect without LOCATION") || status(&told).is_some_and(|s| s.starts_with("301") || s.starts_with("307")) => wrong_region(bucket, region),
+        _ if told.contains("redirect without LOCATION")
+            || status(&told).is_some_and(|s| s.starts_with("301") || s.starts_with("307")) =>
+        {
+            wrong_region(bucket, region)
+        }
         Some(
-            code @ ("InvalidAccessKeyId" | "SignatureDoesNotMatch" | "InvalidToken"
-            | "ExpiredToken" | "TokenRefreshRequired" | "InvalidClientTokenId" | "UnrecognizedClientException"),
+            code @ ("InvalidAccessKeyId"
+            | "SignatureDoesNotMatch"
+            | "InvalidToken"
+            | "ExpiredToken"
+            | "TokenRefreshRequired"
+            | "InvalidClientTokenId"
+            | "UnrecognizedClientException"),
         ) => input(
             format!("`{host}` does not take these credentials ({code})"),
-            "check `AWS_ACCESS_KEY_ID`, `AWS_SECRET_ACCESS_KEY` and `AWS_SESSION_TOKEN`"
-                .to_owned(),
+            "check `AWS_ACCESS_KEY_ID`, `AWS_SECRET_ACCESS_KEY` and `AWS_SESSION_TOKEN`".to_owned(),
         ),
         Some("RequestTimeTooSkewed") => input(
             format!("`{host}` does not take requests of this machine: its clock is wrong"),
@@ -54,7 +62,7 @@ pub(super) fn fault(error: &Error, place: &BucketPlace, endpoint: &Endpoint) -> 
             )
         }
         _ => Fault::Transfer(
-            Diagnostic::error(format!("{} for `{place}`", broken(host, &told, error, code)))
+            Diagnostic::error(format!("`{place}`: {}", broken(host, &told, error, code)))
                 .help("what has moved stays; run it again to go on"),
         ),
     }
@@ -62,8 +70,10 @@ pub(super) fn fault(error: &Error, place: &BucketPlace, endpoint: &Endpoint) -> 
 
 fn wrong_region(bucket: &str, region: &str) -> Fault {
     Fault::Input(
-        Diagnostic::error(format!("the bucket `{bucket}` is not in the region `{region}`"))
-            .help("set `AWS_REGION` to its region"),
+        Diagnostic::error(format!(
+            "the bucket `{bucket}` is not in the region `{region}`"
+        ))
+        .help("set `AWS_REGION` to its region"),
     )
 }
 

@@ -132,9 +132,9 @@ fn read(file: &Path, must: bool, sources: &mut Sources) -> Result<Config, Vec<Di
     for remote in &settings.remotes {
         match is_bucket(remote) {
             true => config.remotes.push(remote.value.clone()),
-            false => faults.push(
-                Diagnostic::error("expected `s3://BUCKET/PREFIX`").at(remote.span, ""),
-            ),
+            false => {
+                faults.push(Diagnostic::error("expected `s3://BUCKET/PREFIX`").at(remote.span, ""))
+            }
         }
     }
     config.remote = settings.remote.map(|remote| remote.value);
@@ -203,7 +203,12 @@ mod tests {
         for allowed in ["s3://own/all", "s3://clinic/clue", "s3://clinic/clue/a"] {
             assert!(config.allows_remote(allowed), "{allowed}");
         }
-        for other in ["s3://own", "s3://clinic", "s3://clinic/clue2", "s3://x/s3://own/all"] {
+        for other in [
+            "s3://own",
+            "s3://clinic",
+            "s3://clinic/clue2",
+            "s3://x/s3://own/all",
+        ] {
             assert!(!config.allows_remote(other), "{other}");
         }
     }

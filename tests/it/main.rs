@@ -34,6 +34,9 @@ mod runs;
 mod schema;
 mod sensitive;
 mod servers;
+#[cfg(feature = "s3")]
+mod shared_s3;
+mod shared_store;
 mod starting;
 mod stats;
 mod streams;
