@@ -9,18 +9,13 @@ use super::moved::Moved;
 use super::{How, has_ended};
 use crate::diag::Diagnostic;
 use crate::hash::Hash;
-use crate::store::{Kind, Part, Store};
+use crate::store::{Adopted, Kind, Part, Store};
 
 /// Copies what `to` lacks. Outputs first, so that no result is known without its output.
 pub(super) fn copy(from: &Store, to: &Store, how: &How) -> Result<Moved, Fault> {
     let mut moved = Moved::default();
     let (have, there) = (from.parts(), to.parts());
-    let lacking = |part: &Part, bytes: u64| match part {
-        Part::Artifact(_) => how.artifacts && there.get(part) != Some(&bytes),
-        // A damaged one may have another size, too.
-        Part::Blob(_) => there.get(part) != Some(&bytes),
-        Part::Run(_) => !there.contains_key(part),
-    };
+    let lacking = |part: &Part, bytes: u64| how.wants(part) && there.get(part) != Some(&bytes);
     let wanted: Vec<(&Part, u64)> = have
         .iter()
         .map(|(part, bytes)| (part, *bytes))
@@ -84,8 +79,9 @@ fn one(
         }
     }
     match to.adopt(part, file)? {
-        true => moved.add(part, bytes),
-        false => moved
+        Adopted::Taken => moved.add(part, bytes),
+        Adopted::There => {}
+        Adopted::Damaged => moved
             .damaged
             .push(format!("`{}` is damaged: it is left out", path.display())),
     }

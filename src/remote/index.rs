@@ -73,7 +73,7 @@ mod tests {
             prop_assert_eq!(Index::decode(&bytes), Some(index));
             let at = at.index(bytes.len());
             prop_assert_eq!(Index::decode(&bytes[..at]), None);
-            bytes[at] ^= 1 << bit;
+            bytes[at] ^= 1_u8 << bit;
             prop_assert_eq!(Index::decode(&bytes), None);
         }
     }

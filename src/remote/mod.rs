@@ -33,7 +33,7 @@ use crate::engine::facts::Ended;
 use crate::engine::halt::Halt;
 use crate::engine::history::Head;
 use crate::hash::Hash;
-use crate::store::{Store, run_in};
+use crate::store::{Part, Store, run_in};
 use crate::trust::config::Config;
 
 use fault::Fault;
@@ -58,6 +58,12 @@ pub struct How {
     pub artifacts: bool,
     /// Ends it early.
     pub halt: Halt,
+}
+
+impl How {
+    fn wants(&self, part: &Part) -> bool {
+        self.artifacts || !matches!(part, Part::Artifact(_))
+    }
 }
 
 impl Remote {

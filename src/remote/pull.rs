@@ -9,7 +9,7 @@ use super::fault::Fault;
 use super::moved::Moved;
 use super::{How, has_ended};
 use crate::hash::Hash;
-use crate::store::{Intake, Kind, Part, Store};
+use crate::store::{Adopted, Intake, Kind, Part, Store};
 
 /// How many files move at once.
 pub(super) const AT_ONCE: usize = 8;
@@ -64,11 +64,8 @@ pub(super) async fn pull(store: &Store, bucket: &Bucket, how: &How) -> Result<Mo
     let known = known(bucket, &listing).await?;
     let mut moved = Moved::default();
     let there = store.parts();
-    let lacking = |part: &Part, bytes: u64| match part {
-        Part::Artifact(_) => how.artifacts && there.get(part) != Some(&bytes),
-        Part::Blob(_) => there.get(part) != Some(&bytes),
-        Part::Run(_) => !there.contains_key(part),
-    };
+    // A damaged one may have another size, too.
+    let lacking = |part: &Part, bytes: u64| how.wants(part) && there.get(part) != Some(&bytes);
     let parts = listing.parts.iter();
     let parts = parts.filter(|(part, bytes)| lacking(part, **bytes));
     let parts = parts.map(|(part, bytes)| (part.clone(), Some(*bytes)));
@@ -168,8 +165,9 @@ async fn one(
     }
     let len = file.as_file().metadata().map_or(0, |data| data.len());
     Ok(match store.adopt(part, file)? {
-        true => Came::Here(len),
-        false => Came::Damaged,
+        Adopted::Taken => Came::Here(len),
+        Adopted::There => Came::Not,
+        Adopted::Damaged => Came::Damaged,
     })
 }
 

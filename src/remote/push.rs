@@ -87,15 +87,14 @@ async fn one(
     how: &How,
 ) -> Result<Sent, Fault> {
     let path = store.path_of(part);
-    let before = match (there, part) {
-        (None, _) => Before::Nothing,
-        (Some(there), _) if there == bytes => return Ok(Sent::Not),
-        (Some(_), Part::Run(_)) => return Ok(Sent::Not),
+    let before = match there {
+        None => Before::Nothing,
+        Some(there) if there == bytes => return Ok(Sent::Not),
         // Another version of zstd, or damage.
-        (Some(_), _) if how.dry_run || is_sound_there(store, bucket, part, how).await? => {
+        Some(_) if how.dry_run || is_sound_there(store, bucket, part, how).await? => {
             return Ok(Sent::Not);
         }
-        (Some(_), _) => Before::Damaged,
+        Some(_) => Before::Damaged,
     };
     match part.is_sound(&path) {
         Ok(true) => {}

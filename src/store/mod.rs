@@ -50,7 +50,7 @@ pub use error::StoreError;
 pub use format::{FORMAT, Version, newer_than};
 pub use frame::Kind;
 pub use maintain::{Amount, Freed, StoreStats};
-pub use parts::{Intake, Pack, Part, Taken, look, run_in};
+pub use parts::{Adopted, Intake, Pack, Part, Taken, look, run_in};
 pub use writer::unique_name;
 
 use error::Faults;

@@ -103,6 +103,17 @@ pub fn run_in<T: DeserializeOwned>(file: &Path) -> Option<T> {
     }
 }
 
+/// What became of a part that came in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Adopted {
+    /// It is part of the store now.
+    Taken,
+    /// The store had it.
+    There,
+    /// It is damaged.
+    Damaged,
+}
+
 /// Entries in a file that is a segment.
 pub struct Pack {
     /// The file; dropped, it is gone.
@@ -144,20 +155,21 @@ impl Store {
         sealed::temporary(&self.folder("tmp"))
     }
 
-    /// Takes a part in, if it is sound: whether it is. A sound one that is there already stays.
+    /// Takes a part in, if it is sound. A sound one that is there already stays.
     ///
     /// # Errors
     /// A full disk, for one.
-    pub fn adopt(&self, part: &Part, file: tempfile::NamedTempFile) -> Result<bool, StoreError> {
+    pub fn adopt(&self, part: &Part, file: tempfile::NamedTempFile) -> Result<Adopted, StoreError> {
         let path = self.path_of(part);
         let reading = |e| StoreError::new("reading", file.path(), e);
         if !part.is_sound(file.path()).map_err(reading)? {
-            return Ok(false);
+            return Ok(Adopted::Damaged);
         }
-        if !part.is_sound(&path).unwrap_or(false) {
-            sealed::settle(file, &path)?;
+        if part.is_sound(&path).unwrap_or(false) {
+            return Ok(Adopted::There);
         }
-        Ok(true)
+        sealed::settle(file, &path)?;
+        Ok(Adopted::Taken)
     }
 
     /// The names of all entries of the log.
