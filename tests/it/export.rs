@@ -727,7 +727,7 @@ fn a_log_tells_what_a_judge_said_and_what_became_of_scores() {
         assert!(said.starts_with("It says "), "{said}");
         assert_eq!(
             sample["messages"].as_array().expect("messages").len(),
-            2,
+            3,
             "{sample}"
         );
         assert!(sample["output"]["completion"].is_string(), "{sample}");
@@ -775,8 +775,8 @@ fn parquet_files_of_pyarrow_are_loaded_or_it_is_told_why_not() {
           'old.parquet', use_deprecated_int96_timestamps=True)\n\
         q.write_table(a.table({'n': a.array([t], a.timestamp('us')), 'z': a.array([t], a.timestamp('us', 'Europe/Berlin')),\n\
           'd': a.array([decimal.Decimal(10000032)], a.decimal128(10, 0))}), 'types.parquet')\n\
-        for c in ['gzip', 'lz4', 'snappy', 'brotli']:\n\
-          q.write_table(a.table({'ü é': a.array([2**63 - 1])}), c + '.parquet', compression=c)\n\
+        [q.write_table(a.table({'ü é': a.array([2**63 - 1])}), c + '.parquet', compression=c)\n\
+          for c in ['gzip', 'lz4', 'snappy', 'brotli']]\n\
         q.write_table(a.table([a.array([1]), a.array([2]), a.array([b'\\xff'], a.binary(1))], names=['a', 'b', 'b']), 'twice.parquet')\n\
         m = a.map_(a.string(), a.int64())\n\
         q.write_table(a.table({'m': a.array([[('hush', 1), ('hush', 2)]], m)}), 'keys.parquet')\n\

@@ -81,7 +81,7 @@ pub enum Format {
     /// short as can be, dates as ISO 8601 has them, empty cells as empty texts.
     Xlsx,
     /// Columns with types, which values keep; dates, times and decimals are text, as ISO 8601
-    /// has them.
+    /// has them, with a `Z` behind moments that the file says to be in UTC.
     Parquet,
 }
 
