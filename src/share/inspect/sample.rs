@@ -11,7 +11,7 @@ use super::{Chain, Lost};
 use crate::engine::lineage::Key;
 use crate::hash::Hash;
 use crate::record::Record;
-use crate::report::page::{Past, Scorer};
+use crate::report::page::{Past, Scorer, scored};
 
 /// The value of a score when a judge gave no clear verdict.
 const UNCLEAR: &str = "unclear";
@@ -28,7 +28,7 @@ pub struct Samples {
 impl Samples {
     /// Of the records of a chain, for the log `eval`.
     pub fn new(chain: &Chain<'_>, model: &str, eval: &str) -> Samples {
-        let scored = chain.scored.iter().map(|(stage, records)| {
+        let by_stage = chain.scored.iter().map(|(stage, records)| {
             let by_key = records.iter().map(|record| (&*record.key, record));
             (*stage, by_key.collect())
         });
@@ -37,7 +37,8 @@ impl Samples {
             model,
             eval,
             names: names(&chain.scorers),
-            scored: scored.collect(),
+            unchanged: scored(chain.pipe, &chain.behind),
+            scored: by_stage.collect(),
         };
         let columns = chain.scorers.iter();
         let columns = columns.map(|s| vec![Vec::new(); columns_of(chain, s).len()]);
@@ -94,6 +95,8 @@ struct Maker<'a> {
     /// The name of the log.
     eval: &'a str,
     names: Vec<String>,
+    /// The fields of scores that no later stage is known to change.
+    unchanged: HashSet<String>,
     /// The records of the stages that scored, by their keys.
     scored: HashMap<usize, HashMap<&'a str, &'a Record>>,
 }
@@ -267,16 +270,16 @@ impl Maker<'_> {
         Json::Object(scores)
     }
 
-    /// The fields that are nowhere else: scores too, if they were changed since.
+    /// The fields that are nowhere else: scores too, if a later stage changed them.
     fn rest(&self, past: &Past, record: &Record) -> Json {
         let told = |name: &str, value: &Value| {
             let mut scorers = self.chain.scorers.iter();
-            scorers.any(|scorer| {
-                scorer.columns.iter().any(|column| column == name)
-                    && self
-                        .then(past, scorer)
-                        .is_some_and(|then| then.fields.get(name) == Some(value))
-            })
+            self.unchanged.contains(name)
+                && scorers.any(|scorer| {
+                    let then = self.then(past, scorer);
+                    scorer.columns.iter().any(|column| column == name)
+                        && then.is_some_and(|then| then.fields.get(name) == Some(value))
+                })
         };
         let fields = record
             .fields
