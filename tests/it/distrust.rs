@@ -40,7 +40,11 @@ fn results_are_made_again_and_compared() {
     let honest = told(&project, "", 0);
     let same = json!([{"stage": "means", "is": "same", "why": null}]);
     assert_eq!(honest["results"], same, "{honest}");
-    has(&project.clue("verify b"), 0, &["results: 1 of 1 tables the same"]);
+    has(
+        &project.clue("verify b"),
+        0,
+        &["results: 1 of 1 tables the same"],
+    );
     // A better mean.
     forged(&project, PIPELINE, |_, members| {
         with_results(members, |json| {
@@ -53,7 +57,10 @@ fn results_are_made_again_and_compared() {
     has(
         &project.clue("verify b"),
         1,
-        &["differs: table of `means` has other values in row 1", "something differs"],
+        &[
+            "differs: table of `means` has other values in row 1",
+            "something differs",
+        ],
     );
     // A table that no stage makes, one that is cut out, and one that comes twice.
     forged(&project, PIPELINE, |_, members| {
@@ -64,7 +71,10 @@ fn results_are_made_again_and_compared() {
     has(
         &project.clue("verify b"),
         1,
-        &["table of `better` is no table", "table of `means` is missing"],
+        &[
+            "table of `better` is no table",
+            "table of `means` is missing",
+        ],
     );
     forged(&project, PIPELINE, |_, members| {
         with_results(members, |json| {
@@ -72,9 +82,16 @@ fn results_are_made_again_and_compared() {
             json["tables"].as_array_mut().expect("tables").push(twice);
         });
     });
-    has(&project.clue("verify b"), 1, &["table of `means` is there twice"]);
+    has(
+        &project.clue("verify b"),
+        1,
+        &["table of `means` is there twice"],
+    );
     // A second file of results, or one that passes for something else.
-    for (path, role) in [("best/results.json", Role::Results), ("report.html", Role::Readme)] {
+    for (path, role) in [
+        ("best/results.json", Role::Results),
+        ("report.html", Role::Readme),
+    ] {
         forged(&project, PIPELINE, |_, members| {
             members.retain(|member| member.path != path);
             members.push(member(path, role, "{}"));
@@ -120,11 +137,14 @@ fn an_output_that_the_lock_does_not_know_is_named() {
 #[test]
 fn what_the_models_say_today_counts() {
     let (elsewhere, _) = bundled(PIPELINE, "");
-    let server = Server::stub("--truncate 1");
+    let server = Server::bad("");
     let live = format!("--live -p url={}", server.url());
     let found = told(&elsewhere, &live, 1);
     assert_eq!(found["live"]["agrees"], false, "{found}");
-    assert!(found["live"]["stages"][0]["changed"].as_u64() > Some(0), "{found}");
+    assert!(
+        found["live"]["stages"][0]["changed"].as_u64() > Some(0),
+        "{found}"
+    );
     // Means that were better, as they say.
     forged(&elsewhere, PIPELINE, |_, members| {
         with_results(members, |json| json["tables"] = json!([]));
@@ -167,7 +187,8 @@ fn nothing_outside_of_a_bundle_is_opened_before_the_user_agrees() {
     for path in [pipe.display().to_string(), "/dev/zero".to_owned()] {
         loading(&project, &path);
         for words in ["verify b", "verify b --yes"] {
-            let never = format!("would read `{path}`, which is outside of the bundle and no regular");
+            let never =
+                format!("would read `{path}`, which is outside of the bundle and no regular");
             has(&project.clue(words), 1, &[&never]);
         }
         // As a param, and among the files of a program.

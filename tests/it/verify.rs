@@ -357,7 +357,10 @@ fn models_are_asked_again_and_what_that_changes_is_told() {
     let none = told(&elsewhere, "--live -p url=http://127.0.0.1:1/v1", 1);
     assert_eq!(none["live"]["stages"][0]["gone"], 3, "{none}");
     assert_eq!(none["live"]["failed"], 3, "{none}");
-    assert_eq!((&none["live"]["compared"], &none["agrees"]), (&0.into(), &false.into()));
+    assert_eq!(
+        (&none["live"]["compared"], &none["agrees"]),
+        (&0.into(), &false.into())
+    );
     let done = elsewhere.clue("verify b --live -p url=http://127.0.0.1:1/v1");
     has(&done, 1, &["nothing was compared with what the models say"]);
     assert!(!done.stdout.contains("agrees"), "{}", done.stdout);

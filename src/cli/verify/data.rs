@@ -195,7 +195,10 @@ fn one(
     }
     // A file is read as its name says.
     let own = input.from.clone();
-    let own = own.filter(|path| path.file_name().is_some_and(|name| same_ending(name, &data.name)));
+    let own = own.filter(|path| {
+        path.file_name()
+            .is_some_and(|name| same_ending(name, &data.name))
+    });
     let file = match own {
         Some(path) => path,
         None => {

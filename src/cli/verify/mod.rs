@@ -374,7 +374,10 @@ fn made_of(
     for param in pipe.pipeline.params() {
         let path = Path::new(param.value.as_str().unwrap_or_default());
         let outside = pipe.pipeline.fence.refuses(path).is_some();
-        let both = now.paths.get_mut(&param.name).zip(lock.paths.get(&param.name));
+        let both = now
+            .paths
+            .get_mut(&param.name)
+            .zip(lock.paths.get(&param.name));
         if let Some((now, was)) = both.filter(|(now, _)| outside && now.hash.is_none()) {
             now.hash = was.hash;
         }

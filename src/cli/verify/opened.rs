@@ -154,7 +154,11 @@ pub fn open(
     };
     let mut pipe = understand(pipeline, folders, Vec::new())?;
     let mut config = config.clone();
-    if inputs.all.iter().any(|i| i.sensitive && i.is == Is::Elsewhere) {
+    if inputs
+        .all
+        .iter()
+        .any(|i| i.sensitive && i.is == Is::Elsewhere)
+    {
         // Which of them it is, is not for the bundle to say.
         config.sensitive.extend(files_outside(&pipe, home.root));
     }

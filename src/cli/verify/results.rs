@@ -123,8 +123,7 @@ pub fn compare(
             (Is::Unchecked, Some(lack.words()))
         } else if let Some(again) = now.results.table(stage) {
             let same = |tables: &Tables| tables.results.table(stage) == Some(table);
-            let differs = differs(table, again)
-                .filter(|_| !masked.as_ref().is_some_and(same));
+            let differs = differs(table, again).filter(|_| !masked.as_ref().is_some_and(same));
             let at = pipe.find(stage);
             let lack = at.and_then(|at| lack(opened, &now, then, &refused, at));
             match (differs, lack) {
@@ -141,7 +140,12 @@ pub fn compare(
             why,
         });
     }
-    for (stage, _) in now.results.tables.iter().filter(|(stage, _)| was.table(stage).is_none()) {
+    for (stage, _) in now
+        .results
+        .tables
+        .iter()
+        .filter(|(stage, _)| was.table(stage).is_none())
+    {
         all.push(Table {
             stage: stage.clone(),
             is: Is::Differs,
