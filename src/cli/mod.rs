@@ -26,6 +26,7 @@ mod locked;
 mod man;
 mod missing;
 mod models;
+mod paged;
 mod plan;
 mod record;
 mod rehearse;

@@ -11,6 +11,7 @@ mod concepts;
 mod consent;
 mod crash;
 mod data;
+mod distrust;
 mod docs;
 #[cfg(feature = "parquet")]
 mod export;

@@ -6,7 +6,7 @@ use std::sync::PoisonError;
 
 use serde::Serialize;
 
-use super::opened::Opened;
+use super::opened::{Lack, Opened};
 use super::rerun::{Call, Ended, Run};
 use crate::diag::Diagnostic;
 use crate::engine::board::State;
@@ -101,7 +101,7 @@ impl Run<'_> {
         }
         // Those that had to be left out come after what they would be made of.
         let lock = self.then.lock;
-        for (name, file) in &opened.removed {
+        for (name, lack) in &opened.removed {
             let output = lock.outputs.contains_key(name);
             let known = lock
                 .stages
@@ -112,10 +112,7 @@ impl Run<'_> {
                     name: name.clone(),
                     output,
                     is: Is::Unchecked,
-                    why: Some(format!(
-                        "needs `{}`, which is not in the bundle",
-                        plain(file)
-                    )),
+                    why: Some(lack.words()),
                     first: None,
                     key: None,
                 });
@@ -149,7 +146,7 @@ impl Run<'_> {
             .filter(|_| !refused.contains(&at))
             .map(|ended| &ended.outcome);
         let Some((ended, outcome)) = ended.zip(outcome) else {
-            checked.why = Some("needs your consent (`--yes`) to run a program".to_owned());
+            checked.why = Some(Lack::Program.words());
             return Ok(checked);
         };
         let done = &outcome.stages[at];
