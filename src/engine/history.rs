@@ -1,7 +1,7 @@
 //! What earlier runs left to compare with: the manifest of every stage as it last finished,
 //! and, from that, why a stage has to run again, in the words of the user's files.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
@@ -17,6 +17,7 @@ use crate::hash::Hash;
 use crate::plan::graph::{Action, Output};
 use crate::plan::manifest::{Manifest, ParamChange, Then};
 use crate::store::{Store, StoreError};
+use crate::text::secret::secrets;
 
 /// What is kept of a run.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -27,6 +28,9 @@ pub struct RunRecord {
     pub params: BTreeMap<String, serde_json::Value>,
     /// Every stage as it last finished, in this or an earlier run.
     pub stages: BTreeMap<String, StageRecord>,
+    /// All stages of the pipeline then, finished or not. Runs of older versions have none.
+    #[serde(default)]
+    pub names: BTreeSet<String>,
     /// When it was, how it ended, what it took. Runs of older versions have none.
     #[serde(default)]
     pub facts: Option<Facts>,
@@ -89,6 +93,7 @@ pub fn begun(store: &Store, pipe: &Pipe, facts: &Facts, id: &str) -> Result<(), 
         pipeline: absolute(&pipe.pipeline.file),
         params: params(pipe).collect(),
         stages: before(store, pipe),
+        names: names(pipe),
         facts: Some(facts.clone()),
         stints: BTreeMap::new(),
     };
@@ -140,10 +145,16 @@ pub fn remember(
         pipeline: absolute(&pipe.pipeline.file),
         params: params(pipe).collect(),
         stages,
+        names: names(pipe),
         facts: Some(facts),
         stints: stints(survey, outcome).collect(),
     };
     store.put_run(id, &run)
+}
+
+fn names(pipe: &Pipe) -> BTreeSet<String> {
+    let stages = pipe.stages.iter();
+    stages.map(|stage| stage.spec.name.value.clone()).collect()
 }
 
 /// What the stages did that worked: what was read from the cache is no work.
@@ -220,6 +231,9 @@ pub fn reasons(
             (was != now).then_some(ParamChange { name, was, now })
         })
         .collect();
+    let now: Vec<(String, serde_json::Value)> = params(pipe).collect();
+    let before = last.into_iter().flat_map(|run| &run.params);
+    let secrets = secrets(now.iter().map(|(name, value)| (name, value)).chain(before));
     // A stage whose own recipe changed passes that on as "input `x` changed".
     for &at in &pipe.order {
         let node = &survey.nodes[at];
@@ -240,6 +254,7 @@ pub fn reasons(
             &Then {
                 text: &text,
                 params: &changed_params,
+                secrets: &secrets,
             },
         );
         let changed = |i: usize| {
