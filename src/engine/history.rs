@@ -7,7 +7,6 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use super::board::{Board, State, Stint};
-use super::edge::BATCH;
 use super::facts::{Facts, now};
 use super::keep::ArtifactRecords;
 use super::pipe::Pipe;
@@ -289,15 +288,11 @@ pub fn reasons(
 /// Records that a heavy stage reads now and did not write before: how many there are.
 pub fn new_records(store: &Store, old: &StageRecord, now: &HashSet<String>) -> Option<usize> {
     let content = old.output.as_ref()?.content;
-    let mut records = ArtifactRecords::open(store, content).ok()??;
     let mut known = 0;
-    loop {
-        let batch = records.next(BATCH).ok()?;
-        if batch.is_empty() {
-            return Some(now.len() - known);
-        }
-        known += batch.iter().filter(|r| now.contains(&*r.key)).count();
+    for record in ArtifactRecords::open(store, content).ok()?? {
+        known += usize::from(now.contains(&*record.ok()?.key));
     }
+    Some(now.len() - known)
 }
 
 #[cfg(test)]
