@@ -248,13 +248,11 @@ fn told(
     let broken = broken(&outcome);
     let broken = names.iter().zip(&broken).filter(|(_, broken)| **broken);
     let broken: Vec<String> = broken.map(|(name, _)| format!("`{name}`")).collect();
-    if !broken.is_empty() || !outcome.faults.is_empty() {
-        let faults = outcome.faults.iter().map(|fault| fault.message.as_str());
-        let faults: Vec<&str> = faults.collect();
-        let (stages, faults) = (broken.join(", "), faults.join("; "));
-        life.notes.push(format!(
-            "what could not be gone through: {stages}: {faults}"
-        ));
+    if !broken.is_empty() {
+        let what = format!("what could not be gone through: {}", broken.join(", "));
+        let faults = outcome.faults.iter().map(|fault| fault.message.clone());
+        life.notes.push(what);
+        life.notes.extend(faults);
     }
     Ok(life)
 }

@@ -494,9 +494,7 @@ fn a_stage_that_breaks_off_is_told() {
     let told: Json = serde_json::from_str(&told.stdout).expect("JSON");
     let why = "missing both the stage broke off: what broke it is told below";
     assert_eq!(ends(&told, "b:r2"), [why]);
-    let note = told["notes"][0].as_str().expect("a note");
-    assert!(
-        note.starts_with("what could not be gone through: `both`: inputs 1 and 2"),
-        "{note}"
-    );
+    assert_eq!(told["notes"][0], "what could not be gone through: `both`");
+    let fault = told["notes"][1].as_str().expect("a fault");
+    assert!(fault.starts_with("inputs 1 and 2 both have"), "{fault}");
 }

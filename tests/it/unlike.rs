@@ -145,7 +145,7 @@ fn secrets_are_not_told() {
             "p.yaml",
             "clue: 1\nparams: {hub_token: none}\nstages:\n  \
              d: {load: {path: d.jsonl, key: id}}\n  \
-             e: {from: d, exec: {command: [cat, '-', \"{{ params.hub_token }}\"]}}\n  \
+             e: {from: d, exec: {command: [sh, '-c', cat, \"{{ params.hub_token }}\"]}}\n  \
              f: {from: d, set: {t: params.hub_token | length}}\n\
              outputs:\n  o.jsonl: {from: f}\n",
         ),
