@@ -177,6 +177,19 @@ pub fn run(args: &Args) -> ExitCode {
     }
 }
 
+/// Says which stages are forced and do not run all the same.
+fn tell_unneeded(forced: &[usize], survey: &Survey) {
+    for &at in forced {
+        if survey.planned[at].action != Action::Run {
+            let name = &survey.nodes[at].name;
+            err(&format!(
+                "warning: `{name}` is forced, but nothing that is wanted needs it: \
+                 name it with `--until {name}` too\n"
+            ));
+        }
+    }
+}
+
 /// Runs a pipeline in some way.
 ///
 /// # Errors
@@ -198,6 +211,7 @@ pub fn prepared(args: &Args, pipe: &Arc<Pipe>, way: &Way) -> Result<Ran, Box<Dia
         wanted.force.extend(asking);
     }
     let survey = sound(pipe, &store, &wanted)?;
+    tell_unneeded(&stages(pipe, &args.how.force)?, &survey);
     // The stat cache only saves reading inputs again: not worth a fault.
     let _ = store.save_stats();
     let held = match hold(args, pipe, &survey, &store) {

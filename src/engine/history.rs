@@ -1,13 +1,12 @@
 //! What earlier runs left to compare with: the manifest of every stage as it last finished,
 //! and, from that, why a stage has to run again, in the words of the user's files.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
 use super::board::{Board, State, Stint};
-use super::edge::BATCH;
 use super::facts::{Facts, now};
 use super::keep::ArtifactRecords;
 use super::pipe::Pipe;
@@ -17,6 +16,7 @@ use crate::hash::Hash;
 use crate::plan::graph::{Action, Output};
 use crate::plan::manifest::{Manifest, ParamChange, Then};
 use crate::store::{Store, StoreError};
+use crate::text::secret::secrets;
 
 /// What is kept of a run.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -27,6 +27,9 @@ pub struct RunRecord {
     pub params: BTreeMap<String, serde_json::Value>,
     /// Every stage as it last finished, in this or an earlier run.
     pub stages: BTreeMap<String, StageRecord>,
+    /// All stages of the pipeline then, finished or not. Runs of older versions have none.
+    #[serde(default)]
+    pub names: BTreeSet<String>,
     /// When it was, how it ended, what it took. Runs of older versions have none.
     #[serde(default)]
     pub facts: Option<Facts>,
@@ -89,6 +92,7 @@ pub fn begun(store: &Store, pipe: &Pipe, facts: &Facts, id: &str) -> Result<(), 
         pipeline: absolute(&pipe.pipeline.file),
         params: params(pipe).collect(),
         stages: before(store, pipe),
+        names: names(pipe),
         facts: Some(facts.clone()),
         stints: BTreeMap::new(),
     };
@@ -140,10 +144,16 @@ pub fn remember(
         pipeline: absolute(&pipe.pipeline.file),
         params: params(pipe).collect(),
         stages,
+        names: names(pipe),
         facts: Some(facts),
         stints: stints(survey, outcome).collect(),
     };
     store.put_run(id, &run)
+}
+
+fn names(pipe: &Pipe) -> BTreeSet<String> {
+    let stages = pipe.stages.iter();
+    stages.map(|stage| stage.spec.name.value.clone()).collect()
 }
 
 /// What the stages did that worked: what was read from the cache is no work.
@@ -220,6 +230,9 @@ pub fn reasons(
             (was != now).then_some(ParamChange { name, was, now })
         })
         .collect();
+    let now: Vec<(String, serde_json::Value)> = params(pipe).collect();
+    let before = last.into_iter().flat_map(|run| &run.params);
+    let secrets = secrets(now.iter().map(|(name, value)| (name, value)).chain(before));
     // A stage whose own recipe changed passes that on as "input `x` changed".
     for &at in &pipe.order {
         let node = &survey.nodes[at];
@@ -240,6 +253,7 @@ pub fn reasons(
             &Then {
                 text: &text,
                 params: &changed_params,
+                secrets: &secrets,
             },
         );
         let changed = |i: usize| {
@@ -274,15 +288,11 @@ pub fn reasons(
 /// Records that a heavy stage reads now and did not write before: how many there are.
 pub fn new_records(store: &Store, old: &StageRecord, now: &HashSet<String>) -> Option<usize> {
     let content = old.output.as_ref()?.content;
-    let mut records = ArtifactRecords::open(store, content).ok()??;
     let mut known = 0;
-    loop {
-        let batch = records.next(BATCH).ok()?;
-        if batch.is_empty() {
-            return Some(now.len() - known);
-        }
-        known += batch.iter().filter(|r| now.contains(&*r.key)).count();
+    for record in ArtifactRecords::open(store, content).ok()?? {
+        known += usize::from(now.contains(&*record.ok()?.key));
     }
+    Some(now.len() - known)
 }
 
 #[cfg(test)]

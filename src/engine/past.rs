@@ -208,6 +208,7 @@ mod tests {
                 ("b".to_owned(), reader.clone()),
             ]
             .into(),
+            names: std::collections::BTreeSet::new(),
             facts: None,
             stints: std::collections::BTreeMap::new(),
         };

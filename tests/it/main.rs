@@ -46,6 +46,7 @@ mod templates;
 mod tests_of_pipelines;
 mod trace;
 mod traffic;
+mod unlike;
 mod unsound;
 mod updating;
 mod verify;

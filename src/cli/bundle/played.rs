@@ -29,8 +29,6 @@ use crate::store::Store;
 
 /// Records of a table of the report at most, as `clue report` has it.
 const MOST: usize = 10_000;
-/// Records of an artifact that are read together.
-const TOGETHER: usize = 256;
 
 /// Goes through the run, and adds what may leave of it.
 ///
@@ -257,15 +255,9 @@ fn add_records(
 
 fn read(store: &Store, content: Hash, salt: Option<&Salt>) -> Result<Vec<[String; 2]>, Diagnostic> {
     let damaged = || Diagnostic::error("an output of a stage in the cache is damaged");
-    let mut reader = ArtifactRecords::open(store, content)?.ok_or_else(damaged)?;
-    let mut all = Vec::new();
-    loop {
-        let some = reader.next(TOGETHER).map_err(|_| damaged())?;
-        if some.is_empty() {
-            return Ok(all);
-        }
-        all.extend(some.iter().map(|record| marks(record, salt)));
-    }
+    let records = ArtifactRecords::open(store, content)?.ok_or_else(damaged)?;
+    let all = records.map(|record| Ok(marks(&record.map_err(|_| damaged())?, salt)));
+    all.collect()
 }
 
 /// Takes out of a page what is of this machine alone, and texts that are sensitive themselves.

@@ -76,6 +76,7 @@ mod tests {
                 pipeline: "/p.yaml".into(),
                 params: BTreeMap::new(),
                 stages: BTreeMap::new(),
+                names: std::collections::BTreeSet::new(),
                 facts: None,
                 stints: BTreeMap::new(),
             };

@@ -22,8 +22,6 @@ use crate::share::bundle::salt::Of;
 use crate::share::lock::Lock;
 use crate::store::Store;
 use crate::text::visible::plain;
-/// Records of an artifact that are read together.
-const TOGETHER: usize = 256;
 /// How it ends that calls are missing.
 pub const LACKS: &str = "that the bundle does not hold";
 
@@ -219,21 +217,14 @@ impl Run<'_> {
     ) -> Result<Vec<[String; 2]>, Diagnostic> {
         let salt = self.salt(then);
         let mut all = Vec::new();
-        let Some(mut records) = ArtifactRecords::open(store, content)? else {
-            return Ok(all);
-        };
-        loop {
-            let batch = records.next(TOGETHER);
-            let batch = batch.map_err(|_| Diagnostic::error("the artifact is damaged"))?;
-            if batch.is_empty() {
-                return Ok(all);
-            }
-            for record in batch {
-                let both = marks(&record, salt.as_ref());
-                keys.insert(both[0].clone(), record.key.to_string());
-                all.push(both);
-            }
+        let records = ArtifactRecords::open(store, content)?.into_iter().flatten();
+        for record in records {
+            let record = record.map_err(|_| Diagnostic::error("the artifact is damaged"))?;
+            let both = marks(&record, salt.as_ref());
+            keys.insert(both[0].clone(), record.key.to_string());
+            all.push(both);
         }
+        Ok(all)
     }
 
     /// How many calls a stage and those it is made of lack.
