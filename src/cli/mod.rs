@@ -38,6 +38,7 @@ mod schema;
 mod scratch;
 mod served;
 mod session;
+mod shard;
 mod show;
 mod status;
 mod summary;
