@@ -39,6 +39,7 @@ mod schema;
 mod scratch;
 mod served;
 mod session;
+mod shard;
 mod show;
 mod status;
 mod summary;

@@ -218,6 +218,7 @@ fn asking(survey: &Survey) -> Survey {
         planned,
         targets,
         whole: survey.whole.clone(),
+        share: None,
     }
 }
 

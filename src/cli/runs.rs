@@ -219,10 +219,14 @@ fn cells(row: &Row, id: &str, here: &Path) -> Vec<String> {
 
 fn ended(facts: &Facts) -> String {
     let words = facts.ended.words();
-    match (facts.ended, facts.failed) {
+    let words = match (facts.ended, facts.failed) {
         (Ended::Failed | Ended::Done, failed) if failed > 0 => {
             format!("{words}: {}", count(failed, "record"))
         }
         _ => words.to_owned(),
+    };
+    match facts.shard {
+        Some(shard) => format!("shard {shard} {words}"),
+        None => words,
     }
 }

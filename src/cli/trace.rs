@@ -137,6 +137,7 @@ fn whole(known: &Survey) -> Survey {
         planned,
         targets: known.targets.clone(),
         whole: (0..known.nodes.len()).collect(),
+        share: None,
     }
 }
 
@@ -173,6 +174,7 @@ fn restricted(all: &Survey, wanted: Vec<usize>) -> Survey {
         planned,
         targets: wanted,
         whole: all.whole.clone(),
+        share: None,
     }
 }
 

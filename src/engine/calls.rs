@@ -237,6 +237,12 @@ impl Calls {
             return Err(NoReply::Stopped);
         }
         let reply = client.ask(request, permit, stop).await;
+        if let Err(why) = &reply
+            && why.is_of_request()
+        {
+            // That it is kept spares work, no more.
+            let _ = self.stock.refuse(key, &why.to_string()).await;
+        }
         let reply = reply.map_err(|why| match why {
             CallError::Stopped => NoReply::Stopped,
             // No other text will fare better there.

@@ -69,10 +69,19 @@ pub struct StageRecord {
     pub ran: Option<u64>,
 }
 
-/// The latest run of a pipeline.
+impl RunRecord {
+    /// True for a run that did a share of the work: it has no outputs to tell of.
+    pub fn is_share(&self) -> bool {
+        self.facts
+            .as_ref()
+            .is_some_and(|facts| facts.shard.is_some())
+    }
+}
+
+/// The latest run of a pipeline, shares aside.
 pub fn latest(store: &Store, pipe: &Pipe) -> Option<RunRecord> {
     let file = absolute(&pipe.pipeline.file);
-    store.find_run(|run: &RunRecord| run.pipeline == file)
+    store.find_run(|run: &RunRecord| run.pipeline == file && !run.is_share())
 }
 
 /// The stages of the latest run that the pipeline still has.
@@ -88,10 +97,14 @@ fn before(store: &Store, pipe: &Pipe) -> BTreeMap<String, StageRecord> {
 /// # Errors
 /// The cache cannot be written.
 pub fn begun(store: &Store, pipe: &Pipe, facts: &Facts, id: &str) -> Result<(), StoreError> {
+    let stages = match facts.shard {
+        Some(_) => BTreeMap::new(),
+        None => before(store, pipe),
+    };
     let run = RunRecord {
         pipeline: absolute(&pipe.pipeline.file),
         params: params(pipe).collect(),
-        stages: before(store, pipe),
+        stages,
         names: names(pipe),
         facts: Some(facts.clone()),
         stints: BTreeMap::new(),
@@ -112,6 +125,17 @@ pub fn remember(
     facts: Facts,
     id: &str,
 ) -> Result<(), StoreError> {
+    let run = |stages| RunRecord {
+        pipeline: absolute(&pipe.pipeline.file),
+        params: params(pipe).collect(),
+        stages,
+        names: names(pipe),
+        facts: Some(facts.clone()),
+        stints: stints(survey, outcome).collect(),
+    };
+    if facts.shard.is_some() {
+        return store.put_run(id, &run(BTreeMap::new()));
+    }
     let mut stages = before(store, pipe);
     for (at, done) in outcome.stages.iter().enumerate() {
         let node = &survey.nodes[at];
@@ -140,15 +164,7 @@ pub fn remember(
             store.put_blob(&text)?;
         }
     }
-    let run = RunRecord {
-        pipeline: absolute(&pipe.pipeline.file),
-        params: params(pipe).collect(),
-        stages,
-        names: names(pipe),
-        facts: Some(facts),
-        stints: stints(survey, outcome).collect(),
-    };
-    store.put_run(id, &run)
+    store.put_run(id, &run(stages))
 }
 
 fn names(pipe: &Pipe) -> BTreeSet<String> {
@@ -162,12 +178,13 @@ fn stints(survey: &Survey, outcome: &Outcome) -> impl Iterator<Item = (String, S
     stages.filter_map(|at| Some((survey.nodes[at].name.clone(), outcome.stages[at].stint?)))
 }
 
-/// All runs of a pipeline that are remembered, newest first.
+/// All runs of a pipeline that are remembered, newest first, shares aside.
 pub fn runs(store: &Store, pipe: &Pipe) -> Vec<RunRecord> {
     let file = absolute(&pipe.pipeline.file);
     let runs = store.runs::<RunRecord>().into_iter();
     let runs = runs.map(|(_, run)| run);
-    runs.filter(|run| run.pipeline == file).collect()
+    runs.filter(|run| run.pipeline == file && !run.is_share())
+        .collect()
 }
 
 /// True for stages whose output is what their manifest says: made now, or known before.

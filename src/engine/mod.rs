@@ -18,6 +18,7 @@ pub mod no_reply;
 pub mod past;
 pub mod pipe;
 pub mod run;
+pub mod shard;
 pub mod stock;
 pub mod survey;
 pub mod taps;

@@ -146,6 +146,7 @@ impl Past {
             planned,
             targets: wanted.to_vec(),
             whole: wanted.to_vec(),
+            share: None,
         }
     }
 }

@@ -35,6 +35,7 @@ mod runs;
 mod schema;
 mod sensitive;
 mod servers;
+mod shards;
 mod starting;
 mod stats;
 mod streams;
