@@ -10,6 +10,7 @@ use super::board::{Board, State, Stint};
 use super::edge::BATCH;
 use super::facts::{Facts, now};
 use super::keep::ArtifactRecords;
+use super::latency::Latencies;
 use super::pipe::Pipe;
 use super::run::Outcome;
 use super::survey::{Survey, out_file};
@@ -33,6 +34,9 @@ pub struct RunRecord {
     /// What the stages did that worked in this run.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub stints: BTreeMap<String, Stint>,
+    /// How long the calls of each stage took that a model answered in this run.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub latencies: BTreeMap<String, Latencies>,
 }
 
 /// What lists of runs need of a record: the stages of many runs are much to read.
@@ -104,6 +108,7 @@ pub fn begun(store: &Store, pipe: &Pipe, facts: &Facts, id: &str) -> Result<(), 
         stages,
         facts: Some(facts.clone()),
         stints: BTreeMap::new(),
+        latencies: BTreeMap::new(),
     };
     store.put_run(id, &run)
 }
@@ -127,6 +132,7 @@ pub fn remember(
         stages,
         facts: Some(facts.clone()),
         stints: stints(survey, outcome).collect(),
+        latencies: latencies(board).collect(),
     };
     if facts.shard.is_some() {
         return store.put_run(id, &run(BTreeMap::new()));
@@ -166,6 +172,12 @@ pub fn remember(
 fn stints(survey: &Survey, outcome: &Outcome) -> impl Iterator<Item = (String, Stint)> {
     let stages = (0..survey.nodes.len()).filter(|at| survey.planned[*at].action == Action::Run);
     stages.filter_map(|at| Some((survey.nodes[at].name.clone(), outcome.stages[at].stint?)))
+}
+
+/// How long the calls of stages took.
+fn latencies(board: &Board) -> impl Iterator<Item = (String, Latencies)> {
+    let asked = board.stages.iter().filter(|row| row.asked.get() > 0);
+    asked.map(|row| (row.name.clone(), row.clocked.taken()))
 }
 
 /// All runs of a pipeline that are remembered, newest first, shares aside.
