@@ -16,6 +16,7 @@ mod consent;
 mod display;
 mod docs;
 mod ends;
+mod estimate;
 mod export;
 mod fetch;
 mod free;

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::board::{Board, State, Stint};
 use super::facts::{Facts, now};
 use super::keep::ArtifactRecords;
+use super::latency::Latencies;
 use super::pipe::Pipe;
 use super::run::Outcome;
 use super::survey::{Survey, out_file};
@@ -36,6 +37,9 @@ pub struct RunRecord {
     /// What the stages did that worked in this run.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub stints: BTreeMap<String, Stint>,
+    /// How long the calls of each stage took that a model answered in this run.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub latencies: BTreeMap<String, Latencies>,
 }
 
 /// What lists of runs need of a record: the stages of many runs are much to read.
@@ -108,6 +112,7 @@ pub fn begun(store: &Store, pipe: &Pipe, facts: &Facts, id: &str) -> Result<(), 
         names: names(pipe),
         facts: Some(facts.clone()),
         stints: BTreeMap::new(),
+        latencies: BTreeMap::new(),
     };
     store.put_run(id, &run)
 }
@@ -132,6 +137,7 @@ pub fn remember(
         names: names(pipe),
         facts: Some(facts.clone()),
         stints: stints(survey, outcome).collect(),
+        latencies: latencies(board).collect(),
     };
     if facts.shard.is_some() {
         return store.put_run(id, &run(BTreeMap::new()));
@@ -176,6 +182,12 @@ fn names(pipe: &Pipe) -> BTreeSet<String> {
 fn stints(survey: &Survey, outcome: &Outcome) -> impl Iterator<Item = (String, Stint)> {
     let stages = (0..survey.nodes.len()).filter(|at| survey.planned[*at].action == Action::Run);
     stages.filter_map(|at| Some((survey.nodes[at].name.clone(), outcome.stages[at].stint?)))
+}
+
+/// How long the calls of stages took.
+fn latencies(board: &Board) -> impl Iterator<Item = (String, Latencies)> {
+    let asked = board.stages.iter().filter(|row| row.asked.get() > 0);
+    asked.map(|row| (row.name.clone(), row.clocked.taken()))
 }
 
 /// All runs of a pipeline that are remembered, newest first, shares aside.
