@@ -132,7 +132,13 @@ fn gc(place: &Place, keep_runs: usize, dry_run: bool) -> Result<ExitCode, Diagno
     let store = Store::open(&place.store)?;
     let runs = store.runs::<RunRecord>();
     let mut keep: HashSet<crate::hash::Hash> = store.call_keys().into_iter().collect();
-    for (_, run) in runs.iter().take(keep_runs) {
+    // Shares of a run are kept with it, and do not count.
+    let whole = runs
+        .iter()
+        .enumerate()
+        .filter(|(_, (_, run))| !run.is_share());
+    let kept = whole.map(|(at, _)| at).nth(keep_runs).unwrap_or(runs.len());
+    for (_, run) in &runs[..kept] {
         for stage in run.stages.values() {
             keep.insert(stage.recipe);
             keep.extend(stage.output.as_ref().map(|output| output.content));
@@ -143,7 +149,7 @@ fn gc(place: &Place, keep_runs: usize, dry_run: bool) -> Result<ExitCode, Diagno
         }
     }
     if !dry_run {
-        for (id, _) in runs.iter().skip(keep_runs) {
+        for (id, _) in &runs[kept..] {
             store.remove_run(id)?;
         }
     }

@@ -12,7 +12,7 @@ use crate::engine::halt::Halt;
 use crate::engine::keep::Failures;
 use crate::engine::pipe::Pipe;
 use crate::engine::run::{Outcome, board, run as execute};
-use crate::engine::stock::{Source, Stock};
+use crate::engine::stock::{Refused, Source, Stock};
 use crate::engine::survey::Survey;
 use crate::engine::taps::Taps;
 use crate::engine::worker::Shop;
@@ -41,6 +41,21 @@ pub fn rehearse(
     source: Source,
     notes: &Notes,
 ) -> Result<(Arc<Board>, Outcome), Diagnostic> {
+    rehearse_with(pipe, store, survey, source, notes, Refused::default())
+}
+
+/// The same, with what becomes of calls that were refused.
+///
+/// # Errors
+/// As [`rehearse`].
+pub fn rehearse_with(
+    pipe: &Arc<Pipe>,
+    store: &Store,
+    survey: &Survey,
+    source: Source,
+    notes: &Notes,
+    refused: Refused,
+) -> Result<(Arc<Board>, Outcome), Diagnostic> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
@@ -51,6 +66,7 @@ pub fn rehearse(
     let nowhere = |_: &str| None::<Place>;
     let means = Means::default();
     let stock = Stock::new(store, source, notes.ledger.clone());
+    let stock = stock.with_refused(refused);
     let calls = Calls::new(&pipe.models, nowhere, store, &halt, &events, means, stock);
     let shop = Shop {
         pipe: pipe.clone(),

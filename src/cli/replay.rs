@@ -55,7 +55,7 @@ fn replayed(mut args: Args) -> Result<ExitCode, Diagnostic> {
     let way = Way {
         source: Source::Cassette,
         ledger: Arc::new(Ledger::new(Depth::Keys)),
-        again: false,
+        ..Way::default()
     };
     let ran = match prepared(&args.run, &pipe, &way) {
         Ok(ran) => ran,

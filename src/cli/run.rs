@@ -16,6 +16,7 @@ use super::locked::{Held, hold};
 use super::missing::Missing;
 use super::served::place;
 use super::session::{Common, bad, color};
+use super::shard::{self, ALL_THERE, next_wave};
 use super::shared::Shared;
 use super::show::stage;
 use super::summary::Summary;
@@ -27,10 +28,11 @@ use crate::engine::calls::{Calls, Means};
 use crate::engine::facts::Facts;
 use crate::engine::halt::{Halt, Reason};
 use crate::engine::history::{begun, remember};
-use crate::engine::keep::{Failures, write_failures};
+use crate::engine::keep::{Failures, remove, write_failures};
 use crate::engine::pipe::Pipe;
 use crate::engine::run::{Outcome, board, run as execute};
-use crate::engine::stock::{Source, Stock};
+use crate::engine::shard::Shard;
+use crate::engine::stock::{Refused, Source, Stock};
 use crate::engine::survey::{Survey, Wanted, survey};
 use crate::engine::taps::Taps;
 use crate::engine::turns::amount_of;
@@ -63,6 +65,10 @@ pub struct How {
     /// Run this stage again even though its output is known (calls stay cached)
     #[arg(long, value_name = "STAGE")]
     force: Vec<String>,
+    /// Do a share of the calls, the I-th of N, up to where all records are needed; a run
+    /// without this then finds them in the cache
+    #[arg(long, value_name = "I/N", conflicts_with_all = ["force", "offline", "locked"])]
+    shard: Option<Shard>,
     /// Ask nobody: answer from the cache alone, and list what is missing
     #[arg(long)]
     pub offline: bool,
@@ -104,18 +110,23 @@ pub struct Way {
     /// True to make every call again, to be answered from the cache, even if what came of them
     /// is known.
     pub again: bool,
+    /// The share of the work to do, if not all.
+    pub shard: Option<Shard>,
 }
 
 impl Way {
     /// As the flags say.
     pub fn of(how: &How) -> Way {
         if !how.offline {
-            return Way::default();
+            return Way {
+                shard: how.shard,
+                ..Way::default()
+            };
         }
         Way {
             source: Source::Nowhere,
             ledger: Arc::new(Ledger::new(Depth::Keys)),
-            again: false,
+            ..Way::default()
         }
     }
 }
@@ -131,6 +142,15 @@ pub struct Ran {
 }
 
 impl Ran {
+    /// There was nothing to do.
+    fn idle() -> Ran {
+        Ran {
+            code: ExitCode::SUCCESS,
+            ended: true,
+            failed: 0,
+        }
+    }
+
     fn refused(code: ExitCode) -> Ran {
         Ran {
             code,
@@ -182,6 +202,19 @@ pub fn run(args: &Args) -> ExitCode {
     }
 }
 
+/// Says which stages are forced and do not run all the same.
+fn tell_unneeded(forced: &[usize], survey: &Survey) {
+    for &at in forced {
+        if survey.planned[at].action != Action::Run {
+            let name = &survey.nodes[at].name;
+            err(&format!(
+                "warning: `{name}` is forced, but nothing that is wanted needs it: \
+                 name it with `--until {name}` too\n"
+            ));
+        }
+    }
+}
+
 /// Runs a pipeline in some way; with the cache that others share, if models are asked.
 ///
 /// # Errors
@@ -221,9 +254,19 @@ fn alone(args: &Args, pipe: &Arc<Pipe>, way: &Way) -> Result<Ran, Box<Diagnostic
         wanted.until = [known.targets, asking.clone()].concat();
         wanted.force.extend(asking);
     }
-    let survey = sound(pipe, &store, &wanted)?;
+    let mut survey = sound(pipe, &store, &wanted)?;
+    tell_unneeded(&stages(pipe, &args.how.force)?, &survey);
+    let mut refused = Refused::default();
     // The stat cache only saves reading inputs again: not worth a fault.
     let _ = store.save_stats();
+    if let Some(shard) = way.shard {
+        let Some(wave) = next_wave(pipe, &store, &survey)? else {
+            err(ALL_THERE);
+            return Ok(Ran::idle());
+        };
+        refused = Refused::LetBeIn(wave.settled(&survey));
+        survey = wave.plan(&survey, shard);
+    }
     let held = match hold(args, pipe, &survey, &store) {
         Ok(held) => held,
         Err(code) => return Ok(Ran::refused(code)),
@@ -239,7 +282,13 @@ fn alone(args: &Args, pipe: &Arc<Pipe>, way: &Way) -> Result<Ran, Box<Diagnostic
         .enable_all()
         .build()
         .map_err(|error| Diagnostic::error(format!("cannot start: {error}")))?;
-    let ran = go(args, pipe, &store, &survey, &agreed, way, held.as_ref());
+    let plan = Plan {
+        survey: &survey,
+        agreed: &agreed,
+        refused,
+        held: held.as_ref(),
+    };
+    let ran = go(args, pipe, &store, way, plan);
     let ran = runtime.block_on(ran);
     // A blocking read that never returns must not keep the program from ending.
     runtime.shutdown_background();
@@ -307,17 +356,27 @@ fn consented(args: &Args, pipe: &Pipe, survey: &Survey, asks: bool) -> Result<Ve
     Ok(needs)
 }
 
+/// What was settled before a run began.
+struct Plan<'a> {
+    survey: &'a Survey,
+    /// What the user allows.
+    agreed: &'a [Need],
+    /// What becomes of calls that were refused.
+    refused: Refused,
+    /// The lock to hold to.
+    held: Option<&'a Held>,
+}
+
 async fn go(
     args: &Args,
     pipe: &Arc<Pipe>,
     store: &Store,
-    survey: &Survey,
-    agreed: &[Need],
     way: &Way,
-    held: Option<&Held>,
+    plan: Plan<'_>,
 ) -> Result<Ran, Diagnostic> {
     let start = Instant::now();
-    let (facts, id) = (Facts::begin(pipe), id());
+    let Plan { survey, agreed, .. } = plan;
+    let (facts, id) = (Facts::begin(pipe, way.shard), id());
     // A cache that cannot be written is told of when something that matters does not fit.
     let _ = begun(store, pipe, &facts, &id);
     let (events, told) = mpsc::unbounded_channel();
@@ -332,6 +391,7 @@ async fn go(
     let place = |name: &str| place(pipe, name, store.root(), agreed);
     let means = args.how.means();
     let stock = Stock::new(store, way.source.clone(), way.ledger.clone());
+    let stock = stock.with_refused(plan.refused);
     let calls = Calls::new(&pipe.models, place, store, &halt, &events, means, stock);
     let calls = Arc::new(calls);
     let shop = Shop {
@@ -354,12 +414,22 @@ async fn go(
     let cost = priced.then(|| calls.cost());
     // Whoever tells events has to be gone for the display to end.
     drop((shop, calls, events));
-    let errors = pipe.folders.out.join("errors.jsonl");
+    let errors = match way.shard {
+        Some(shard) => shard::errors(pipe, shard),
+        None => {
+            // This run tells of all failures that are left.
+            shard::all_errors(pipe).try_for_each(|file| remove(&file))?;
+            pipe.folders.out.join("errors.jsonl")
+        }
+    };
     let missing = Missing::of(way, survey, &board);
     let good = outcome.is_good(pipe, &board) && missing.is_empty();
     let facts = facts.end(&outcome, &board, good, start.elapsed(), cost);
     let kept = remember(store, pipe, survey, &outcome, &board, facts, &id);
-    let listed = write_failures(&errors, &outcome.failures).and_then(|()| missing.write(pipe));
+    let listed = write_failures(&errors, &outcome.failures).and_then(|()| match way.shard {
+        Some(_) => Ok(()),
+        None => missing.write(pipe),
+    });
     let _ = tokio::time::timeout(std::time::Duration::from_secs(1), display).await;
     let summary = Summary {
         pipe,
@@ -384,7 +454,7 @@ async fn go(
         err(&missing.place(pipe));
     }
     let ended = outcome.stopped.is_none() && outcome.faults.is_empty();
-    let held = held.filter(|_| ended);
+    let held = plan.held.filter(|_| ended);
     let differs = held.is_some_and(|held| held.differs(pipe, &outcome, args.how.json));
     let code = conclude(pipe, &outcome, &board, !missing.is_empty() || differs);
     if !matches!(outcome.stopped, Some(Reason::Store(_))) {

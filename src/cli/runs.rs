@@ -11,9 +11,9 @@ use super::{err, out};
 use crate::diag::Diagnostic;
 use crate::engine::facts::{Ended, Facts};
 use crate::engine::history::Head;
-use crate::report::page::redact;
 use crate::report::words::{brief, count, thousands, time};
 use crate::store::Store;
+use crate::text::secret::redact;
 
 /// Characters of a param's value that are shown.
 const WIDTH: usize = 32;
@@ -219,10 +219,14 @@ fn cells(row: &Row, id: &str, here: &Path) -> Vec<String> {
 
 fn ended(facts: &Facts) -> String {
     let words = facts.ended.words();
-    match (facts.ended, facts.failed) {
+    let words = match (facts.ended, facts.failed) {
         (Ended::Failed | Ended::Done, failed) if failed > 0 => {
             format!("{words}: {}", count(failed, "record"))
         }
         _ => words.to_owned(),
+    };
+    match facts.shard {
+        Some(shard) => format!("shard {shard} {words}"),
+        None => words,
     }
 }

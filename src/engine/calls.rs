@@ -4,6 +4,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
 
 use futures::future::join_all;
 use tokio::sync::OnceCell;
@@ -236,7 +237,14 @@ impl Calls {
             self.halt.raise(Reason::Budget(limit));
             return Err(NoReply::Stopped);
         }
+        let sent = Instant::now();
         let reply = client.ask(request, permit, stop).await;
+        if let Err(why) = &reply
+            && why.is_of_request()
+        {
+            // That it is kept spares work, no more.
+            let _ = self.stock.refuse(key, &why.to_string()).await;
+        }
         let reply = reply.map_err(|why| match why {
             CallError::Stopped => NoReply::Stopped,
             // No other text will fare better there.
@@ -249,6 +257,7 @@ impl Calls {
         })?;
         lane.has_answered();
         row.asked.add(1);
+        row.clocked.add(sent.elapsed());
         row.prompt_tokens.add(reply.prompt_tokens.unwrap_or(0));
         row.answer_tokens.add(reply.answer_tokens.unwrap_or(0));
         self.budget.spend(&reply, request.model.price);

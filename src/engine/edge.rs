@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use tokio::sync::mpsc;
 
+use super::shard::Shard;
 use crate::hash::Hash;
 use crate::record::Record;
 
@@ -49,6 +50,8 @@ pub struct Outlet {
 pub struct Inlet {
     receiver: Receiver,
     ended: Option<End>,
+    /// Whose records alone are let through.
+    only: Option<Shard>,
 }
 
 impl Outlet {
@@ -67,6 +70,7 @@ impl Outlet {
         Inlet {
             receiver,
             ended: None,
+            only: None,
         }
     }
 
@@ -126,18 +130,36 @@ impl Outlet {
 }
 
 impl Inlet {
+    /// Lets only the records of one machine through.
+    #[must_use]
+    pub fn only(self, shard: Option<Shard>) -> Inlet {
+        Inlet {
+            only: shard,
+            ..self
+        }
+    }
+
     /// The next records; `None` when the stream has ended, well or broken.
     pub async fn next(&mut self) -> Option<Vec<Record>> {
-        let message = match &mut self.receiver {
-            Receiver::Bounded(rx) => rx.recv().await,
-            Receiver::Free(rx) => rx.recv().await,
-        };
-        match message? {
-            // The last reader takes the records, the others share their values.
-            Message::Batch(batch) => Some(Arc::unwrap_or_clone(batch)),
-            Message::End(end) => {
-                self.ended = Some(end);
-                None
+        loop {
+            let message = match &mut self.receiver {
+                Receiver::Bounded(rx) => rx.recv().await,
+                Receiver::Free(rx) => rx.recv().await,
+            };
+            match (message?, self.only) {
+                // The last reader takes the records, the others share their values.
+                (Message::Batch(batch), None) => return Some(Arc::unwrap_or_clone(batch)),
+                (Message::Batch(batch), Some(shard)) => {
+                    let own = batch.iter().filter(|record| shard.has(&record.key));
+                    let own: Vec<Record> = own.cloned().collect();
+                    if !own.is_empty() {
+                        return Some(own);
+                    }
+                }
+                (Message::End(end), _) => {
+                    self.ended = Some(end);
+                    return None;
+                }
             }
         }
     }

@@ -9,6 +9,7 @@ use super::board::{Board, Count, Row};
 use super::halt::Reason;
 use super::pipe::Pipe;
 use super::run::Outcome;
+use super::shard::Shard;
 use crate::model::told::Served;
 
 /// What a run was.
@@ -23,6 +24,9 @@ pub struct Facts {
     pub took: Option<f64>,
     /// How it ended.
     pub ended: Ended,
+    /// The share of the work that it did, if it was not to do all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shard: Option<Shard>,
     /// The params that had another value than their default.
     #[serde(default)]
     pub set: Vec<String>,
@@ -95,14 +99,15 @@ pub fn now() -> u64 {
 }
 
 impl Facts {
-    /// Of a run that begins now.
-    pub fn begin(pipe: &Pipe) -> Facts {
+    /// Of a run that begins now, and does all of the work or a share of it.
+    pub fn begin(pipe: &Pipe, shard: Option<Shard>) -> Facts {
         let params = pipe.pipeline.params().iter();
         Facts {
             program: env!("CARGO_PKG_VERSION").to_owned(),
             began: now(),
             took: None,
             ended: Ended::Running,
+            shard,
             set: params
                 .filter(|param| !param.is_default)
                 .map(|param| param.name.clone())

@@ -1,15 +1,15 @@
 //! What earlier runs left to compare with: the manifest of every stage as it last finished,
 //! and, from that, why a stage has to run again, in the words of the user's files.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
 use super::board::{Board, State, Stint};
-use super::edge::BATCH;
 use super::facts::{Facts, now};
 use super::keep::ArtifactRecords;
+use super::latency::Latencies;
 use super::pipe::Pipe;
 use super::run::Outcome;
 use super::survey::{Survey, out_file};
@@ -17,6 +17,7 @@ use crate::hash::Hash;
 use crate::plan::graph::{Action, Output};
 use crate::plan::manifest::{Manifest, ParamChange, Then};
 use crate::store::{Store, StoreError};
+use crate::text::secret::secrets;
 
 /// What is kept of a run.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -27,12 +28,18 @@ pub struct RunRecord {
     pub params: BTreeMap<String, serde_json::Value>,
     /// Every stage as it last finished, in this or an earlier run.
     pub stages: BTreeMap<String, StageRecord>,
+    /// All stages of the pipeline then, finished or not. Runs of older versions have none.
+    #[serde(default)]
+    pub names: BTreeSet<String>,
     /// When it was, how it ended, what it took. Runs of older versions have none.
     #[serde(default)]
     pub facts: Option<Facts>,
     /// What the stages did that worked in this run.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub stints: BTreeMap<String, Stint>,
+    /// How long the calls of each stage took that a model answered in this run.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub latencies: BTreeMap<String, Latencies>,
 }
 
 /// What lists of runs need of a record: the stages of many runs are much to read.
@@ -66,10 +73,19 @@ pub struct StageRecord {
     pub ran: Option<u64>,
 }
 
-/// The latest run of a pipeline.
+impl RunRecord {
+    /// True for a run that did a share of the work: it has no outputs to tell of.
+    pub fn is_share(&self) -> bool {
+        self.facts
+            .as_ref()
+            .is_some_and(|facts| facts.shard.is_some())
+    }
+}
+
+/// The latest run of a pipeline, shares aside.
 pub fn latest(store: &Store, pipe: &Pipe) -> Option<RunRecord> {
     let file = absolute(&pipe.pipeline.file);
-    store.find_run(|run: &RunRecord| run.pipeline == file)
+    store.find_run(|run: &RunRecord| run.pipeline == file && !run.is_share())
 }
 
 /// The stages of the latest run that the pipeline still has.
@@ -85,12 +101,18 @@ fn before(store: &Store, pipe: &Pipe) -> BTreeMap<String, StageRecord> {
 /// # Errors
 /// The cache cannot be written.
 pub fn begun(store: &Store, pipe: &Pipe, facts: &Facts, id: &str) -> Result<(), StoreError> {
+    let stages = match facts.shard {
+        Some(_) => BTreeMap::new(),
+        None => before(store, pipe),
+    };
     let run = RunRecord {
         pipeline: absolute(&pipe.pipeline.file),
         params: params(pipe).collect(),
-        stages: before(store, pipe),
+        stages,
+        names: names(pipe),
         facts: Some(facts.clone()),
         stints: BTreeMap::new(),
+        latencies: BTreeMap::new(),
     };
     store.put_run(id, &run)
 }
@@ -108,6 +130,18 @@ pub fn remember(
     facts: Facts,
     id: &str,
 ) -> Result<(), StoreError> {
+    let run = |stages| RunRecord {
+        pipeline: absolute(&pipe.pipeline.file),
+        params: params(pipe).collect(),
+        stages,
+        names: names(pipe),
+        facts: Some(facts.clone()),
+        stints: stints(survey, outcome).collect(),
+        latencies: latencies(board).collect(),
+    };
+    if facts.shard.is_some() {
+        return store.put_run(id, &run(BTreeMap::new()));
+    }
     let mut stages = before(store, pipe);
     for (at, done) in outcome.stages.iter().enumerate() {
         let node = &survey.nodes[at];
@@ -136,14 +170,12 @@ pub fn remember(
             store.put_blob(&text)?;
         }
     }
-    let run = RunRecord {
-        pipeline: absolute(&pipe.pipeline.file),
-        params: params(pipe).collect(),
-        stages,
-        facts: Some(facts),
-        stints: stints(survey, outcome).collect(),
-    };
-    store.put_run(id, &run)
+    store.put_run(id, &run(stages))
+}
+
+fn names(pipe: &Pipe) -> BTreeSet<String> {
+    let stages = pipe.stages.iter();
+    stages.map(|stage| stage.spec.name.value.clone()).collect()
 }
 
 /// What the stages did that worked: what was read from the cache is no work.
@@ -152,12 +184,19 @@ fn stints(survey: &Survey, outcome: &Outcome) -> impl Iterator<Item = (String, S
     stages.filter_map(|at| Some((survey.nodes[at].name.clone(), outcome.stages[at].stint?)))
 }
 
-/// All runs of a pipeline that are remembered, newest first.
+/// How long the calls of stages took.
+fn latencies(board: &Board) -> impl Iterator<Item = (String, Latencies)> {
+    let asked = board.stages.iter().filter(|row| row.asked.get() > 0);
+    asked.map(|row| (row.name.clone(), row.clocked.taken()))
+}
+
+/// All runs of a pipeline that are remembered, newest first, shares aside.
 pub fn runs(store: &Store, pipe: &Pipe) -> Vec<RunRecord> {
     let file = absolute(&pipe.pipeline.file);
     let runs = store.runs::<RunRecord>().into_iter();
     let runs = runs.map(|(_, run)| run);
-    runs.filter(|run| run.pipeline == file).collect()
+    runs.filter(|run| run.pipeline == file && !run.is_share())
+        .collect()
 }
 
 /// True for stages whose output is what their manifest says: made now, or known before.
@@ -220,6 +259,9 @@ pub fn reasons(
             (was != now).then_some(ParamChange { name, was, now })
         })
         .collect();
+    let now: Vec<(String, serde_json::Value)> = params(pipe).collect();
+    let before = last.into_iter().flat_map(|run| &run.params);
+    let secrets = secrets(now.iter().map(|(name, value)| (name, value)).chain(before));
     // A stage whose own recipe changed passes that on as "input `x` changed".
     for &at in &pipe.order {
         let node = &survey.nodes[at];
@@ -240,6 +282,7 @@ pub fn reasons(
             &Then {
                 text: &text,
                 params: &changed_params,
+                secrets: &secrets,
             },
         );
         let changed = |i: usize| {
@@ -274,15 +317,11 @@ pub fn reasons(
 /// Records that a heavy stage reads now and did not write before: how many there are.
 pub fn new_records(store: &Store, old: &StageRecord, now: &HashSet<String>) -> Option<usize> {
     let content = old.output.as_ref()?.content;
-    let mut records = ArtifactRecords::open(store, content).ok()??;
     let mut known = 0;
-    loop {
-        let batch = records.next(BATCH).ok()?;
-        if batch.is_empty() {
-            return Some(now.len() - known);
-        }
-        known += batch.iter().filter(|r| now.contains(&*r.key)).count();
+    for record in ArtifactRecords::open(store, content).ok()?? {
+        known += usize::from(now.contains(&*record.ok()?.key));
     }
+    Some(now.len() - known)
 }
 
 #[cfg(test)]

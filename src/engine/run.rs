@@ -121,6 +121,7 @@ pub async fn run(shop: &Shop, survey: &Survey) -> Outcome {
             node: survey.nodes[worker.at].clone(),
             planned: survey.planned[worker.at].identity,
             ancestors: ancestors(survey, worker.at),
+            shared: survey.shard(worker.at).is_some(),
         };
         tasks.spawn(work(worker, with, job));
     }
@@ -196,6 +197,8 @@ struct Job {
     node: crate::plan::graph::Node,
     planned: Option<Hash>,
     ancestors: BTreeSet<usize>,
+    /// Only the records of this machine's share come, so nothing is known of the whole.
+    shared: bool,
 }
 
 /// A named input on its way.
@@ -243,7 +246,10 @@ fn wire(shop: &Shop, survey: &Survey) -> Vec<(Worker, Vec<Named>)> {
             let count = node.with.len();
             for (at, from) in node.inputs.iter().enumerate() {
                 let free = free(count + at) || turns[*from] || held_up(reader, *from);
-                mine.0.push(outlets[*from].connect(free));
+                // Records are shared out where they come from stages that all machines go through.
+                let enters = node.recordwise[at] && survey.shard(*from).is_none();
+                let only = survey.shard(reader).filter(|_| enters);
+                mine.0.push(outlets[*from].connect(free).only(only));
             }
             for (at, (name, from)) in node.with.iter().enumerate() {
                 let free = free(at) || turns[*from] || held_up(reader, *from);
@@ -332,7 +338,7 @@ async fn perform(worker: &mut Worker, with: Vec<Named>, job: &Job) -> Result<Vec
     // What cannot be built is the user's to mend: settings, files, or too little data.
     let operator = worker.operator(values);
     let operator = operator.map_err(|fault| Broken::Input(Box::new(fault)))?;
-    if job.node.heavy && !worker.shop.dry {
+    if job.node.heavy && !worker.shop.dry && !job.shared {
         worker.artifact = Some(Artifact::begin(&worker.shop.store)?);
     }
     match operator {
@@ -360,11 +366,12 @@ async fn finish(mut worker: Worker, job: &Job, with: Vec<End>) -> Result<StageOu
     let ended: Option<Vec<End>> = worker.inlets.iter().map(Inlet::ended).collect();
     let inputs = ended.unwrap_or_default();
     let failed = |at: &usize| worker.shop.board.stages[*at].failed.get() > 0;
-    let whole = !worker.cut
+    let well = !worker.cut
         && !worker.unanswered
-        && inputs.iter().chain(&with).all(|end| end.whole)
+        && (job.shared || inputs.iter().chain(&with).all(|end| end.whole))
         && !failed(&worker.at)
         && !job.ancestors.iter().any(failed);
+    let whole = well && !job.shared;
     // A stage that hung up early does not know what it did not read.
     let known = inputs.len() == job.node.inputs.len() && with.len() == job.node.with.len();
     let identity_of = |source: usize| {
@@ -398,7 +405,7 @@ async fn finish(mut worker: Worker, job: &Job, with: Vec<End>) -> Result<StageOu
             worker.shop.store.put_result(key, output).await?;
         }
     }
-    let state = match (whole, worker.cut) {
+    let state = match (well, worker.cut) {
         (true, _) => State::Done,
         // Its readers hung up because the run ends, not because they had enough.
         (_, true) if worker.shop.halt.is_raised() => State::Broken,

@@ -1,8 +1,11 @@
 //! The replies at hand: what calls get without any model being asked, and what is noted of it.
 //! Owns where replies may come from; opens no connection.
 
+use std::borrow::Cow;
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex, PoisonError};
+
+use serde::{Deserialize, Serialize};
 
 use super::board::Row;
 use super::no_reply::NoReply;
@@ -10,7 +13,7 @@ use crate::hash::Hash;
 use crate::model::chat::Reply;
 use crate::replay::ledger::{Ledger, Wanted};
 use crate::replay::rules::Rules;
-use crate::store::Store;
+use crate::store::{Store, StoreError};
 
 /// Where the replies come from that are not in the cache.
 #[derive(Clone, Debug, Default)]
@@ -45,10 +48,35 @@ impl Source {
     }
 }
 
+/// Calls that the model refused for good in a share of the work: of which stages they are let be.
+/// A run that does all of the work asks them again.
+#[derive(Clone, Debug, Default)]
+pub enum Refused {
+    /// Refusals are not kept, and those that are there do not count.
+    #[default]
+    Forgotten,
+    /// Of all stages.
+    LetBe,
+    /// Of these stages; the others ask again.
+    LetBeIn(HashSet<String>),
+}
+
+/// A refusal as it is kept.
+#[derive(Serialize, Deserialize)]
+struct Refusal<'a> {
+    why: Cow<'a, str>,
+}
+
+/// The key of a call's refusal.
+fn refusal(call: Hash) -> Hash {
+    Hash::of("clue refusal v1", &call)
+}
+
 /// The replies at hand.
 pub struct Stock {
     store: Store,
     source: Source,
+    refused: Refused,
     ledger: Arc<Ledger>,
     /// Calls that a plan missed.
     missed: Mutex<HashSet<Hash>>,
@@ -60,9 +88,43 @@ impl Stock {
         Stock {
             store: store.clone(),
             source,
+            refused: Refused::default(),
             ledger,
             missed: Mutex::default(),
         }
+    }
+
+    /// The same, with what is to become of calls that were refused.
+    #[must_use]
+    pub fn with_refused(self, refused: Refused) -> Stock {
+        Stock { refused, ..self }
+    }
+
+    /// Keeps that a call was refused, where machines share the work.
+    ///
+    /// # Errors
+    /// The cache cannot be written.
+    pub async fn refuse(&self, call: Hash, why: &str) -> Result<(), StoreError> {
+        match self.refused {
+            Refused::Forgotten => Ok(()),
+            _ => {
+                let refused = Refusal { why: why.into() };
+                self.store.put_call(refusal(call), &refused).await
+            }
+        }
+    }
+
+    fn refusal(&self, wanted: &Wanted<'_>) -> Option<NoReply> {
+        let let_be = match &self.refused {
+            Refused::Forgotten => false,
+            Refused::LetBe => true,
+            Refused::LetBeIn(stages) => stages.contains(wanted.stage),
+        };
+        if !let_be {
+            return None;
+        }
+        let refused: Refusal<'_> = self.store.get_call(refusal(wanted.call))?;
+        Some(NoReply::Failed(refused.why.into_owned()))
     }
 
     /// What a call gets without a model; `None` if a model is to be asked.
@@ -70,6 +132,9 @@ impl Stock {
         if let Some(reply) = self.store.get_call::<Reply>(wanted.call) {
             row.cached.add(1);
             return Some(Ok(reply));
+        }
+        if let Some(refused) = self.refusal(wanted) {
+            return Some(Err(refused));
         }
         let ruled = match &self.source {
             Source::Models => return None,

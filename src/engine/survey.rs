@@ -4,10 +4,12 @@
 use std::path::PathBuf;
 
 use super::pipe::Pipe;
+use super::shard::{Shard, Share};
 use crate::diag::Diagnostic;
 use crate::hash::Hash;
 use crate::plan::graph::{self, Known, Node, Output, Planned};
 use crate::plan::manifest::{Item, Manifest};
+use crate::plan::waves::Part;
 use crate::store::Store;
 
 /// A pipeline with its plan.
@@ -20,9 +22,17 @@ pub struct Survey {
     pub targets: Vec<usize>,
     /// The stages that run to their end even if their readers have enough before.
     pub whole: Vec<usize>,
+    /// What of it this machine does, if several share the work.
+    pub share: Option<Share>,
 }
 
 impl Survey {
+    /// What of a stage this machine does, if it does not do all: only its share of the records.
+    pub fn shard(&self, at: usize) -> Option<Shard> {
+        let share = self.share.as_ref()?;
+        (share.parts[at] == Part::Share).then_some(share.shard)
+    }
+
     /// The stages that ask a model and that the targets are made of, known or not.
     pub fn asking(&self) -> Vec<usize> {
         let mut needed = vec![false; self.nodes.len()];
@@ -67,6 +77,7 @@ pub fn survey(pipe: &Pipe, store: &Store, wanted: &Wanted) -> Result<Survey, Dia
         planned,
         targets,
         whole: wanted.whole.clone(),
+        share: None,
     })
 }
 
@@ -138,6 +149,9 @@ fn node(pipe: &Pipe, store: &Store, at: usize) -> Result<Node, Diagnostic> {
         inputs: stage.inputs.clone(),
         with: stage.with.clone(),
         heavy: stage.verb.heavy(),
+        recordwise: (0..stage.inputs.len())
+            .map(|port| stage.verb.recordwise(port))
+            .collect(),
         sink: stage.verb.writes().is_some(),
         asks: !traces.models.is_empty(),
         manifest: Manifest { items },

@@ -90,6 +90,15 @@ impl CallError {
         }
     }
 
+    /// True when what is asked is at fault: asked again, it fares no better.
+    pub fn is_of_request(&self) -> bool {
+        match self {
+            CallError::ContextOverflow { .. } => true,
+            CallError::Status { code } => matches!(code, 400 | 413 | 422),
+            _ => false,
+        }
+    }
+
     /// True when the server says that it has too much to do. 503 is also said by servers that are
     /// being started, or that are broken: fewer requests would not help those.
     pub fn is_overload(&self) -> bool {

@@ -21,6 +21,8 @@ pub struct Node {
     pub with: Vec<(String, usize)>,
     /// True when its output is kept as an artifact.
     pub heavy: bool,
+    /// By port: true when it treats each record that comes through it by itself.
+    pub recordwise: Vec<bool>,
     /// True when it writes a file.
     pub sink: bool,
     /// True when it asks a model.
@@ -36,6 +38,13 @@ impl Node {
             .iter()
             .copied()
             .chain(self.with.iter().map(|(_, at)| *at))
+    }
+
+    /// For each of [`sources`](Node::sources), whether it treats the records from there one by
+    /// one: never so with named inputs, which expressions see as a whole.
+    pub fn ports(&self) -> impl Iterator<Item = bool> {
+        let named = self.with.iter().map(|_| false);
+        self.recordwise.iter().copied().chain(named)
     }
 }
 

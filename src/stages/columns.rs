@@ -45,6 +45,10 @@ impl Verb for Select {
     const NAME: &'static str = "select";
     const VERSION: u32 = 1;
 
+    fn recordwise(&self, _port: usize) -> bool {
+        true
+    }
+
     fn check(&self, cx: &mut Check<'_>) -> FieldSet {
         fields_exist(self.0.0.iter(), cx);
         let mut set = FieldSet::default();
@@ -63,6 +67,10 @@ impl Verb for Select {
 impl Verb for Drop {
     const NAME: &'static str = "drop";
     const VERSION: u32 = 1;
+
+    fn recordwise(&self, _port: usize) -> bool {
+        true
+    }
 
     fn check(&self, cx: &mut Check<'_>) -> FieldSet {
         fields_exist(self.0.0.iter(), cx);
@@ -83,6 +91,10 @@ impl Verb for Drop {
 impl Verb for Rename {
     const NAME: &'static str = "rename";
     const VERSION: u32 = 1;
+
+    fn recordwise(&self, _port: usize) -> bool {
+        true
+    }
 
     fn check(&self, cx: &mut Check<'_>) -> FieldSet {
         fields_exist(self.0.iter().map(|(_, old)| old), cx);

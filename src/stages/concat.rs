@@ -28,6 +28,10 @@ impl Verb for Concat {
         (1, usize::MAX)
     }
 
+    fn recordwise(&self, _port: usize) -> bool {
+        true
+    }
+
     fn check(&self, cx: &mut Check<'_>) -> FieldSet {
         // Only what all inputs have is sure to be there; the rest may be.
         let mut all = cx.input();

@@ -40,6 +40,13 @@ pub trait Verb: Serialize + DeserializeOwned + JsonSchema + Send + Sync + 'stati
         false
     }
 
+    /// True when it treats each record of an input by itself: what it makes of one does not
+    /// depend on which others come through that port, nor on their order. Machines can then
+    /// share the records.
+    fn recordwise(&self, _port: usize) -> bool {
+        false
+    }
+
     /// The file that it writes, relative to the output folder, if it writes one.
     fn writes(&self) -> Option<&Path> {
         None

@@ -90,6 +90,10 @@ impl Verb for Draw {
     const NAME: &'static str = "draw";
     const VERSION: u32 = 1;
 
+    fn recordwise(&self, _port: usize) -> bool {
+        self.stream == Stream::Record
+    }
+
     fn check(&self, cx: &mut Check<'_>) -> FieldSet {
         let mut fields = cx.input();
         for (name, drawn) in self.fields.iter() {

@@ -33,6 +33,10 @@ impl Verb for Explode {
     const NAME: &'static str = "explode";
     const VERSION: u32 = 1;
 
+    fn recordwise(&self, _port: usize) -> bool {
+        true
+    }
+
     fn check(&self, cx: &mut Check<'_>) -> FieldSet {
         let mut fields = cx.input();
         cx.expr(&self.field, &fields, &[]);

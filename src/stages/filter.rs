@@ -18,6 +18,10 @@ impl Verb for Where {
     const NAME: &'static str = "where";
     const VERSION: u32 = 1;
 
+    fn recordwise(&self, _port: usize) -> bool {
+        true
+    }
+
     fn check(&self, cx: &mut Check<'_>) -> FieldSet {
         let fields = cx.input();
         cx.expr(&self.0, &fields, &[]);

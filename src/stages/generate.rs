@@ -111,6 +111,10 @@ impl Verb for Generate {
         self.asking().traces(self, cx)
     }
 
+    fn recordwise(&self, _port: usize) -> bool {
+        true
+    }
+
     fn check(&self, cx: &mut Check<'_>) -> FieldSet {
         let mut fields = cx.input();
         let mut extra = Vec::new();

@@ -88,6 +88,10 @@ impl Verb for Join {
         (2, 2)
     }
 
+    fn recordwise(&self, port: usize) -> bool {
+        port == 0
+    }
+
     fn check(&self, cx: &mut Check<'_>) -> FieldSet {
         let mut left = cx.input();
         let right = cx.inputs.get(1).cloned().unwrap_or_else(FieldSet::unknown);

@@ -23,6 +23,10 @@ impl Verb for Key {
     const NAME: &'static str = "key";
     const VERSION: u32 = 1;
 
+    fn recordwise(&self, _port: usize) -> bool {
+        true
+    }
+
     fn check(&self, cx: &mut Check<'_>) -> FieldSet {
         let mut fields = cx.input();
         fields.add(&self.into);

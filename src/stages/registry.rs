@@ -44,6 +44,8 @@ pub trait AnyVerb: Send + Sync {
     fn inputs(&self) -> (usize, usize);
     /// See [`Verb::heavy`].
     fn heavy(&self) -> bool;
+    /// See [`Verb::recordwise`].
+    fn recordwise(&self, port: usize) -> bool;
     /// See [`Verb::writes`].
     fn writes(&self) -> Option<&Path>;
     /// See [`Verb::files`].
@@ -78,6 +80,10 @@ impl<V: Verb> AnyVerb for V {
 
     fn heavy(&self) -> bool {
         Verb::heavy(self)
+    }
+
+    fn recordwise(&self, port: usize) -> bool {
+        Verb::recordwise(self, port)
     }
 
     fn writes(&self) -> Option<&Path> {

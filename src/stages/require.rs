@@ -22,6 +22,10 @@ impl Verb for Require {
     const NAME: &'static str = "require";
     const VERSION: u32 = 1;
 
+    fn recordwise(&self, _port: usize) -> bool {
+        true
+    }
+
     fn check(&self, cx: &mut Check<'_>) -> FieldSet {
         let fields = cx.input();
         for (_, expr) in self.0.iter() {

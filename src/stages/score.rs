@@ -130,6 +130,10 @@ impl Verb for ScoreTexts {
             .map_or_else(|_| Vec::new(), |m| m.files(cx.dir))
     }
 
+    fn recordwise(&self, _port: usize) -> bool {
+        true
+    }
+
     fn check(&self, cx: &mut Check<'_>) -> FieldSet {
         let mut fields = cx.input();
         cx.expr(&self.prediction, &fields, &[]);

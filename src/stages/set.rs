@@ -21,6 +21,10 @@ impl Verb for Set {
     const NAME: &'static str = "set";
     const VERSION: u32 = 1;
 
+    fn recordwise(&self, _port: usize) -> bool {
+        true
+    }
+
     fn check(&self, cx: &mut Check<'_>) -> FieldSet {
         let mut fields = cx.input();
         for (name, expr) in self.0.iter() {

@@ -11,6 +11,7 @@ mod concepts;
 mod consent;
 mod crash;
 mod data;
+mod distrust;
 mod docs;
 #[cfg(feature = "parquet")]
 mod export;
@@ -34,6 +35,7 @@ mod runs;
 mod schema;
 mod sensitive;
 mod servers;
+mod shards;
 #[cfg(feature = "s3")]
 mod shared_s3;
 mod shared_store;
@@ -48,6 +50,7 @@ mod templates;
 mod tests_of_pipelines;
 mod trace;
 mod traffic;
+mod unlike;
 mod unsound;
 mod updating;
 mod verify;

@@ -16,7 +16,7 @@ pub fn ended(store: &Store, file: &Path) -> Vec<(String, RunRecord)> {
     let runs = store.runs::<RunRecord>().into_iter();
     let ended = |run: &RunRecord| {
         let facts = run.facts.as_ref();
-        facts.is_none_or(|facts| facts.ended != Ended::Running)
+        facts.is_none_or(|facts| facts.ended != Ended::Running) && !run.is_share()
     };
     runs.filter(|(_, run)| run.pipeline == path && ended(run))
         .collect()
@@ -76,8 +76,10 @@ mod tests {
                 pipeline: "/p.yaml".into(),
                 params: BTreeMap::new(),
                 stages: BTreeMap::new(),
+                names: std::collections::BTreeSet::new(),
                 facts: None,
                 stints: BTreeMap::new(),
+                latencies: BTreeMap::new(),
             };
             (id.to_owned(), run)
         };

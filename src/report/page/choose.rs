@@ -82,6 +82,7 @@ pub fn choose(pipe: &Pipe, known: &Survey, open: bool) -> Choice {
             planned,
             targets: known.targets.clone(),
             whole,
+            share: None,
         },
         tables,
         boards,

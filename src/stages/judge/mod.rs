@@ -153,6 +153,10 @@ impl Verb for Judge {
         self.asking().traces(self, cx)
     }
 
+    fn recordwise(&self, _port: usize) -> bool {
+        true
+    }
+
     fn check(&self, cx: &mut Check<'_>) -> FieldSet {
         let mut fields = cx.input();
         self.asking().check(cx, &fields, &[SCALE]);

@@ -192,6 +192,10 @@ impl Verb for Pack {
         traces
     }
 
+    fn recordwise(&self, _port: usize) -> bool {
+        true
+    }
+
     fn check(&self, cx: &mut Check<'_>) -> FieldSet {
         let mut fields = cx.input();
         cx.expr(&self.documents, &fields, &[]);
