@@ -222,7 +222,7 @@ struct Moto {
 
 impl Moto {
     /// `None`, with a word, if it is not installed here.
-    #[allow(clippy::print_stderr)]
+    #[expect(clippy::print_stderr)]
     fn start() -> Option<Moto> {
         let Some(program) = std::env::var_os("CLUE_TEST_MOTO") else {
             eprintln!("skipped: CLUE_TEST_MOTO names no moto_server");
