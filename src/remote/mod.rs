@@ -85,6 +85,7 @@ impl Remote {
     }
 
     /// Why a cache may not be sent there, by the user's configuration.
+    #[cfg_attr(not(feature = "s3"), expect(unused_variables))]
     pub fn refused(&self, config: &Config) -> Option<Diagnostic> {
         match self {
             // Whoever may write to a folder of this machine knows where it is.
