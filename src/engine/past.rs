@@ -212,6 +212,7 @@ mod tests {
             names: std::collections::BTreeSet::new(),
             facts: None,
             stints: std::collections::BTreeMap::new(),
+            latencies: std::collections::BTreeMap::new(),
         };
         assert!(follows(&reader, &run(&old)));
         assert!(!follows(&reader, &run(&new)), "made of what was before");

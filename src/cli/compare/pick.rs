@@ -79,6 +79,7 @@ mod tests {
                 names: std::collections::BTreeSet::new(),
                 facts: None,
                 stints: BTreeMap::new(),
+                latencies: BTreeMap::new(),
             };
             (id.to_owned(), run)
         };
