@@ -377,8 +377,7 @@ async fn go(
     let start = Instant::now();
     let Plan { survey, agreed, .. } = plan;
     let (facts, id) = (Facts::begin(pipe, way.shard), id());
-    // A cache that cannot be written is told of when something that matters does not fit.
-    let _ = begun(store, pipe, &facts, &id);
+    let before = begun(store, pipe, survey, &facts, &id);
     let (events, told) = mpsc::unbounded_channel();
     let board = Arc::new(board(pipe, survey));
     let halt = Halt::default();
@@ -425,7 +424,8 @@ async fn go(
     let missing = Missing::of(way, survey, &board);
     let good = outcome.is_good(pipe, &board) && missing.is_empty();
     let facts = facts.end(&outcome, &board, good, start.elapsed(), cost);
-    let kept = remember(store, pipe, survey, &outcome, &board, facts, &id);
+    let did = (&outcome, &*board);
+    let kept = remember(store, pipe, survey, did, before, facts, &id);
     let listed = write_failures(&errors, &outcome.failures).and_then(|()| match way.shard {
         Some(_) => Ok(()),
         None => missing.write(pipe),

@@ -92,19 +92,32 @@ pub fn latest(store: &Store, pipe: &Pipe) -> Option<RunRecord> {
 fn before(store: &Store, pipe: &Pipe) -> BTreeMap<String, StageRecord> {
     let last = latest(store, pipe).map(|run| run.stages);
     let mut stages = last.unwrap_or_default();
-    stages.retain(|name, _| pipe.find(name).is_some());
+    let names = names(pipe);
+    stages.retain(|name, _| names.contains(name));
     stages
 }
 
-/// Keeps that a run begins, so that also one that is killed is known of.
-///
-/// # Errors
-/// The cache cannot be written.
-pub fn begun(store: &Store, pipe: &Pipe, facts: &Facts, id: &str) -> Result<(), StoreError> {
+/// Keeps that a run begins, so that also one that is killed is known of, unless nothing is to be
+/// done in it. Gives the stages as they were before. A cache that cannot be written is told of when
+/// something that matters does not fit.
+pub fn begun(
+    store: &Store,
+    pipe: &Pipe,
+    survey: &Survey,
+    facts: &Facts,
+    id: &str,
+) -> BTreeMap<String, StageRecord> {
     let stages = match facts.shard {
         Some(_) => BTreeMap::new(),
         None => before(store, pipe),
     };
+    if survey
+        .planned
+        .iter()
+        .all(|planned| planned.action == Action::Skip)
+    {
+        return stages;
+    }
     let run = RunRecord {
         pipeline: absolute(&pipe.pipeline.file),
         params: params(pipe).collect(),
@@ -114,10 +127,12 @@ pub fn begun(store: &Store, pipe: &Pipe, facts: &Facts, id: &str) -> Result<(), 
         stints: BTreeMap::new(),
         latencies: BTreeMap::new(),
     };
-    store.put_run(id, &run)
+    let _ = store.put_run(id, &run);
+    run.stages
 }
 
-/// Keeps what a run did, together with what is still true of the one before.
+/// Keeps what a run did, together with what is still true of `before`, the stages as they were
+/// when it began.
 ///
 /// # Errors
 /// The cache cannot be written.
@@ -125,8 +140,8 @@ pub fn remember(
     store: &Store,
     pipe: &Pipe,
     survey: &Survey,
-    outcome: &Outcome,
-    board: &Board,
+    (outcome, board): (&Outcome, &Board),
+    before: BTreeMap<String, StageRecord>,
     facts: Facts,
     id: &str,
 ) -> Result<(), StoreError> {
@@ -142,7 +157,7 @@ pub fn remember(
     if facts.shard.is_some() {
         return store.put_run(id, &run(BTreeMap::new()));
     }
-    let mut stages = before(store, pipe);
+    let mut stages = before;
     for (at, done) in outcome.stages.iter().enumerate() {
         let node = &survey.nodes[at];
         if !finished(survey, outcome, at) {
@@ -150,6 +165,15 @@ pub fn remember(
         }
         let name = |i: usize| survey.nodes[i].name.clone();
         let old = stages.get(&node.name);
+        let same = |old: &StageRecord| {
+            done.state == State::Fresh
+                && old.recipe == survey.planned[at].recipe
+                && old.output == done.output
+                && old.manifest == node.manifest
+        };
+        if old.is_some_and(same) {
+            continue;
+        }
         let (rows, ran) = match done.state {
             State::Done => (Some(board.stages[at].emitted.get()), Some(now())),
             _ => old.map_or((None, None), |old| (old.rows, old.ran)),
