@@ -8,6 +8,7 @@ use std::process::{Command, ExitCode};
 use reqwest::Url;
 use serde_json::{Value as Json, json};
 
+use super::executor::Where;
 use super::run::{self, How};
 use super::session::{Common, Settings, refuse};
 use super::{around, err};
@@ -135,6 +136,7 @@ fn run_of(args: Args) -> Result<run::Args, Diagnostic> {
     Ok(run::Args {
         common: Common { file, settings },
         how: args.how,
+        place: Where::default(),
     })
 }
 

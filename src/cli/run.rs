@@ -9,13 +9,14 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
 
 use super::codes::{BAD_INPUT, BUDGET, FAILED, INTERRUPTED};
-use super::consent::{allowed, config, guarded, refuse};
+use super::consent::{allowed, config, granted, guarded, refuse};
 use super::display::{Form, show};
+use super::executor::{self, Where};
 use super::free::over_inputs;
 use super::locked::{Held, hold};
 use super::missing::Missing;
 use super::served::place;
-use super::session::{Common, bad, color};
+use super::session::{Common, bad, color, refuse as refuse_usage};
 use super::shard::{self, ALL_THERE, next_wave};
 use super::show::stage;
 use super::summary::Summary;
@@ -45,11 +46,23 @@ use crate::trust::outputs::outside;
 
 /// Arguments of `clue run`.
 #[derive(clap::Args)]
+pub struct Command {
+    #[command(flatten)]
+    args: Args,
+    #[command(flatten)]
+    place: Where,
+}
+
+/// What is run, and how.
+#[derive(clap::Args)]
 pub struct Args {
     #[command(flatten)]
     pub common: Common,
     #[command(flatten)]
     pub how: How,
+    /// Where; other commands run it here.
+    #[arg(skip)]
+    pub place: Where,
 }
 
 /// What a run may do, does again, and says.
@@ -86,13 +99,13 @@ pub struct How {
     /// How much the machine has of what servers need: of anything that is not named, one
     #[arg(long, value_name = "NAME=AMOUNT", env = "CLUE_RESOURCES", value_delimiter = ',',
           value_parser = amount)]
-    resources: Vec<(String, f64)>,
+    pub resources: Vec<(String, f64)>,
     /// Tell progress and result as JSON lines on standard output
     #[arg(long)]
     pub json: bool,
     /// Tell warnings and the result only
     #[arg(short, long)]
-    quiet: bool,
+    pub quiet: bool,
 }
 
 /// Where a run's answers come from, and what is noted of its calls.
@@ -185,12 +198,25 @@ impl How {
     }
 }
 
+/// Runs the command.
+pub fn command(command: Command) -> ExitCode {
+    run(&Args {
+        place: command.place,
+        ..command.args
+    })
+}
+
 /// Runs a pipeline.
 pub fn run(args: &Args) -> ExitCode {
     let pipe = match args.common.pipe() {
         Ok(pipe) => Arc::new(pipe),
         Err(code) => return code,
     };
+    match args.place.executor() {
+        Ok(Some(executor)) => return executor::run(args, &pipe, executor),
+        Ok(None) => {}
+        Err(fault) => return refuse_usage(&fault),
+    }
     match prepared(args, &pipe, &Way::of(&args.how)) {
         Ok(ran) => ran.code,
         Err(fault) => bad(&[*fault], &pipe.pipeline.sources),
@@ -203,11 +229,8 @@ pub fn run(args: &Args) -> ExitCode {
 /// What keeps it from beginning.
 pub fn prepared(args: &Args, pipe: &Arc<Pipe>, way: &Way) -> Result<Ran, Box<Diagnostic>> {
     let store = Store::open(&args.common.settings.store)?;
-    let mut wanted = Wanted {
-        until: stages(pipe, &args.how.until)?,
-        force: stages(pipe, &args.how.force)?,
-        whole: stages(pipe, &args.how.until)?,
-    };
+    let orders = args.place.orders()?;
+    let mut wanted = wanted(args, pipe)?;
     if way.again {
         let known = survey(pipe, &store, &wanted)?;
         let asking = known.asking();
@@ -221,10 +244,19 @@ pub fn prepared(args: &Args, pipe: &Arc<Pipe>, way: &Way) -> Result<Ran, Box<Dia
     let mut refused = Refused::default();
     // The stat cache only saves reading inputs again: not worth a fault.
     let _ = store.save_stats();
+    if let Some(orders) = &orders {
+        orders.check(&survey)?;
+    }
     if let Some(shard) = way.shard {
-        let Some(wave) = next_wave(pipe, &store, &survey)? else {
-            err(ALL_THERE);
-            return Ok(Ran::idle());
+        let wave = match &orders {
+            Some(orders) => orders.wave(&survey),
+            None => match next_wave(pipe, &store, &survey)? {
+                Some(wave) => wave,
+                None => {
+                    err(ALL_THERE);
+                    return Ok(Ran::idle());
+                }
+            },
         };
         refused = Refused::LetBeIn(wave.settled(&survey));
         survey = wave.plan(&survey, shard);
@@ -255,6 +287,18 @@ pub fn prepared(args: &Args, pipe: &Arc<Pipe>, way: &Way) -> Result<Ran, Box<Dia
     // A blocking read that never returns must not keep the program from ending.
     runtime.shutdown_background();
     ran.map_err(Box::new)
+}
+
+/// Which part of the pipeline is wanted.
+///
+/// # Errors
+/// A stage that there is not.
+pub fn wanted(args: &Args, pipe: &Pipe) -> Result<Wanted, Diagnostic> {
+    Ok(Wanted {
+        until: stages(pipe, &args.how.until)?,
+        force: stages(pipe, &args.how.force)?,
+        whole: stages(pipe, &args.how.until)?,
+    })
 }
 
 fn stages(pipe: &Pipe, names: &[String]) -> Result<Vec<usize>, Diagnostic> {
@@ -300,7 +344,15 @@ fn fits(pipe: &Pipe, survey: &Survey, means: &Means) -> Result<(), Box<Diagnosti
 }
 
 /// What the stages do that run, which ask models or not, if the user allows it.
-fn consented(args: &Args, pipe: &Pipe, survey: &Survey, asks: bool) -> Result<Vec<Need>, ExitCode> {
+///
+/// # Errors
+/// The exit code, when it was told what is missing.
+pub fn consented(
+    args: &Args,
+    pipe: &Pipe,
+    survey: &Survey,
+    asks: bool,
+) -> Result<Vec<Need>, ExitCode> {
     let runs = |at: &usize| survey.planned[*at].action == Action::Run;
     let running: Vec<usize> = (0..pipe.stages.len()).filter(runs).collect();
     refuse(pipe, &outside(pipe, args.common.settings.out.is_some()))?;
@@ -314,7 +366,12 @@ fn consented(args: &Args, pipe: &Pipe, survey: &Survey, asks: bool) -> Result<Ve
     } else {
         of_programs(pipe, running)
     };
-    allowed(&args.common, needs.clone(), args.how.yes, "run")?;
+    match args.place.orders() {
+        // Whoever gave them has asked the user; nobody else can.
+        Ok(Some(orders)) => granted(orders.open(&needs), "task")?,
+        Ok(None) => allowed(&args.common, needs.clone(), args.how.yes, "run")?,
+        Err(fault) => return Err(refuse_usage(&fault)),
+    }
     Ok(needs)
 }
 
@@ -350,7 +407,7 @@ async fn go(
     }
     let form = Form::choose(args.how.json, args.how.quiet);
     let display = tokio::spawn(show(form, board.clone(), told));
-    let place = |name: &str| place(pipe, name, store.root(), agreed);
+    let place = |name: &str| place(pipe, name, store.root(), agreed, way.shard);
     let means = args.how.means();
     let stock = Stock::new(store, way.source.clone(), way.ledger.clone());
     let stock = stock.with_refused(plan.refused);

@@ -35,6 +35,7 @@ mod schema;
 mod sensitive;
 mod servers;
 mod shards;
+mod slurm;
 mod starting;
 mod stats;
 mod streams;
