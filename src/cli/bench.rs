@@ -9,7 +9,8 @@ use reqwest::Url;
 use serde_json::{Value as Json, json};
 
 use super::executor::Where;
-use super::run::{self, How};
+use super::how::{self, How};
+use super::run;
 use super::session::{Common, Settings, refuse};
 use super::{around, err};
 use crate::diag::Diagnostic;
@@ -113,7 +114,7 @@ fn again(token: &str) -> ExitCode {
 }
 
 /// The same as arguments of `clue run`.
-fn run_of(args: Args) -> Result<run::Args, Diagnostic> {
+fn run_of(args: Args) -> Result<how::Args, Diagnostic> {
     let mut models = named(&args)?;
     if let Some(path) = &args.models {
         models.extend(listed(path)?);
@@ -133,7 +134,7 @@ fn run_of(args: Args) -> Result<run::Args, Diagnostic> {
         Some(file) => file,
         None => around::find(SUITE, "--pipeline")?,
     };
-    Ok(run::Args {
+    Ok(how::Args {
         common: Common { file, settings },
         how: args.how,
         place: Where::default(),

@@ -21,6 +21,7 @@ mod export;
 mod fetch;
 mod free;
 mod graph;
+mod how;
 mod init;
 mod lock;
 mod locked;

@@ -1,6 +1,5 @@
 //! `clue run`: plans, asks for consent, runs, and says what came of it.
 
-use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
@@ -13,17 +12,17 @@ use super::consent::{allowed, config, granted, guarded, refuse};
 use super::display::{Form, show};
 use super::executor::{self, Where};
 use super::free::over_inputs;
+use super::how::{Args, How};
 use super::locked::{Held, hold};
 use super::missing::Missing;
 use super::served::place;
-use super::session::{Common, bad, color, refuse as refuse_usage};
+use super::session::{bad, color, refuse as refuse_usage};
 use super::shard::{self, ALL_THERE, next_wave};
 use super::show::stage;
 use super::summary::Summary;
 use super::{err, out};
 use crate::diag::Diagnostic;
 use crate::engine::board::{Event, Events};
-use crate::engine::budget::Limits;
 use crate::engine::calls::{Calls, Means};
 use crate::engine::facts::Facts;
 use crate::engine::halt::{Halt, Reason};
@@ -51,61 +50,6 @@ pub struct Command {
     args: Args,
     #[command(flatten)]
     place: Where,
-}
-
-/// What is run, and how.
-#[derive(clap::Args)]
-pub struct Args {
-    #[command(flatten)]
-    pub common: Common,
-    #[command(flatten)]
-    pub how: How,
-    /// Where; other commands run it here.
-    #[arg(skip)]
-    pub place: Where,
-}
-
-/// What a run may do, does again, and says.
-#[derive(clap::Args)]
-pub struct How {
-    /// Allow the programs and hosts that the pipeline names, for this run
-    #[arg(long)]
-    yes: bool,
-    /// Run only what this stage needs; may be given several times
-    #[arg(long, value_name = "STAGE")]
-    pub until: Vec<String>,
-    /// Run this stage again even though its output is known (calls stay cached)
-    #[arg(long, value_name = "STAGE")]
-    force: Vec<String>,
-    /// Do a share of the calls, the I-th of N, up to where all records are needed; a run
-    /// without this then finds them in the cache
-    #[arg(long, value_name = "I/N", conflicts_with_all = ["force", "offline", "locked"])]
-    shard: Option<Shard>,
-    /// Ask nobody: answer from the cache alone, and list what is missing
-    #[arg(long)]
-    pub offline: bool,
-    /// Refuse to run what differs from the pipeline's lock, or from FILE, and compare the outputs
-    #[arg(long, value_name = "FILE", num_args = 0..=1, require_equals = true)]
-    pub locked: Option<Option<PathBuf>>,
-    /// Make no more calls than this; then stop, to go on another time
-    #[arg(long, value_name = "N")]
-    max_calls: Option<u64>,
-    /// Begin no call once prompts and answers have had so many tokens
-    #[arg(long, value_name = "N")]
-    max_tokens: Option<u64>,
-    /// Begin no call once calls have cost so much, by the models' `price`
-    #[arg(long, value_name = "COST", value_parser = cost)]
-    max_cost: Option<f64>,
-    /// How much the machine has of what servers need: of anything that is not named, one
-    #[arg(long, value_name = "NAME=AMOUNT", env = "CLUE_RESOURCES", value_delimiter = ',',
-          value_parser = amount)]
-    pub resources: Vec<(String, f64)>,
-    /// Tell progress and result as JSON lines on standard output
-    #[arg(long)]
-    pub json: bool,
-    /// Tell warnings and the result only
-    #[arg(short, long)]
-    pub quiet: bool,
 }
 
 /// Where a run's answers come from, and what is noted of its calls.
@@ -164,36 +108,6 @@ impl Ran {
             code,
             ended: false,
             failed: 0,
-        }
-    }
-}
-
-fn cost(text: &str) -> Result<f64, String> {
-    let cost = text
-        .parse()
-        .ok()
-        .filter(|cost: &f64| *cost >= 0.0 && cost.is_finite());
-    cost.ok_or_else(|| "expected a number that is not negative".to_owned())
-}
-
-fn amount(text: &str) -> Result<(String, f64), String> {
-    let parsed = text.split_once('=').and_then(|(name, amount)| {
-        let amount: f64 = amount.trim().parse().ok()?;
-        let fine = amount.is_finite() && amount >= 0.0 && !name.trim().is_empty();
-        fine.then(|| (name.trim().to_owned(), amount))
-    });
-    parsed.ok_or_else(|| "expected NAME=AMOUNT, such as `gpu=2`".to_owned())
-}
-
-impl How {
-    fn means(&self) -> Means {
-        Means {
-            limits: Limits {
-                calls: self.max_calls,
-                tokens: self.max_tokens,
-                cost: self.max_cost,
-            },
-            has: self.resources.iter().cloned().collect(),
         }
     }
 }

@@ -47,7 +47,7 @@ pub fn jobs(profile: &K8s, image: &str, about: &About<'_>) -> Vec<Json> {
             "onPodConditions": [{"type": "DisruptionTarget", "status": "True"}],
         });
         let running = profile
-            .max_running
+            .max_running()
             .unwrap_or(about.shards)
             .min(about.shards);
         json!({
@@ -87,7 +87,7 @@ fn template(profile: &K8s, image: &str, about: &About<'_>, words: &[String]) -> 
     let mut container = json!({
         "name": "clue",
         "image": image,
-        "command": words,
+        "command": words.iter().map(|word| literal(word)).collect::<Vec<_>>(),
         "workingDir": folder(profile),
         "env": env(profile, about.tokens),
         "volumeMounts": [{"name": "shared", "mountPath": profile.mount.value}],
@@ -115,6 +115,11 @@ fn template(profile: &K8s, image: &str, about: &About<'_>, words: &[String]) -> 
     json!({"spec": pod})
 }
 
+/// A text in which nothing is a variable that Kubernetes would put in.
+fn literal(text: &str) -> String {
+    text.replace('$', "$$")
+}
+
 fn folder(profile: &K8s) -> String {
     let mount = profile.mount.trim_end_matches('/');
     match profile.folder.trim_start_matches("./").trim_matches('/') {
@@ -125,7 +130,7 @@ fn folder(profile: &K8s) -> String {
 
 fn env(profile: &K8s, tokens: &[String]) -> Vec<Json> {
     let given = profile.env.iter();
-    let given = given.map(|(name, value)| json!({"name": name, "value": value.value}));
+    let given = given.map(|(name, value)| json!({"name": name, "value": literal(value)}));
     let tokens = tokens.iter().map(|name| {
         let from = json!({"secretKeyRef": {"name": profile.secret.value, "key": name}});
         json!({"name": name, "valueFrom": from})

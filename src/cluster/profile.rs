@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -15,6 +16,9 @@ use crate::spec::home::home;
 
 /// How many tasks share the work where nobody says.
 const SHARDS: u32 = 4;
+/// Seconds between looks, where nobody says, and what may be said.
+const POLL: f64 = 5.0;
+const POLLS: std::ops::RangeInclusive<f64> = 0.05..=3600.0;
 /// How often a task is submitted again.
 const RETRIES: u32 = 2;
 
@@ -51,9 +55,9 @@ pub struct Slurm {
     /// `--constraint`.
     pub constraint: Option<Src<Word>>,
     /// How many tasks share the work.
-    pub shards: u32,
+    pub shards: Option<Src<u32>>,
     /// How many of them may run at once.
-    pub max_running: Option<u32>,
+    pub max_running: Option<Src<u32>>,
     /// How often a task that failed is submitted again.
     pub retries: u32,
     /// A command that runs the words after it in a container, such as `[apptainer, exec, a.sif]`.
@@ -72,7 +76,7 @@ pub struct Slurm {
     /// Where the outputs are put together.
     pub assemble: Assemble,
     /// Seconds between looks at what became of tasks.
-    pub poll: f64,
+    pub poll: Option<Src<f64>>,
 }
 
 /// Where the outputs are put together.
@@ -113,9 +117,9 @@ pub struct K8s {
     /// Labels of the nodes that tasks may run on.
     pub node_selector: BTreeMap<String, Src<String>>,
     /// How many tasks share the work.
-    pub shards: u32,
+    pub shards: Option<Src<u32>>,
     /// How many of them may run at once.
-    pub max_running: Option<u32>,
+    pub max_running: Option<Src<u32>>,
     /// How often a task that failed is begun again.
     pub retries: u32,
     /// The path of `clue` in the image.
@@ -155,7 +159,7 @@ impl Default for Slurm {
             gpus: None,
             gres: None,
             constraint: None,
-            shards: SHARDS,
+            shards: None,
             max_running: None,
             retries: RETRIES,
             container: Vec::new(),
@@ -165,7 +169,7 @@ impl Default for Slurm {
             export: None,
             options: Vec::new(),
             assemble: Assemble::default(),
-            poll: 5.0,
+            poll: None,
         }
     }
 }
@@ -183,7 +187,7 @@ impl Default for K8s {
             memory: None,
             gpus: None,
             node_selector: BTreeMap::new(),
-            shards: SHARDS,
+            shards: None,
             max_running: None,
             retries: RETRIES,
             program: unplaced("clue"),
@@ -281,6 +285,21 @@ const OWN: [&str; 9] = [
 ];
 
 impl Slurm {
+    /// How many tasks share the work.
+    pub fn shards(&self) -> u32 {
+        count(&self.shards).unwrap_or(SHARDS)
+    }
+
+    /// How many of them may run at once.
+    pub fn max_running(&self) -> Option<u32> {
+        count(&self.max_running)
+    }
+
+    /// The time between looks.
+    pub fn poll(&self) -> Duration {
+        Duration::from_secs_f64(self.poll.as_ref().map_or(POLL, |poll| poll.value))
+    }
+
     fn check(&self, faults: &mut Vec<Diagnostic>) {
         let words = [
             &self.partition,
@@ -306,7 +325,9 @@ impl Slurm {
             if !option.starts_with('-') {
                 let fault = Diagnostic::error("expected an option of `sbatch`");
                 faults.push(fault.at(option.span, "").help("such as `--exclusive`"));
-            } else if option.starts_with("--") && option.contains(' ') {
+            } else if option.starts_with("--")
+                && name.len() < option.find('=').unwrap_or(option.len())
+            {
                 let fault = Diagnostic::error("expected one option, as `--name=value`");
                 faults.push(fault.at(option.span, ""));
             } else if OWN.contains(&name) {
@@ -318,19 +339,29 @@ impl Slurm {
         for name in self.export.iter().flatten().filter(|name| !is_name(name)) {
             faults.push(not_a_name().at(name.span, ""));
         }
-        if !(0.05..=3600.0).contains(&self.poll) {
-            faults.push(Diagnostic::error(
-                "`poll` of `slurm` is not from 0.05 to 3600 seconds",
-            ));
+        if let Some(poll) = self.poll.as_ref().filter(|poll| !POLLS.contains(poll)) {
+            let (least, most) = (POLLS.start(), POLLS.end());
+            let fault = Diagnostic::error(format!("expected {least} to {most} seconds"));
+            faults.push(fault.at(poll.span, ""));
         }
-        check_counts("slurm", self.shards, self.max_running, faults);
+        check_counts([&self.shards, &self.max_running], faults);
     }
 }
 
 impl K8s {
+    /// How many tasks share the work.
+    pub fn shards(&self) -> u32 {
+        count(&self.shards).unwrap_or(SHARDS)
+    }
+
+    /// How many of them may run at once.
+    pub fn max_running(&self) -> Option<u32> {
+        count(&self.max_running)
+    }
+
     fn check(&self, faults: &mut Vec<Diagnostic>) {
         check_names(&self.env, faults);
-        check_counts("k8s", self.shards, self.max_running, faults);
+        check_counts([&self.shards, &self.max_running], faults);
         let labels = [
             Some(&self.claim),
             Some(&self.secret),
@@ -353,6 +384,10 @@ impl K8s {
     }
 }
 
+fn count(said: &Option<Src<u32>>) -> Option<u32> {
+    said.as_ref().map(|count| count.value)
+}
+
 fn is_name(name: &str) -> bool {
     let fits = |c: char| c.is_ascii_alphanumeric() || c == '_';
     name.chars().all(fits) && name.starts_with(|c: char| !c.is_ascii_digit())
@@ -368,12 +403,11 @@ fn check_names(env: &BTreeMap<String, Src<String>>, faults: &mut Vec<Diagnostic>
     }
 }
 
-fn check_counts(part: &str, shards: u32, running: Option<u32>, faults: &mut Vec<Diagnostic>) {
-    for (name, count) in [("shards", Some(shards)), ("max_running", running)] {
-        if count.is_some_and(|count| !(1..=MOST_SHARDS).contains(&count)) {
-            faults.push(Diagnostic::error(format!(
-                "`{name}` of `{part}` is not from 1 to {MOST_SHARDS}"
-            )));
+fn check_counts(counts: [&Option<Src<u32>>; 2], faults: &mut Vec<Diagnostic>) {
+    for count in counts.into_iter().flatten() {
+        if !(1..=MOST_SHARDS).contains(&count.value) {
+            let fault = Diagnostic::error(format!("expected a number from 1 to {MOST_SHARDS}"));
+            faults.push(fault.at(count.span, ""));
         }
     }
 }
@@ -414,7 +448,7 @@ mod tests {
             "slurm: {options: [--array=1-9, exclusive, \"--a --b\"]}",
             "slurm: {env: {a b: c}}",
             "slurm: {assemble: there}",
-            "slurm: {shards: 0}",
+            "slurm: {shards: 0, max_running: 10001, poll: 0}",
             "k8s: {claim: A_b, mount: work}",
         ];
         let all = all.map(|text| told(text).expect_err(text));

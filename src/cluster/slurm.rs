@@ -134,7 +134,7 @@ impl Slurm {
     /// Nobody answered.
     pub fn named(&self, name: &str) -> Result<Vec<u64>, Fault> {
         self.ping()?;
-        let words = ["--noheader", "--states=all", "--me", "--format=%F"].map(str::to_owned);
+        let words = ["--noheader", "--states=all", "--format=%F"].map(str::to_owned);
         let words = [words.to_vec(), vec![format!("--name={name}")]].concat();
         let said = self.say("squeue", &words, ANSWER)?;
         if !said.good {

@@ -20,6 +20,7 @@ mod graph;
 mod hostile;
 mod instances;
 mod judge;
+mod kubernetes;
 mod lacking;
 mod layers;
 mod lock;

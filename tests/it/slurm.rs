@@ -7,6 +7,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use serde_json::Value as Json;
+
 use rustix::process::{Pid, Signal, kill_process};
 
 use crate::support::{Done, Project, Server, done};
@@ -77,11 +79,11 @@ impl Cluster {
              StateSaveLocation={dir}/state\nSlurmdSpoolDir={dir}/spool\n\
              ProctrackType=proctrack/linuxproc\nTaskPlugin=task/none\nReturnToService=2\n\
              SchedulerParameters=batch_sched_delay=0,sched_interval=1\n\
-             SelectType=select/cons_tres\nSelectTypeParameters=CR_Core_Memory\nDefMemPerCPU=100\n\
+             GresTypes=gpu\nSelectType=select/cons_tres\nSelectTypeParameters=CR_Core_Memory\nDefMemPerCPU=100\n\
              SlurmdParameters=config_overrides\nJobAcctGatherType=jobacct_gather/none\n\
              AccountingStorageType=accounting_storage/none\nMinJobAge=3600\nKillWait=2\n\
              OverTimeLimit=0\n\
-             NodeName={node} NodeAddr=127.0.0.1 CPUs=8 RealMemory=8000\n\
+             NodeName={node} NodeAddr=127.0.0.1 CPUs=8 RealMemory=8000 Gres=gpu:2\n\
              PartitionName=main Nodes=ALL Default=YES\n"
         )
     }
@@ -267,7 +269,7 @@ fn a_real_slurm_runs_it() {
     }
     let cluster = Cluster::start();
     let expected = undisturbed();
-    let cases: [(&str, fn(&Cluster, &[u8])); 9] = [
+    let cases: [(&str, fn(&Cluster, &[u8])); 11] = [
         ("plain", plain),
         ("cancelled", a_cancelled_task_is_submitted_again),
         ("drained", a_drained_node_is_waited_for),
@@ -276,6 +278,8 @@ fn a_real_slurm_runs_it() {
         ("interrupted", ctrl_c_cancels),
         ("alone", submit_only_goes_on_alone),
         ("down", without_a_controller_it_says_so),
+        ("served", each_task_has_its_own_server),
+        ("allowed", records_that_may_fail_hold_up_nothing),
         ("refused", what_stays_wrong_is_not_tried_again),
     ];
     // Side by side: they share the node, and nothing else. The node is drained first.
@@ -364,23 +368,25 @@ fn a_drained_node_is_waited_for(cluster: &Cluster, expected: &[u8]) {
     assert_eq!(asked(&server), CALLS);
 }
 
-/// Slurm's shortest limit is a minute: an administrator's hand makes it come sooner.
+/// The first task hangs. Slurm's shortest limit is a minute: an administrator's hand makes it come
+/// sooner.
 fn a_time_limit_is_told_and_tried_again(cluster: &Cluster, expected: &[u8]) {
-    let server = slow(0.3);
-    let project = project("limit", "  time: 1\n");
+    let server = Server::bad("");
+    let hang = "mkdir hung 2>/dev/null && echo $SLURM_JOB_ID > hung/job && sleep 600 || true";
+    let project = project("limit", &format!("  time: 1\n  setup: ['{hang}']\n"));
     let child = begin(on_slurm(cluster, &project, "limit", &server, ""));
-    let task = cluster.wait("clue-limit-w1", "RUNNING");
-    cluster.says(&format!("scontrol update jobid={task} timelimit=0"));
-    cluster.says(&format!("scontrol update jobid={task} endtime=now"));
+    let job = || std::fs::read_to_string(project.path("hung/job")).unwrap_or_default();
+    until("a task hangs", || job().ends_with('\n'));
+    cluster.says(&format!(
+        "scontrol update jobid={} endtime=now",
+        job().trim()
+    ));
     let told = end(child);
     good(&told);
-    assert!(
-        told.stderr
-            .contains("ran into its time limit; it is submitted again"),
-        "{}",
-        told.stderr
-    );
+    let again = "ran into its time limit; it is submitted again (1 of 2)";
+    assert!(told.stderr.contains(again), "{}", told.stderr);
     assert_eq!(project.read("out/all.jsonl"), expected);
+    assert_eq!(asked(&server), CALLS);
 }
 
 fn a_killed_coordinator_is_no_loss(cluster: &Cluster, expected: &[u8]) {
@@ -390,6 +396,7 @@ fn a_killed_coordinator_is_no_loss(cluster: &Cluster, expected: &[u8]) {
     cluster.wait("clue-killed-w1", "RUNNING");
     child.kill().expect("killed");
     child.wait().expect("waits");
+    forget_the_job(cluster, &project);
     let told = finish(on_slurm(cluster, &project, "killed", &server, ""));
     good(&told);
     assert!(
@@ -400,6 +407,28 @@ fn a_killed_coordinator_is_no_loss(cluster: &Cluster, expected: &[u8]) {
     assert_eq!(project.read("out/all.jsonl"), expected);
     assert_eq!(asked(&server), CALLS);
     assert_eq!(cluster.tasks("clue-killed-w").len(), 6);
+}
+
+/// Makes it as if the coordinator had been killed before it noted the number of its job.
+fn forget_the_job(cluster: &Cluster, project: &Project) {
+    let folders = std::fs::read_dir(project.path(".clue/jobs")).expect("a folder");
+    let file = folders
+        .flatten()
+        .next()
+        .expect("a run")
+        .path()
+        .join("state.json");
+    let text = std::fs::read(&file).expect("a state");
+    let mut state: Json = serde_json::from_slice(&text).expect("JSON");
+    let job = state["tasks"]["1"]["job"].as_u64().expect("a job");
+    for task in state["tasks"].as_object_mut().expect("tasks").values_mut() {
+        task["job"] = Json::Null;
+        task["phase"] = "open".into();
+    }
+    let name = cluster.says(&format!("squeue -h -t all --format=%j -j {job}"));
+    let name = name.lines().next().expect("a name");
+    state["submitting"] = serde_json::json!({"name": name, "what": {"tasks": [1, 2, 3]}});
+    std::fs::write(&file, state.to_string()).expect("written");
 }
 
 fn ctrl_c_cancels(cluster: &Cluster, expected: &[u8]) {
@@ -509,4 +538,77 @@ fn what_stays_wrong_is_not_tried_again(cluster: &Cluster, _: &[u8]) {
         .and_then(|rest| rest.split('`').next());
     let log = std::fs::read_to_string(log.expect("a path")).expect("a log");
     assert!(log.contains("not what this task was planned for"), "{log}");
+}
+
+/// Two GPUs for three tasks on one node. What they may start was agreed to before.
+fn each_task_has_its_own_server(cluster: &Cluster, expected: &[u8]) {
+    let server = Server::bad("");
+    let project = project("served", "");
+    let serve = "serve: {command: [python3, serve.py, --port, '{port}'], resources: {gpu: 1}}";
+    let model = format!("  m: {{id: m, {serve}}}\n");
+    let line = PIPELINE
+        .lines()
+        .find(|line| line.starts_with("  m: "))
+        .expect("a model");
+    let pipeline = PIPELINE.replace(&format!("{line}\n"), &model);
+    let pipeline = pipeline.replace("params: {url: http://127.0.0.1:1/v1}", "params: {url: ''}");
+    project.write("served.yaml", pipeline);
+    let stub = std::fs::read(crate::support::root().join("tests/stub/bad_server.py"));
+    project.write("serve.py", stub.expect("a stub"));
+    let refused = finish(on_slurm(cluster, &project, "served", &server, ""));
+    assert_eq!(refused.code, 3, "{}", refused.stderr);
+    assert!(cluster.tasks("clue-served").is_empty());
+    let told = finish(on_slurm(cluster, &project, "served", &server, "--yes"));
+    good(&told);
+    assert_eq!(project.read("out/all.jsonl"), expected);
+    for task in 1..=3 {
+        let log = format!(".clue/logs/shard-{task}-of-3/serve-m.log");
+        assert!(project.path(&log).exists(), "{log}");
+    }
+    let asked = cluster.says("scontrol -o show job");
+    let asked = asked
+        .lines()
+        .filter(|line| line.contains("JobName=clue-served-w1"));
+    assert!(asked.clone().count() > 0 && asked.clone().all(|line| line.contains("gres:gpu:1")));
+    // What is started must be what was agreed to.
+    let changes = "slurm: {poll: 0.1, shards: 1, setup: ['echo >> serve.py']}\n";
+    project.write("my profile.yaml", changes);
+    let words = words("served", &server, "--yes --store other");
+    let mut changed = cluster.clue(&project, &words);
+    changed.args(["--profile", "my profile.yaml"]);
+    let changed = finish(changed);
+    assert_eq!(changed.code, 1, "{}", changed.stderr);
+    assert!(
+        changed.stderr.contains("failed with exit code 3"),
+        "{}",
+        changed.stderr
+    );
+}
+
+/// A record that fails now and then, which `on_error` allows.
+fn records_that_may_fail_hold_up_nothing(cluster: &Cluster, _: &[u8]) {
+    let server = Server::bad("");
+    let project = project("allowed", "  retries: 1\n");
+    let pipeline = PIPELINE.replace("into: facts}}", "into: facts}, on_error: {skip: 0.5}}");
+    let pipeline = pipeline.replace("concurrency: 1}", "retries: 0, patience: 0.1}");
+    project.write("allowed.yaml", pipeline);
+    let mut notes = String::from_utf8(project.read("notes.csv")).expect("UTF-8");
+    notes.push_str("bad,zz [[500]]\n");
+    project.write("notes.csv", notes);
+    let told = finish(on_slurm(cluster, &project, "allowed", &server, ""));
+    good(&told);
+    assert!(
+        told.stderr.contains("puts the outputs together"),
+        "{}",
+        told.stderr
+    );
+    let whole = project.clue(&format!(
+        "run allowed.yaml --store other --out other -p url={}",
+        server.url()
+    ));
+    assert_eq!(whole.code, 0, "{}", whole.stderr);
+    assert_eq!(
+        project.read("out/all.jsonl"),
+        project.read("other/all.jsonl")
+    );
 }

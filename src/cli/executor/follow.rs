@@ -1,129 +1,26 @@
-//! A run on Slurm: plans waves, has them submitted, looks at what became of their tasks, and puts
-//! the outputs together. All that it knows is in the cache and in the memory of what is under way,
-//! so that whoever comes next goes on where it was killed.
+//! Waves on Slurm: plans them, has them submitted, looks at what became of their tasks. All that it
+//! knows is in the cache and in the memory of what is under way, so that whoever comes next goes on
+//! where it was killed.
 
-use std::fs::File;
-use std::path::Path;
 use std::process::ExitCode;
-use std::sync::Arc;
-use std::time::{Duration, Instant};
 
 use serde_json::json;
 
-use super::Where;
+use super::coordinator::{Coordinator, Halt, over};
 use super::orders::{Orders, plan_of};
-use super::stop::Stop;
 use super::submit::Submitter;
-use super::teller::{Teller, asked};
-use super::waves::Waves;
 use crate::cli::codes::{FAILED, INTERRUPTED};
 use crate::cli::out;
-use crate::cli::run::{Args, Way, consented, prepared};
-use crate::cluster::profile::{self, Assemble};
 use crate::cluster::script::{ranges, shell};
-use crate::cluster::slurm::{Fault, Slurm};
-use crate::cluster::states::{End, State};
+use crate::cluster::states::End;
 use crate::cluster::tasks::{Tasks, Verdict};
-use crate::cluster::underway::{Folder, Underway, What};
+use crate::cluster::underway::What;
 use crate::diag::Diagnostic;
-use crate::engine::pipe::Pipe;
 use crate::engine::shard::Shard;
-use crate::hash::Hash;
-use crate::trust::need::Need;
-
-/// How long the controller may not answer before nobody waits for it any more.
-const PATIENCE: Duration = Duration::from_secs(30 * 60);
-
-/// Whoever has a run made on Slurm.
-struct Coordinator<'a> {
-    place: &'a Where,
-    profile: &'a profile::Slurm,
-    waves: Waves<'a>,
-    submitter: Submitter<'a>,
-    folder: &'a Folder,
-    slurm: Slurm,
-    stop: Stop,
-    teller: Teller,
-    agreed: Vec<Need>,
-    plan: Hash,
-    shards: u32,
-    state: Underway,
-    /// Since when the controller does not answer.
-    silent: Option<Instant>,
-}
-
-/// Why it goes no further.
-enum Halt {
-    /// It is over.
-    Over(ExitCode),
-    /// It cannot go on.
-    Fault(Box<Diagnostic>),
-}
-
-impl From<Diagnostic> for Halt {
-    fn from(fault: Diagnostic) -> Halt {
-        Halt::Fault(Box::new(fault))
-    }
-}
-
-impl From<Box<Diagnostic>> for Halt {
-    fn from(fault: Box<Diagnostic>) -> Halt {
-        Halt::Fault(fault)
-    }
-}
-
-fn over(code: u8) -> Halt {
-    Halt::Over(ExitCode::from(code))
-}
-
-/// Has a pipeline run on Slurm.
-///
-/// # Errors
-/// What keeps it from going on.
-pub fn run(
-    args: &Args,
-    pipe: &Arc<Pipe>,
-    profile: profile::Slurm,
-) -> Result<ExitCode, Box<Diagnostic>> {
-    let settings = &args.common.settings;
-    let folder = Folder::of(&settings.store, &args.common.file, &pipe.folders.out);
-    let waves = Waves { args, pipe };
-    let (_, survey) = waves.survey()?;
-    let agreed = match consented(args, pipe, &survey, true) {
-        Ok(agreed) => agreed,
-        Err(code) => return Ok(code),
-    };
-    let plan = plan_of(&survey);
-    let io = |error| Diagnostic::error(format!("cannot start: {error}"));
-    let mut coordinator = Coordinator {
-        place: &args.place,
-        profile: &profile,
-        submitter: Submitter::new(args, pipe, &profile, &folder)?,
-        folder: &folder,
-        slurm: Slurm::new().map_err(io)?,
-        stop: Stop::listen().map_err(io)?,
-        teller: Teller::new(args.how.json, args.how.quiet),
-        shards: args.place.shards.unwrap_or(profile.shards),
-        state: Underway::new(plan),
-        silent: None,
-        waves,
-        agreed,
-        plan,
-    };
-    let done = match args.place.dry_run {
-        true => coordinator.show(),
-        false => coordinator.begin(),
-    };
-    coordinator.teller.end();
-    match done {
-        Ok(code) | Err(Halt::Over(code)) => Ok(code),
-        Err(Halt::Fault(fault)) => Err(fault),
-    }
-}
 
 impl Coordinator<'_> {
     /// Prints what would be submitted first.
-    fn show(&mut self) -> Result<ExitCode, Halt> {
+    pub(super) fn show(&mut self) -> Result<ExitCode, Halt> {
         if !self.planned()? {
             out("nothing would be submitted: the cache has all answers\n");
             return Ok(ExitCode::SUCCESS);
@@ -139,92 +36,8 @@ impl Coordinator<'_> {
         Ok(ExitCode::SUCCESS)
     }
 
-    /// Finds out what is under way, and goes on with it.
-    fn begin(&mut self) -> Result<ExitCode, Halt> {
-        self.slurm.ping().map_err(|fault| {
-            let told = Diagnostic::error(fault.to_string());
-            told.help("nothing was submitted; `clue run` without `--executor` runs it here")
-        })?;
-        let known = self.folder.read()?;
-        if known.is_none() && self.place.attach {
-            let told = Diagnostic::error("nothing of this pipeline was ever submitted");
-            return Err(told.help("leave `--attach` away to start it").into());
-        }
-        let followed = self.wait_for_others()?;
-        let Some(_lock) = followed.lock else {
-            return Ok(ExitCode::SUCCESS);
-        };
-        self.load()?;
-        self.adopt()?;
-        self.forget_what_was_cancelled()?;
-        if self.state.tasks.given_up().next().is_some() && self.state.jobs().is_empty() {
-            if followed.watched || self.place.attach {
-                return Ok(self.failed());
-            }
-            self.state = Underway::new(self.plan);
-        }
-        self.go()
-    }
-
-    /// Reads what is under way; what was of another plan must be over.
-    fn load(&mut self) -> Result<(), Halt> {
-        self.state = match self.folder.read()? {
-            None => Underway::new(self.plan),
-            Some(state) if state.plan == self.plan => state,
-            Some(old) => {
-                for job in old.jobs() {
-                    if self.is_live(job)? && !self.is_me(job) {
-                        let told = Diagnostic::error(format!(
-                            "job {job} still runs this pipeline as it was before it was changed"
-                        ));
-                        let all = old.jobs().iter().map(u64::to_string).collect::<Vec<_>>();
-                        return Err(told
-                            .help(format!(
-                                "wait for it, or cancel it: `scancel {}`",
-                                all.join(" ")
-                            ))
-                            .into());
-                    }
-                }
-                Underway::new(self.plan)
-            }
-        };
-        Ok(())
-    }
-
-    /// Takes over what somebody submitted who was killed before noting it.
-    fn adopt(&mut self) -> Result<(), Halt> {
-        let Some(submission) = self.state.submitting.take() else {
-            return Ok(());
-        };
-        let jobs = self.ask(|slurm| slurm.named(&submission.name))?;
-        if let Some(job) = jobs.last() {
-            self.state.accepted(&submission.what, *job);
-        }
-        self.folder.write(&self.state)?;
-        Ok(())
-    }
-
-    /// Waits until cancelled jobs are over: what they still write is not asked for twice.
-    fn forget_what_was_cancelled(&mut self) -> Result<(), Halt> {
-        for job in std::mem::take(&mut self.state.cancelled) {
-            let mut told = false;
-            while self.is_live(job)? {
-                if !told {
-                    let text = format!("waiting for cancelled job {job} to end");
-                    self.teller.note("note", &text, json!({"job": job}));
-                    told = true;
-                }
-                if self.stop.within(self.poll()) {
-                    return Err(over(INTERRUPTED));
-                }
-            }
-        }
-        Ok(())
-    }
-
     /// Plans, submits and looks until the outputs are there.
-    fn go(&mut self) -> Result<ExitCode, Halt> {
+    pub(super) fn go(&mut self) -> Result<ExitCode, Halt> {
         loop {
             if let Some(job) = self.state.assembly {
                 return self.follow_assembly(job);
@@ -323,11 +136,6 @@ impl Coordinator<'_> {
         Ok(())
     }
 
-    fn log(&self, index: u32) -> std::path::PathBuf {
-        self.submitter
-            .log(&What::Tasks(Vec::new()), &self.state, index)
-    }
-
     /// Plans the next wave; false if there is none, or none that gets further.
     fn planned(&mut self) -> Result<bool, Halt> {
         let (survey, wave) = self.waves.next()?;
@@ -364,7 +172,7 @@ impl Coordinator<'_> {
     }
 
     fn array(&self, tasks: &[u32]) -> String {
-        let most = self.profile.max_running.map(|most| format!("%{most}"));
+        let most = self.profile.max_running().map(|most| format!("%{most}"));
         format!("--array={}{}", ranges(tasks), most.unwrap_or_default())
     }
 
@@ -404,81 +212,8 @@ impl Coordinator<'_> {
         Ok(ExitCode::SUCCESS)
     }
 
-    /// Puts the outputs together, here or in a job.
-    fn assemble(&mut self) -> Result<ExitCode, Halt> {
-        let here = match self.profile.assemble {
-            Assemble::Here => true,
-            // Who goes on in a job is there already.
-            Assemble::Job if self.place.submit_only && self.place.attach => !self.waves.asks()?,
-            Assemble::Job => self.state.wave == 0 && !self.waves.asks()?,
-            Assemble::Auto => !self.waves.asks()?,
-        };
-        if here {
-            return self.assemble_here();
-        }
-        let (survey, _) = self.waves.next()?;
-        let orders = Orders::new(&survey, None, &self.agreed);
-        self.state.wave += 1;
-        let name = Submitter::orders(self.state.wave);
-        self.folder.put(&name, &orders.text())?;
-        let job =
-            self.submitter
-                .submit(&self.slurm, &mut self.state, What::Assembly, Vec::new())?;
-        let text = format!("job {job} puts the outputs together");
-        self.teller.note("assembly", &text, json!({"job": job}));
-        if self.place.submit_only {
-            return Ok(ExitCode::SUCCESS);
-        }
-        self.follow_assembly(job)
-    }
-
-    fn assemble_here(&mut self) -> Result<ExitCode, Halt> {
-        self.teller.end();
-        // Its own display tells of it, and it hears of Ctrl-C itself.
-        let ran = prepared(self.waves.args, self.waves.pipe, &Way::default())?;
-        self.state.done = ran.ended;
-        self.state.tasks = Tasks::default();
-        self.folder.write(&self.state)?;
-        Ok(ran.code)
-    }
-
-    fn follow_assembly(&mut self, job: u64) -> Result<ExitCode, Halt> {
-        let end = loop {
-            let states = self.ask(|slurm| slurm.states(job))?;
-            match states.get(&0) {
-                Some(State::Ended(end)) => break end.clone(),
-                None => break End::Forgotten,
-                Some(_) => {}
-            }
-            if self.stop.within(self.poll()) {
-                return self.cancel();
-            }
-        };
-        let log = self.submitter.log(&What::Assembly, &self.state, 0);
-        self.state.assembly = None;
-        self.state.done = end == End::Done;
-        self.state.tasks = Tasks::default();
-        self.folder.write(&self.state)?;
-        if end == End::Done && !self.waves.asks()? {
-            // All is there: this tells what came out.
-            return self.assemble_here();
-        }
-        let text = format!(
-            "the job that puts the outputs together {}; its log is `{}`",
-            end.words(),
-            log.display()
-        );
-        self.teller
-            .note("warning", &text, json!({"job": job, "log": log}));
-        Ok(match end {
-            End::Done => ExitCode::SUCCESS,
-            End::Failed(code) => ExitCode::from(code),
-            _ => ExitCode::from(FAILED),
-        })
-    }
-
     /// Tells of tasks that were given up.
-    fn failed(&self) -> ExitCode {
+    pub(super) fn failed(&self) -> ExitCode {
         let count = self.state.tasks.count();
         let wave = self.state.wave;
         for (index, how) in self.state.tasks.given_up() {
@@ -496,7 +231,7 @@ impl Coordinator<'_> {
     }
 
     /// Ctrl-C: cancels all that is under way.
-    fn cancel(&mut self) -> Result<ExitCode, Halt> {
+    pub(super) fn cancel(&mut self) -> Result<ExitCode, Halt> {
         let jobs = self.state.jobs();
         let jobs: Vec<u64> = jobs.into_iter().filter(|job| !self.is_me(*job)).collect();
         let listed = jobs
@@ -513,135 +248,5 @@ impl Coordinator<'_> {
         let text = format!("interrupted: job {listed} is cancelled; run again to go on");
         self.teller.note("warning", &text, json!({"jobs": jobs}));
         Ok(ExitCode::from(INTERRUPTED))
-    }
-
-    fn tell(&mut self) {
-        let tasks = &self.state.tasks;
-        let logs: Vec<_> = (1..=tasks.count()).map(|index| self.log(index)).collect();
-        let asked = asked(logs.iter().map(|log| log.as_path() as &Path));
-        self.teller
-            .progress(self.state.wave, &self.state.tasks, asked);
-    }
-
-    fn poll(&self) -> Duration {
-        Duration::from_secs_f64(self.profile.poll)
-    }
-
-    /// Asks Slurm until it answers: tasks go on while its controller is away.
-    fn ask<T>(&mut self, question: impl Fn(&Slurm) -> Result<T, Fault>) -> Result<T, Halt> {
-        loop {
-            let fault = match question(&self.slurm) {
-                Ok(answer) => {
-                    if self.silent.take().is_some() {
-                        self.teller
-                            .note("note", "Slurm's controller answers again", json!({}));
-                    }
-                    return Ok(answer);
-                }
-                Err(fault) => fault,
-            };
-            let first = self.silent.is_none();
-            let since = *self.silent.get_or_insert_with(Instant::now);
-            if first {
-                let text = format!("{fault}; tasks go on, and it is asked again");
-                self.teller.note("warning", &text, json!({}));
-            }
-            if since.elapsed() > PATIENCE || matches!(fault, Fault::Command(..)) {
-                let told = Diagnostic::error(fault.to_string());
-                return Err(told
-                    .help("run again to go on with what is under way")
-                    .into());
-            }
-            if self.stop.within(self.poll()) {
-                let text = "interrupted: jobs that were submitted go on; run again to follow them";
-                self.teller.note("warning", text, json!({}));
-                return Err(over(INTERRUPTED));
-            }
-        }
-    }
-
-    fn is_live(&mut self, job: u64) -> Result<bool, Halt> {
-        let states = self.ask(|slurm| slurm.states(job))?;
-        Ok(states.values().any(State::is_live))
-    }
-
-    /// True if this process is that job.
-    fn is_me(&self, job: u64) -> bool {
-        std::env::var("SLURM_JOB_ID").is_ok_and(|id| id == job.to_string())
-    }
-}
-
-/// What came of waiting for others.
-struct Followed {
-    /// The lock of who goes on; none if others do.
-    lock: Option<File>,
-    /// True if others were waited for.
-    watched: bool,
-}
-
-impl Coordinator<'_> {
-    /// Waits while somebody else goes on with this run, and tells how far they are.
-    fn wait_for_others(&mut self) -> Result<Followed, Halt> {
-        let mut watched = false;
-        loop {
-            let state = self.folder.read()?;
-            let next = state.as_ref().and_then(|state| state.next);
-            let next = next.filter(|job| !self.is_me(*job));
-            let live = match next {
-                Some(job) => self.is_live(job)?.then_some(job),
-                None => None,
-            };
-            if live.is_none() {
-                let lock = self.folder.lock().map_err(|error| {
-                    let folder = self.folder.0.display();
-                    Diagnostic::error(format!("cannot write in `{folder}`: {error}"))
-                })?;
-                // Whoever had it may have had another job go on since.
-                let now = self.folder.read()?.and_then(|state| state.next);
-                if lock.is_some() && (now == next || now.is_none_or(|job| self.is_me(job))) {
-                    return Ok(Followed { lock, watched });
-                }
-                if lock.is_some() {
-                    continue;
-                }
-            }
-            if !watched {
-                let who = live.map_or("another `clue run`".to_owned(), |job| format!("job {job}"));
-                let text = format!("{who} goes on with this run; this tells how far it is");
-                self.teller.note("note", &text, json!({"job": live}));
-                watched = true;
-            }
-            if self.place.submit_only && !self.place.attach {
-                return Ok(Followed {
-                    lock: None,
-                    watched,
-                });
-            }
-            if let Some(state) = state {
-                self.state = state;
-                self.glance()?;
-            }
-            if self.stop.within(self.poll()) {
-                let text = "interrupted: it goes on without this terminal";
-                self.teller.note("warning", text, json!({}));
-                return Err(over(INTERRUPTED));
-            }
-        }
-    }
-
-    /// Looks at the tasks of somebody else, and leaves what to do about them to those.
-    fn glance(&mut self) -> Result<(), Halt> {
-        for job in self.state.tasks.live().into_keys() {
-            let states = self.ask(|slurm| slurm.states(job))?;
-            for (index, end) in self.state.tasks.seen(job, &states) {
-                self.state
-                    .tasks
-                    .judge(index, &end, end != End::Done, u32::MAX);
-            }
-        }
-        if self.state.tasks.count() > 0 {
-            self.tell();
-        }
-        Ok(())
     }
 }

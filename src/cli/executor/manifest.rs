@@ -5,8 +5,9 @@ use std::sync::Arc;
 
 use super::waves::Waves;
 use super::words;
+use crate::cli::how::Args;
 use crate::cli::out;
-use crate::cli::run::{Args, consented};
+use crate::cli::run::consented;
 use crate::cluster::k8s::{About, jobs, yaml};
 use crate::cluster::profile::K8s;
 use crate::cluster::script::{Word, shell};
@@ -63,7 +64,7 @@ pub fn print(args: &Args, pipe: &Arc<Pipe>, profile: &K8s) -> Result<ExitCode, B
     let about = About {
         pipeline: &pipe.pipeline.name,
         waves: waves.expected()?,
-        shards: args.place.shards.unwrap_or(profile.shards),
+        shards: args.place.shards.unwrap_or(profile.shards()),
         words: &command,
         tokens: &tokens,
         gpus: gpus.fold(0.0_f64, |most, amount| most.max(*amount)).ceil() as u32,

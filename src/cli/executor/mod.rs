@@ -1,8 +1,11 @@
 //! `clue run --executor`: a run that others do, wave by wave, and the outputs of it at the end.
 
+mod coordinator;
+mod finish;
 mod follow;
 mod manifest;
 mod orders;
+mod start;
 mod stop;
 mod submit;
 mod teller;
@@ -13,7 +16,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use super::run::Args;
+use super::how::Args;
 use super::session::{bad, refuse};
 use crate::cluster::profile::{MOST_SHARDS, Profile};
 use crate::diag::Diagnostic;
@@ -99,7 +102,7 @@ pub fn run(args: &Args, pipe: &Arc<Pipe>, executor: Executor) -> ExitCode {
         Err((faults, sources)) => return bad(&faults, &sources),
     };
     let done = match executor {
-        Executor::Slurm => follow::run(args, pipe, profile.slurm),
+        Executor::Slurm => coordinator::run(args, pipe, profile.slurm),
         Executor::K8s => manifest::print(args, pipe, &profile.k8s),
     };
     match done {

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::words;
-use crate::cli::run::Args;
+use crate::cli::how::Args;
 use crate::cluster::profile;
 use crate::cluster::script::{self, Job, Word, options, script};
 use crate::cluster::slurm::{Fault, Slurm};

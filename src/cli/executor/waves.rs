@@ -3,8 +3,9 @@
 
 use std::sync::Arc;
 
+use crate::cli::how::Args;
 use crate::cli::rehearse::{Notes, rehearse_with};
-use crate::cli::run::{Args, wanted};
+use crate::cli::run::wanted;
 use crate::cli::shard::next_wave;
 use crate::diag::Diagnostic;
 use crate::engine::pipe::Pipe;
@@ -31,6 +32,18 @@ impl Waves<'_> {
         let store = Store::open_read(&self.args.common.settings.store)?;
         let survey = survey(self.pipe, &store, &wanted(self.args, self.pipe)?)?;
         Ok((store, survey))
+    }
+
+    /// The same for the first time: what is learnt of input files is kept.
+    ///
+    /// # Errors
+    /// As [`Waves::survey`].
+    pub fn first_survey(&self) -> Result<Survey, Diagnostic> {
+        let store = Store::open(&self.args.common.settings.store)?;
+        let survey = survey(self.pipe, &store, &wanted(self.args, self.pipe)?)?;
+        // It only saves reading them again.
+        let _ = store.save_stats();
+        Ok(survey)
     }
 
     /// The next wave; none if the cache has all answers.

@@ -4,7 +4,7 @@
 use std::path::Path;
 
 use super::Where;
-use crate::cli::run::Args;
+use crate::cli::how::Args;
 use crate::cluster::script::Word;
 
 /// The command that does all that a plan holds, by this program.
