@@ -268,7 +268,7 @@ mod tests {
 
     #[test]
     fn names_are_such_as_kubernetes_takes() {
-        assert_eq!(name("MeDiSumQA v2_x"), "clue-medisumqa-v2-x");
+        assert_eq!(name("Notes v2_x"), "clue-notes-v2-x");
         assert!(name(&"a.".repeat(80)).len() <= LONGEST);
     }
 }

@@ -78,7 +78,7 @@ fn the_manifest_fits_the_schema_of_kubernetes() {
 #[test]
 fn tasks_of_the_manifest_do_what_they_should() {
     let project = project(PROFILE);
-    let text = manifest(&project, "");
+    let text = manifest(&project, "-p url=http://models.bench/$v1");
     let first = text.split("---\n").next().expect("a job");
     let job: Json = serde_yaml::from_str(first).expect("YAML");
     let words = &job["spec"]["template"]["spec"]["containers"][0]["command"];
@@ -98,7 +98,10 @@ fn tasks_of_the_manifest_do_what_they_should() {
         .args(&words[5..]);
     let said = command.output().expect("runs").stdout;
     let said = String::from_utf8(said).expect("UTF-8");
-    assert_eq!(said, "run p.yaml --store .clue --json --yes --shard 3/3\n");
+    assert_eq!(
+        said,
+        "run p.yaml -p url=http://models.bench/$v1 --store .clue --json --yes --shard 3/3\n"
+    );
 }
 
 #[test]

@@ -50,6 +50,9 @@ impl Cluster {
             at("seed-file", "munge.seed"),
         ]));
         std::fs::write(cluster.conf(), cluster.settings()).expect("written");
+        // Two devices that are none, to be counted alone.
+        let gpus = "Name=gpu File=/dev/null\nName=gpu File=/dev/zero\n";
+        std::fs::write(cluster.path("gres.conf"), gpus).expect("written");
         run(cluster.command("slurmctld").arg("-c"));
         run(&mut cluster.command("slurmd"));
         until("the node is there", || {
