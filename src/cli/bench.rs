@@ -70,6 +70,8 @@ pub struct Args {
     settings: Settings,
     #[command(flatten)]
     how: How,
+    #[command(flatten)]
+    place: Where,
 }
 
 fn flag(text: &str) -> Result<bool, String> {
@@ -137,7 +139,7 @@ fn run_of(args: Args) -> Result<how::Args, Diagnostic> {
     Ok(how::Args {
         common: Common { file, settings },
         how: args.how,
-        place: Where::default(),
+        place: args.place,
     })
 }
 

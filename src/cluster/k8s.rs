@@ -21,6 +21,8 @@ pub struct About<'a> {
     pub shards: u32,
     /// The words of the command that does all that is left.
     pub words: &'a [String],
+    /// Variables that params are set with here.
+    pub params: &'a [(String, String)],
     /// Variables with tokens, that models name.
     pub tokens: &'a [String],
     /// What servers need of GPUs, if the profile does not say.
@@ -89,7 +91,7 @@ fn template(profile: &K8s, image: &str, about: &About<'_>, words: &[String]) -> 
         "image": image,
         "command": words.iter().map(|word| literal(word)).collect::<Vec<_>>(),
         "workingDir": folder(profile),
-        "env": env(profile, about.tokens),
+        "env": env(profile, about),
         "volumeMounts": [{"name": "shared", "mountPath": profile.mount.value}],
     });
     let resources = resources(profile, about.gpus);
@@ -128,14 +130,18 @@ fn folder(profile: &K8s) -> String {
     }
 }
 
-fn env(profile: &K8s, tokens: &[String]) -> Vec<Json> {
+fn env(profile: &K8s, about: &About<'_>) -> Vec<Json> {
     let given = profile.env.iter();
-    let given = given.map(|(name, value)| json!({"name": name, "value": literal(value)}));
-    let tokens = tokens.iter().map(|name| {
+    let given = given.map(|(name, value)| (name, &value.value));
+    let params = about.params.iter().map(|(name, value)| (name, value));
+    let plain = given
+        .chain(params)
+        .map(|(name, value)| json!({"name": name, "value": literal(value)}));
+    let tokens = about.tokens.iter().map(|name| {
         let from = json!({"secretKeyRef": {"name": profile.secret.value, "key": name}});
         json!({"name": name, "valueFrom": from})
     });
-    given.chain(tokens).collect()
+    plain.chain(tokens).collect()
 }
 
 fn resources(profile: &K8s, gpus: u32) -> Map<String, Json> {

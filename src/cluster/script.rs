@@ -21,7 +21,7 @@ pub struct Job<'a> {
     pub words: &'a [Word],
     /// What it needs of GPUs, if the profile does not say.
     pub gpus: u32,
-    /// True for tasks, false for what looks after them: that needs little.
+    /// True for tasks, false for what looks after them: that needs no GPU.
     pub works: bool,
     /// Variables of the environment that it needs, if the profile names others.
     pub needs: &'a [String],
@@ -71,9 +71,9 @@ pub fn options(profile: &Slurm, job: &Job<'_>) -> Vec<String> {
     add("account", profile.account.as_ref().map(|w| w.to_string()));
     add("qos", profile.qos.as_ref().map(|w| w.to_string()));
     add("time", profile.time.as_ref().map(|w| w.to_string()));
+    add("cpus-per-task", profile.cpus.map(|n| n.to_string()));
+    add("mem", profile.mem.as_ref().map(|w| w.to_string()));
     if job.works {
-        add("cpus-per-task", profile.cpus.map(|n| n.to_string()));
-        add("mem", profile.mem.as_ref().map(|w| w.to_string()));
         add(
             "constraint",
             profile.constraint.as_ref().map(|w| w.to_string()),
@@ -82,8 +82,8 @@ pub fn options(profile: &Slurm, job: &Job<'_>) -> Vec<String> {
         let needed = (profile.gpus.is_none() && job.gpus > 0).then(|| format!("gpu:{}", job.gpus));
         let said = profile.gres.as_ref().map(|w| w.to_string());
         add("gres", said.or(needed));
-        options.extend(profile.options.iter().map(|option| option.value.clone()));
     }
+    options.extend(profile.options.iter().map(|option| option.value.clone()));
     options
 }
 

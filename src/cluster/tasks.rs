@@ -18,8 +18,10 @@ pub struct Tasks(BTreeMap<u32, Task>);
 pub struct Task {
     /// The job that it was last submitted in.
     pub job: Option<u64>,
-    /// How often it failed.
+    /// How often it failed, since it last got further.
     pub failures: u32,
+    /// The calls that it had made when it last ended.
+    pub asked: u64,
     /// What is known of it.
     pub phase: Phase,
 }
@@ -47,6 +49,8 @@ pub enum Verdict {
     Done,
     /// Submit it again.
     Again,
+    /// The same, and it does not count as a failure.
+    Further,
     /// Nothing can be done.
     GiveUp,
 }
@@ -70,6 +74,7 @@ impl Tasks {
         let task = Task {
             job: None,
             failures: 0,
+            asked: 0,
             phase: Phase::Open,
         };
         Tasks((1..=count).map(|index| (index, task.clone())).collect())
@@ -146,8 +151,16 @@ impl Tasks {
     }
 
     /// Judges a task that ended. `lacks` says whether its share is not all in the cache, which
-    /// tells more than how it ended.
-    pub fn judge(&mut self, index: u32, end: &End, lacks: bool, retries: u32) -> Verdict {
+    /// tells more than how it ended; `asked`, how many calls it has made in all. One that is
+    /// stopped from outside but gets further each time may be stopped any number of times.
+    pub fn judge(
+        &mut self,
+        index: u32,
+        end: &End,
+        lacks: bool,
+        asked: u64,
+        retries: u32,
+    ) -> Verdict {
         let Some(task) = self.0.get_mut(&index) else {
             return Verdict::Done;
         };
@@ -155,6 +168,14 @@ impl Tasks {
             task.phase = Phase::Done;
             return Verdict::Done;
         }
+        let stopped = matches!(end, End::TimedOut | End::Preempted | End::NodeFailed);
+        if stopped && asked > task.asked {
+            task.failures = 0;
+            task.asked = asked;
+            task.phase = Phase::Open;
+            return Verdict::Further;
+        }
+        task.asked = asked;
         task.failures += 1;
         // Another try would end in the same way.
         let stays = matches!(end, End::Failed(code) if STAY.contains(code));
@@ -201,7 +222,7 @@ mod tests {
         let mut tasks = Tasks::new(3);
         tasks.submitted(7, &tasks.open());
         for (index, end, lacks) in ends {
-            tasks.judge(*index, end, *lacks, 1);
+            tasks.judge(*index, end, *lacks, 0, 1);
         }
         tasks
     }
@@ -224,9 +245,21 @@ mod tests {
             tasks.live(),
             BTreeMap::from([(7, vec![1, 3]), (8, vec![2])])
         );
-        assert_eq!(tasks.judge(2, &End::Killed(9), true, 1), Verdict::GiveUp);
+        assert_eq!(tasks.judge(2, &End::Killed(9), true, 0, 1), Verdict::GiveUp);
         let given_up: Vec<_> = tasks.given_up().collect();
         assert_eq!(given_up, [(2, "was killed by signal 9")]);
+    }
+
+    #[test]
+    fn what_gets_further_each_time_may_be_stopped_often() {
+        let mut tasks = after(&[]);
+        let mut judge = |end: End, asked| tasks.judge(1, &end, true, asked, 1);
+        assert_eq!(judge(End::TimedOut, 5), Verdict::Further);
+        assert_eq!(judge(End::TimedOut, 5), Verdict::Again);
+        assert_eq!(judge(End::Preempted, 9), Verdict::Further);
+        // One that breaks is another matter.
+        assert_eq!(judge(End::Failed(1), 12), Verdict::Again);
+        assert_eq!(judge(End::NodeFailed, 12), Verdict::GiveUp);
     }
 
     #[test]

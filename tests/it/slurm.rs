@@ -3,6 +3,7 @@
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
+use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -59,6 +60,17 @@ impl Cluster {
             output(cluster.command("sinfo").args(["-h", "-o", "%T"])) == "idle"
         });
         cluster
+    }
+
+    /// Ends one of its daemons as no warning can.
+    fn kill(&self, name: &str) {
+        let pid = std::fs::read_to_string(self.path(&format!("run/{name}.pid")));
+        let pid = pid
+            .ok()
+            .and_then(|pid| Pid::from_raw(pid.trim().parse().ok()?));
+        if let Some(pid) = pid {
+            let _ = kill_process(pid, Signal::KILL);
+        }
     }
 
     fn path(&self, name: &str) -> PathBuf {
@@ -137,18 +149,10 @@ impl Cluster {
 
 impl Drop for Cluster {
     fn drop(&mut self) {
-        let _ = self
-            .command("scancel")
-            .args(["--user=root", "--quiet"])
-            .status();
+        let mut all = self.command("scancel");
+        let _ = all.args(["--user=root", "--quiet"]).status();
         for name in ["slurmd", "slurmctld", "munge"] {
-            let pid = std::fs::read_to_string(self.path(&format!("run/{name}.pid")));
-            let pid = pid
-                .ok()
-                .and_then(|pid| Pid::from_raw(pid.trim().parse().ok()?));
-            if let Some(pid) = pid {
-                let _ = kill_process(pid, Signal::KILL);
-            }
+            self.kill(name);
         }
     }
 }
@@ -264,6 +268,9 @@ fn asked(server: &Server) -> u64 {
     server.count("/stats", "requests")
 }
 
+/// A case by its name: it gets the cluster and the outputs as they should be.
+type Case = (&'static str, fn(&Cluster, &[u8]));
+
 #[test]
 fn a_real_slurm_runs_it() {
     if std::env::var_os("CLUE_TEST_SLURM").is_none() {
@@ -272,10 +279,9 @@ fn a_real_slurm_runs_it() {
     }
     let cluster = Cluster::start();
     let expected = undisturbed();
-    let cases: [(&str, fn(&Cluster, &[u8])); 11] = [
+    let cases: [Case; 10] = [
         ("plain", plain),
         ("cancelled", a_cancelled_task_is_submitted_again),
-        ("drained", a_drained_node_is_waited_for),
         ("limit", a_time_limit_is_told_and_tried_again),
         ("killed", a_killed_coordinator_is_no_loss),
         ("interrupted", ctrl_c_cancels),
@@ -287,8 +293,9 @@ fn a_real_slurm_runs_it() {
     ];
     // Side by side: they share the node, and nothing else. The node is drained first.
     a_drained_node_is_waited_for(&cluster, &expected);
+    a_controller_may_go_away_for_a_while(&cluster, &expected);
     std::thread::scope(|scope| {
-        for (name, case) in cases.iter().filter(|(name, _)| *name != "drained") {
+        for (name, case) in cases.iter() {
             let (cluster, expected) = (&cluster, &expected);
             std::thread::Builder::new()
                 .name((*name).to_owned())
@@ -334,6 +341,14 @@ fn a_cancelled_task_is_submitted_again(cluster: &Cluster, expected: &[u8]) {
     let project = project("cancelled", "");
     let child = begin(on_slurm(cluster, &project, "cancelled", &server, ""));
     let task = cluster.wait("clue-cancelled-w1", "RUNNING");
+    // Another one may look on.
+    let other = begin(on_slurm(
+        cluster,
+        &project,
+        "cancelled",
+        &server,
+        "--attach",
+    ));
     cluster.says(&format!("scancel {task}"));
     let told = end(child);
     good(&told);
@@ -344,6 +359,14 @@ fn a_cancelled_task_is_submitted_again(cluster: &Cluster, expected: &[u8]) {
         told.stderr
     );
     assert_eq!(project.read("out/all.jsonl"), expected);
+    let other = end(other);
+    good(&other);
+    assert!(
+        other.stderr.contains("this tells how far it is"),
+        "{}",
+        other.stderr
+    );
+    assert_eq!(cluster.tasks("clue-cancelled-w").len(), 7);
 }
 
 fn a_drained_node_is_waited_for(cluster: &Cluster, expected: &[u8]) {
@@ -367,6 +390,31 @@ fn a_drained_node_is_waited_for(cluster: &Cluster, expected: &[u8]) {
     let told = end(child);
     good(&told);
     assert!(!told.stderr.contains("submitted again"), "{}", told.stderr);
+    assert_eq!(project.read("out/all.jsonl"), expected);
+    assert_eq!(asked(&server), CALLS);
+}
+
+fn a_controller_may_go_away_for_a_while(cluster: &Cluster, expected: &[u8]) {
+    let server = slow(0.2);
+    let project = project("away", "");
+    let mut child = begin(on_slurm(cluster, &project, "away", &server, ""));
+    cluster.wait("clue-away-w1", "RUNNING");
+    cluster.kill("slurmctld");
+    let mut told = BufReader::new(child.stderr.take().expect("piped")).lines();
+    let silent = told.find(|line| {
+        line.as_ref()
+            .is_ok_and(|line| line.contains("does not answer"))
+    });
+    assert!(silent.is_some());
+    run(&mut cluster.command("slurmctld"));
+    let told: Vec<String> = told.map_while(Result::ok).collect();
+    let done = end(child);
+    assert_eq!(done.code, 0, "{told:#?}");
+    assert!(
+        told.iter()
+            .any(|line| line.contains("controller answers again")),
+        "{told:#?}"
+    );
     assert_eq!(project.read("out/all.jsonl"), expected);
     assert_eq!(asked(&server), CALLS);
 }

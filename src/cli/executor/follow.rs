@@ -9,6 +9,7 @@ use serde_json::json;
 use super::coordinator::{Coordinator, Halt, over};
 use super::orders::{Orders, plan_of};
 use super::submit::Submitter;
+use super::teller::asked;
 use crate::cli::codes::{FAILED, INTERRUPTED};
 use crate::cli::out;
 use crate::cluster::script::{ranges, shell};
@@ -116,20 +117,23 @@ impl Coordinator<'_> {
             }
         };
         for (index, end) in ended.iter().filter(|(_, end)| *end == End::Done) {
-            self.state.tasks.judge(*index, end, false, 0);
+            self.state.tasks.judge(*index, end, false, 0, 0);
         }
         let retries = self.profile.retries;
         for ((index, end), lacks) in bad.into_iter().zip(lacking) {
-            let verdict = self.state.tasks.judge(*index, end, lacks, retries);
+            let log = self.log(*index);
+            let asked = asked([log.as_path()]);
+            let tasks = &mut self.state.tasks;
+            let verdict = tasks.judge(*index, end, lacks, asked, retries);
             let failures = self.state.tasks.get(*index).map_or(0, |task| task.failures);
             let more = match verdict {
                 Verdict::Done => "; its share is done all the same".to_owned(),
+                Verdict::Further => "; it got further, and is submitted again".to_owned(),
                 Verdict::Again => format!("; it is submitted again ({failures} of {retries})"),
                 Verdict::GiveUp => String::new(),
             };
             let wave = self.state.wave;
             let text = format!("task {index}/{count} of wave {wave} {}{more}", end.words());
-            let log = self.log(*index);
             let facts = json!({"wave": wave, "task": index, "end": end.words(), "log": log});
             self.teller.note("task", &text, facts);
         }

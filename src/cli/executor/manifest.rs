@@ -56,6 +56,10 @@ pub fn print(args: &Args, pipe: &Arc<Pipe>, profile: &K8s) -> Result<ExitCode, B
     let mut tokens: Vec<String> = tokens.collect();
     tokens.sort();
     tokens.dedup();
+    let params = std::env::vars_os()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+        .filter(|(name, _)| name.starts_with("CLUE_PARAM_"));
+    let params: Vec<(String, String)> = params.collect();
     let served = pipe
         .models
         .values()
@@ -66,6 +70,7 @@ pub fn print(args: &Args, pipe: &Arc<Pipe>, profile: &K8s) -> Result<ExitCode, B
         waves: waves.expected()?,
         shards: args.place.shards.unwrap_or(profile.shards()),
         words: &command,
+        params: &params,
         tokens: &tokens,
         gpus: gpus.fold(0.0_f64, |most, amount| most.max(*amount)).ceil() as u32,
     };

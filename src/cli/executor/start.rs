@@ -160,7 +160,7 @@ impl Coordinator<'_> {
             for (index, end) in self.state.tasks.seen(job, &states) {
                 self.state
                     .tasks
-                    .judge(index, &end, end != End::Done, u32::MAX);
+                    .judge(index, &end, end != End::Done, 0, u32::MAX);
             }
         }
         if self.state.tasks.count() > 0 {

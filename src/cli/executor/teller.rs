@@ -11,6 +11,7 @@ use serde_json::{Value as Json, json};
 
 use crate::cli::{err, out};
 use crate::cluster::tasks::Tasks;
+use crate::report::words::count;
 
 /// Tells.
 pub struct Teller {
@@ -79,7 +80,7 @@ impl Teller {
         let counts = counts.map(|(count, what)| format!("{count} {what}"));
         let mut text = format!("wave {wave}: {}", counts.collect::<Vec<_>>().join(", "));
         if asked > 0 {
-            text.push_str(&format!("; {asked} calls made"));
+            text.push_str(&format!("; {} made", count(asked, "call")));
         }
         if text == self.last {
             return;
