@@ -1,6 +1,5 @@
 //! `clue run`: plans, asks for consent, runs, and says what came of it.
 
-use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
@@ -9,13 +8,15 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
 
 use super::codes::{BAD_INPUT, BUDGET, FAILED, INTERRUPTED, REFUSED};
-use super::consent::{allowed, config, guarded, refuse};
+use super::consent::{allowed, config, granted, guarded, refuse};
 use super::display::{Form, show};
+use super::executor::{self, Where};
 use super::free::over_inputs;
+use super::how::{Args, How};
 use super::locked::{Held, hold};
 use super::missing::Missing;
 use super::served::place;
-use super::session::{Common, bad, color};
+use super::session::{bad, color, refuse as refuse_usage};
 use super::shard::{self, ALL_THERE, next_wave};
 use super::shared::Shared;
 use super::show::stage;
@@ -23,7 +24,6 @@ use super::summary::Summary;
 use super::{err, out};
 use crate::diag::Diagnostic;
 use crate::engine::board::{Event, Events};
-use crate::engine::budget::Limits;
 use crate::engine::calls::{Calls, Means};
 use crate::engine::facts::Facts;
 use crate::engine::halt::{Halt, Reason};
@@ -46,58 +46,11 @@ use crate::trust::outputs::outside;
 
 /// Arguments of `clue run`.
 #[derive(clap::Args)]
-pub struct Args {
+pub struct Command {
     #[command(flatten)]
-    pub common: Common,
+    args: Args,
     #[command(flatten)]
-    pub how: How,
-}
-
-/// What a run may do, does again, and says.
-#[derive(clap::Args)]
-pub struct How {
-    /// Allow the programs and hosts that the pipeline names, for this run
-    #[arg(long)]
-    yes: bool,
-    /// Run only what this stage needs; may be given several times
-    #[arg(long, value_name = "STAGE")]
-    pub until: Vec<String>,
-    /// Run this stage again even though its output is known (calls stay cached)
-    #[arg(long, value_name = "STAGE")]
-    force: Vec<String>,
-    /// Do a share of the calls, the I-th of N, up to where all records are needed; a run
-    /// without this then finds them in the cache
-    #[arg(long, value_name = "I/N", conflicts_with_all = ["force", "offline", "locked"])]
-    shard: Option<Shard>,
-    /// Ask nobody: answer from the cache alone, and list what is missing
-    #[arg(long)]
-    pub offline: bool,
-    /// Refuse to run what differs from the pipeline's lock, or from FILE, and compare the outputs
-    #[arg(long, value_name = "FILE", num_args = 0..=1, require_equals = true)]
-    pub locked: Option<Option<PathBuf>>,
-    /// Make no more calls than this; then stop, to go on another time
-    #[arg(long, value_name = "N")]
-    max_calls: Option<u64>,
-    /// Begin no call once prompts and answers have had so many tokens
-    #[arg(long, value_name = "N")]
-    max_tokens: Option<u64>,
-    /// Begin no call once calls have cost so much, by the models' `price`
-    #[arg(long, value_name = "COST", value_parser = cost)]
-    max_cost: Option<f64>,
-    /// How much the machine has of what servers need: of anything that is not named, one
-    #[arg(long, value_name = "NAME=AMOUNT", env = "CLUE_RESOURCES", value_delimiter = ',',
-          value_parser = amount)]
-    resources: Vec<(String, f64)>,
-    /// Get what others made from this cache before the run, and send what it makes after: an S3
-    /// bucket (`s3://BUCKET/PREFIX`) or a folder; `--remote=` for none
-    #[arg(long, value_name = "URL", env = "CLUE_REMOTE")]
-    pub remote: Option<String>,
-    /// Tell progress and result as JSON lines on standard output
-    #[arg(long)]
-    pub json: bool,
-    /// Tell warnings and the result only
-    #[arg(short, long)]
-    pub quiet: bool,
+    place: Where,
 }
 
 /// Where a run's answers come from, and what is noted of its calls.
@@ -160,34 +113,12 @@ impl Ran {
     }
 }
 
-fn cost(text: &str) -> Result<f64, String> {
-    let cost = text
-        .parse()
-        .ok()
-        .filter(|cost: &f64| *cost >= 0.0 && cost.is_finite());
-    cost.ok_or_else(|| "expected a number that is not negative".to_owned())
-}
-
-fn amount(text: &str) -> Result<(String, f64), String> {
-    let parsed = text.split_once('=').and_then(|(name, amount)| {
-        let amount: f64 = amount.trim().parse().ok()?;
-        let fine = amount.is_finite() && amount >= 0.0 && !name.trim().is_empty();
-        fine.then(|| (name.trim().to_owned(), amount))
-    });
-    parsed.ok_or_else(|| "expected NAME=AMOUNT, such as `gpu=2`".to_owned())
-}
-
-impl How {
-    fn means(&self) -> Means {
-        Means {
-            limits: Limits {
-                calls: self.max_calls,
-                tokens: self.max_tokens,
-                cost: self.max_cost,
-            },
-            has: self.resources.iter().cloned().collect(),
-        }
-    }
+/// Runs the command.
+pub fn command(command: Command) -> ExitCode {
+    run(&Args {
+        place: command.place,
+        ..command.args
+    })
 }
 
 /// Runs a pipeline.
@@ -196,6 +127,11 @@ pub fn run(args: &Args) -> ExitCode {
         Ok(pipe) => Arc::new(pipe),
         Err(code) => return code,
     };
+    match args.place.executor() {
+        Ok(Some(executor)) => return executor::run(args, &pipe, executor),
+        Ok(None) => {}
+        Err(fault) => return refuse_usage(&fault),
+    }
     match prepared(args, &pipe, &Way::of(&args.how)) {
         Ok(ran) => ran.code,
         Err(fault) => bad(&[*fault], &pipe.pipeline.sources),
@@ -240,11 +176,8 @@ pub fn prepared(args: &Args, pipe: &Arc<Pipe>, way: &Way) -> Result<Ran, Box<Dia
 
 fn alone(args: &Args, pipe: &Arc<Pipe>, way: &Way) -> Result<Ran, Box<Diagnostic>> {
     let store = Store::open(&args.common.settings.store)?;
-    let mut wanted = Wanted {
-        until: stages(pipe, &args.how.until)?,
-        force: stages(pipe, &args.how.force)?,
-        whole: stages(pipe, &args.how.until)?,
-    };
+    let orders = args.place.orders()?;
+    let mut wanted = wanted(args, pipe)?;
     if way.again {
         let known = survey(pipe, &store, &wanted)?;
         let asking = known.asking();
@@ -259,10 +192,19 @@ fn alone(args: &Args, pipe: &Arc<Pipe>, way: &Way) -> Result<Ran, Box<Diagnostic
     let mut refused = Refused::default();
     // The stat cache only saves reading inputs again: not worth a fault.
     let _ = store.save_stats();
+    if let Some(orders) = &orders {
+        orders.check(&survey)?;
+    }
     if let Some(shard) = way.shard {
-        let Some(wave) = next_wave(pipe, &store, &survey)? else {
-            err(ALL_THERE);
-            return Ok(Ran::idle());
+        let wave = match &orders {
+            Some(orders) => orders.wave(&survey),
+            None => match next_wave(pipe, &store, &survey)? {
+                Some(wave) => wave,
+                None => {
+                    err(ALL_THERE);
+                    return Ok(Ran::idle());
+                }
+            },
         };
         refused = Refused::LetBeIn(wave.settled(&survey));
         survey = wave.plan(&survey, shard);
@@ -293,6 +235,18 @@ fn alone(args: &Args, pipe: &Arc<Pipe>, way: &Way) -> Result<Ran, Box<Diagnostic
     // A blocking read that never returns must not keep the program from ending.
     runtime.shutdown_background();
     ran.map_err(Box::new)
+}
+
+/// Which part of the pipeline is wanted.
+///
+/// # Errors
+/// A stage that there is not.
+pub fn wanted(args: &Args, pipe: &Pipe) -> Result<Wanted, Diagnostic> {
+    Ok(Wanted {
+        until: stages(pipe, &args.how.until)?,
+        force: stages(pipe, &args.how.force)?,
+        whole: stages(pipe, &args.how.until)?,
+    })
 }
 
 fn stages(pipe: &Pipe, names: &[String]) -> Result<Vec<usize>, Diagnostic> {
@@ -338,7 +292,15 @@ fn fits(pipe: &Pipe, survey: &Survey, means: &Means) -> Result<(), Box<Diagnosti
 }
 
 /// What the stages do that run, which ask models or not, if the user allows it.
-fn consented(args: &Args, pipe: &Pipe, survey: &Survey, asks: bool) -> Result<Vec<Need>, ExitCode> {
+///
+/// # Errors
+/// The exit code, when it was told what is missing.
+pub fn consented(
+    args: &Args,
+    pipe: &Pipe,
+    survey: &Survey,
+    asks: bool,
+) -> Result<Vec<Need>, ExitCode> {
     let runs = |at: &usize| survey.planned[*at].action == Action::Run;
     let running: Vec<usize> = (0..pipe.stages.len()).filter(runs).collect();
     refuse(pipe, &outside(pipe, args.common.settings.out.is_some()))?;
@@ -352,7 +314,12 @@ fn consented(args: &Args, pipe: &Pipe, survey: &Survey, asks: bool) -> Result<Ve
     } else {
         of_programs(pipe, running)
     };
-    allowed(&args.common, needs.clone(), args.how.yes, "run")?;
+    match args.place.orders() {
+        // Whoever gave them has asked the user; nobody else can.
+        Ok(Some(orders)) => granted(orders.open(&needs), "task")?,
+        Ok(None) => allowed(&args.common, needs.clone(), args.how.yes, "run")?,
+        Err(fault) => return Err(refuse_usage(&fault)),
+    }
     Ok(needs)
 }
 
@@ -387,7 +354,7 @@ async fn go(
     }
     let form = Form::choose(args.how.json, args.how.quiet);
     let display = tokio::spawn(show(form, board.clone(), told));
-    let place = |name: &str| place(pipe, name, store.root(), agreed);
+    let place = |name: &str| place(pipe, name, store.root(), agreed, way.shard);
     let means = args.how.means();
     let stock = Stock::new(store, way.source.clone(), way.ledger.clone());
     let stock = stock.with_refused(plan.refused);

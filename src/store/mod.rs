@@ -9,6 +9,7 @@
 //! | `blobs/ab/<hash>` | texts that runs refer to, such as prompts |
 //! | `runs/<id>.json` | what was run |
 //! | `files.json` | hashes of the user's files |
+//! | `jobs/`, `logs/` | what clusters were asked to do, and what programs said: none of its business |
 //! | `lock`, `tmp/`, `.gitignore` | who is here; files being written; keep out of git |
 //!
 //! Nothing in a store is ever changed in place by two processes, so several runs may share

@@ -21,6 +21,7 @@ mod graph;
 mod hostile;
 mod instances;
 mod judge;
+mod kubernetes;
 mod lacking;
 mod layers;
 mod lock;
@@ -39,6 +40,7 @@ mod shards;
 #[cfg(feature = "s3")]
 mod shared_s3;
 mod shared_store;
+mod slurm;
 mod starting;
 mod stats;
 mod streams;

@@ -204,7 +204,7 @@ async fn run(
     listen(&halt, &events);
     let form = Form::choose(false, asked.json);
     let display = tokio::spawn(show(form, board.clone(), told));
-    let place = |name: &str| place(pipe, name, store.root(), agreed);
+    let place = |name: &str| place(pipe, name, store.root(), agreed, None);
     let stock = Stock::new(store, Source::Models, ledger.clone());
     let means = Means::default();
     let calls = Arc::new(Calls::new(
