@@ -3,8 +3,10 @@
 import os
 import statistics
 import subprocess
-import time
+import sys
 from dataclasses import asdict, dataclass
+
+LAUNCH = os.path.join(os.path.dirname(__file__), "launch.py")
 
 
 class Failed(Exception):
@@ -28,27 +30,26 @@ class Cost:
 
 
 def once(words, cwd, env=None, stdout=None):
-    """Runs a program to its end. Its output goes to a log beside `cwd`'s files, or to `stdout`."""
+    """Runs a program to its end. What it prints goes to a log in `cwd`, its standard output to
+    `stdout` instead if that is given."""
+    log = os.path.join(cwd, "last.log")
+    for path in filter(None, (log, stdout)):
+        open(path, "w").close()
     words = [str(word) for word in words]
-    log_path = os.path.join(cwd, "last.log")
-    with open(log_path, "wb") as log, open(stdout or os.devnull, "wb") as out:
-        start = time.perf_counter()
-        child = subprocess.Popen(
-            words,
-            cwd=cwd,
-            env={**os.environ, **(env or {})},
-            stdin=subprocess.DEVNULL,
-            stdout=out if stdout else log,
-            stderr=log,
-        )
-        _, status, usage = os.wait4(child.pid, 0)
-        wall = time.perf_counter() - start
-    child.returncode = os.waitstatus_to_exitcode(status)
-    if child.returncode != 0:
-        with open(log_path, "rb") as log:
-            tail = log.read()[-2000:].decode(errors="replace")
-        raise Failed(f"{' '.join(words)[:300]}: exit code {child.returncode}\n{tail}")
-    return Cost(wall, usage.ru_utime + usage.ru_stime, usage.ru_maxrss * 1024)
+    said = subprocess.run(
+        [sys.executable, "-S", "-E", LAUNCH, str(stdout or log), log, *words],
+        cwd=cwd,
+        env={**os.environ, **(env or {})},
+        stdout=subprocess.PIPE,
+        check=True,
+        text=True,
+    )
+    code, wall, cpu, rss = said.stdout.split()
+    if code != "0":
+        with open(log, errors="replace") as file:
+            tail = file.read()[-2000:]
+        raise Failed(f"{' '.join(words)[:300]}: exit code {code}\n{tail}")
+    return Cost(float(wall), float(cpu), int(rss))
 
 
 def median(run, prepare=None, most=5, budget=8.0):

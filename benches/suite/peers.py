@@ -7,7 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-# What pip is asked for. What these depend on is as of the day; RESULTS.md names what came.
+# What pip is asked for. What these depend on is as of the day.
 PINS = {
     "aiohttp": ["aiohttp==3.14.5"],
     "inspect": ["inspect_ai==0.3.285", "openai==3.51.0"],

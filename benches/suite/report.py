@@ -8,14 +8,17 @@ from .table import markdown, number, ratio, seconds, size
 def whole(results):
     parts = [
         "# Benchmarks",
-        "Made by `python3 benches/run.py`; not written by hand. Ratios are to `clue` in the same run.",
+        "Made by `python3 benches/run.py`; not written by hand. Times are wall times of whole programs, "
+        "start-up included, medians of up to five runs (one, of what takes longer); CPU is user and system "
+        "time on all cores; memory the largest process's peak, where less than 9 MB can't be told. Ratios "
+        "are to `clue` in the same run.",
         "## Machine",
         machine(results),
         "## Targets",
         markdown(["target", "measured", "", "the limit, and what stands in the way"], targets.rows(results)),
         *(suite(name, result) for name, result in results.items()),
         "## Versions of the others",
-        "\n".join(f"- {' '.join(pin for pin in pins)}" for pins in PINS.values()),
+        "\n".join(f"- {' '.join(pin for pin in pins if '==' in pin)}" for pins in PINS.values()),
     ]
     return "\n\n".join(parts) + "\n"
 
@@ -39,7 +42,8 @@ def suite(name, result):
 def calls(result):
     intro = (
         f"{result['width']} calls at once to a server on the same machine that answers after so many "
-        "milliseconds. Whole programs, start-up included. `again`: every answer is in the tool's own cache."
+        "milliseconds. `again`: every answer is in the tool's own cache. `made`: how many calls reached "
+        "the server."
     )
     rows = []
     for row in result["rows"]:
