@@ -10,7 +10,7 @@ use serde_json::json;
 
 use super::codes::{INTERRUPTED, REFUSED};
 use super::consent::config;
-use super::run::Args;
+use super::how::Args;
 use super::session::{color, refuse};
 use super::transfer::{tell_fault, wait};
 use super::{err, out};
