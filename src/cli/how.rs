@@ -55,6 +55,10 @@ pub struct How {
     #[arg(long, value_name = "NAME=AMOUNT", env = "CLUE_RESOURCES", value_delimiter = ',',
           value_parser = amount)]
     pub resources: Vec<(String, f64)>,
+    /// Get what others made from this cache before the run, and send what it makes after: an S3
+    /// bucket (`s3://BUCKET/PREFIX`) or a folder; `--remote=` for none
+    #[arg(long, value_name = "URL", env = "CLUE_REMOTE")]
+    pub remote: Option<String>,
     /// Tell progress and result as JSON lines on standard output
     #[arg(long)]
     pub json: bool,

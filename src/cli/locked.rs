@@ -60,6 +60,7 @@ pub fn facts(
         params_files: &settings.params_files,
         served,
         count,
+        inside: false,
     };
     gather::lock(pipe, survey, &around)
 }

@@ -54,7 +54,7 @@ pub fn record(args: &Args) -> ExitCode {
 }
 
 fn recorded(args: &Args, pipe: &Arc<Pipe>) -> Result<ExitCode, Box<Diagnostic>> {
-    free(pipe, &args.run.common.settings.params_files, &args.cassette)?;
+    free(pipe, &args.run.common.settings, &args.cassette)?;
     let names = private(args, pipe)?;
     if !names.is_empty() && !args.include_sensitive {
         err(&format!(

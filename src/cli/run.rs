@@ -7,7 +7,7 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
 
-use super::codes::{BAD_INPUT, BUDGET, FAILED, INTERRUPTED};
+use super::codes::{BAD_INPUT, BUDGET, FAILED, INTERRUPTED, REFUSED};
 use super::consent::{allowed, config, granted, guarded, refuse};
 use super::display::{Form, show};
 use super::executor::{self, Where};
@@ -18,6 +18,7 @@ use super::missing::Missing;
 use super::served::place;
 use super::session::{bad, color, refuse as refuse_usage};
 use super::shard::{self, ALL_THERE, next_wave};
+use super::shared::Shared;
 use super::show::stage;
 use super::summary::Summary;
 use super::{err, out};
@@ -137,11 +138,43 @@ pub fn run(args: &Args) -> ExitCode {
     }
 }
 
-/// Runs a pipeline in some way.
+/// Says which stages are forced and do not run all the same.
+fn tell_unneeded(forced: &[usize], survey: &Survey) {
+    for &at in forced {
+        if survey.planned[at].action != Action::Run {
+            let name = &survey.nodes[at].name;
+            err(&format!(
+                "warning: `{name}` is forced, but nothing that is wanted needs it: \
+                 name it with `--until {name}` too\n"
+            ));
+        }
+    }
+}
+
+/// Runs a pipeline in some way; with the cache that others share, if models are asked.
 ///
 /// # Errors
 /// What keeps it from beginning.
 pub fn prepared(args: &Args, pipe: &Arc<Pipe>, way: &Way) -> Result<Ran, Box<Diagnostic>> {
+    if !way.source.asks() {
+        return alone(args, pipe, way);
+    }
+    let shared = Shared::of(args).and_then(|shared| match shared {
+        Some(shared) => shared.pull(pipe),
+        None => Ok(None),
+    });
+    let shared = match shared {
+        Ok(shared) => shared,
+        Err(code) => return Ok(Ran::refused(code)),
+    };
+    let ran = alone(args, pipe, way)?;
+    if let Some(shared) = shared.filter(|_| ran.code != ExitCode::from(REFUSED)) {
+        shared.push(ran.code == ExitCode::from(INTERRUPTED));
+    }
+    Ok(ran)
+}
+
+fn alone(args: &Args, pipe: &Arc<Pipe>, way: &Way) -> Result<Ran, Box<Diagnostic>> {
     let store = Store::open(&args.common.settings.store)?;
     let orders = args.place.orders()?;
     let mut wanted = wanted(args, pipe)?;
@@ -155,6 +188,7 @@ pub fn prepared(args: &Args, pipe: &Arc<Pipe>, way: &Way) -> Result<Ran, Box<Dia
         wanted.force.extend(asking);
     }
     let mut survey = sound(pipe, &store, &wanted)?;
+    tell_unneeded(&stages(pipe, &args.how.force)?, &survey);
     let mut refused = Refused::default();
     // The stat cache only saves reading inputs again: not worth a fault.
     let _ = store.save_stats();
@@ -310,8 +344,7 @@ async fn go(
     let start = Instant::now();
     let Plan { survey, agreed, .. } = plan;
     let (facts, id) = (Facts::begin(pipe, way.shard), id());
-    // A cache that cannot be written is told of when something that matters does not fit.
-    let _ = begun(store, pipe, &facts, &id);
+    let before = begun(store, pipe, survey, &facts, &id);
     let (events, told) = mpsc::unbounded_channel();
     let board = Arc::new(board(pipe, survey));
     let halt = Halt::default();
@@ -358,7 +391,8 @@ async fn go(
     let missing = Missing::of(way, survey, &board);
     let good = outcome.is_good(pipe, &board) && missing.is_empty();
     let facts = facts.end(&outcome, &board, good, start.elapsed(), cost);
-    let kept = remember(store, pipe, survey, &outcome, &board, facts, &id);
+    let did = (&outcome, &*board);
+    let kept = remember(store, pipe, survey, did, before, facts, &id);
     let listed = write_failures(&errors, &outcome.failures).and_then(|()| match way.shard {
         Some(_) => Ok(()),
         None => missing.write(pipe),

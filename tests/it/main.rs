@@ -11,6 +11,7 @@ mod concepts;
 mod consent;
 mod crash;
 mod data;
+mod distrust;
 mod docs;
 #[cfg(feature = "parquet")]
 mod export;
@@ -36,6 +37,9 @@ mod schema;
 mod sensitive;
 mod servers;
 mod shards;
+#[cfg(feature = "s3")]
+mod shared_s3;
+mod shared_store;
 mod slurm;
 mod starting;
 mod stats;
@@ -48,6 +52,7 @@ mod templates;
 mod tests_of_pipelines;
 mod trace;
 mod traffic;
+mod unlike;
 mod unsound;
 mod updating;
 mod verify;

@@ -1,0 +1,1 @@
+"""The suites of `benches/run.py` and what they share."""
