@@ -99,6 +99,11 @@ impl Underway {
         jobs
     }
 
+    /// True if no task waits or runs, nor is anybody putting the outputs together.
+    pub fn is_idle(&self) -> bool {
+        self.tasks.live().is_empty() && self.assembly.is_none()
+    }
+
     /// Notes that all jobs were cancelled.
     pub fn cancel(&mut self) {
         let mut cancelled = self.jobs();

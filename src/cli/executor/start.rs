@@ -44,6 +44,19 @@ impl Coordinator<'_> {
             }
             self.state = Underway::new(self.plan);
         }
+        if self.place.attach && !self.place.submit_only && self.state.is_idle() {
+            let (_, wave) = self.waves.next()?;
+            if wave.is_some() && !self.state.done {
+                let told = Diagnostic::error("nothing of this pipeline is under way");
+                return Err(told.help("leave `--attach` away to go on with it").into());
+            }
+            if wave.is_some() {
+                let out = self.waves.pipe.folders.out.display();
+                let text = format!("the run is over; its outputs are in `{out}`");
+                self.teller.note("note", &text, json!({}));
+                return Ok(ExitCode::SUCCESS);
+            }
+        }
         self.go()
     }
 
