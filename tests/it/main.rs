@@ -14,6 +14,7 @@ mod data;
 mod distrust;
 mod docs;
 #[cfg(feature = "parquet")]
+mod estimate;
 mod export;
 mod fetch;
 mod golden;
