@@ -36,5 +36,8 @@ pub mod trust;
 pub mod fetch;
 pub mod report;
 pub mod share;
-// Layer 10: the command line.
+// Layer 10: runs on many machines, and caches elsewhere.
+pub mod cluster;
+pub mod remote;
+// Layer 11: the command line.
 pub mod cli;

@@ -8,7 +8,9 @@ use std::process::{Command, ExitCode};
 use reqwest::Url;
 use serde_json::{Value as Json, json};
 
-use super::run::{self, How};
+use super::executor::Where;
+use super::how::{self, How};
+use super::run;
 use super::session::{Common, Settings, refuse};
 use super::{around, err};
 use crate::diag::Diagnostic;
@@ -68,6 +70,8 @@ pub struct Args {
     settings: Settings,
     #[command(flatten)]
     how: How,
+    #[command(flatten)]
+    place: Where,
 }
 
 fn flag(text: &str) -> Result<bool, String> {
@@ -112,7 +116,7 @@ fn again(token: &str) -> ExitCode {
 }
 
 /// The same as arguments of `clue run`.
-fn run_of(args: Args) -> Result<run::Args, Diagnostic> {
+fn run_of(args: Args) -> Result<how::Args, Diagnostic> {
     let mut models = named(&args)?;
     if let Some(path) = &args.models {
         models.extend(listed(path)?);
@@ -132,9 +136,10 @@ fn run_of(args: Args) -> Result<run::Args, Diagnostic> {
         Some(file) => file,
         None => around::find(SUITE, "--pipeline")?,
     };
-    Ok(run::Args {
+    Ok(how::Args {
         common: Common { file, settings },
         how: args.how,
+        place: args.place,
     })
 }
 

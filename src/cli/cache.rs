@@ -6,6 +6,7 @@ use std::process::ExitCode;
 
 use super::scratch::sweep;
 use super::session::refuse;
+use super::transfer::{self, Way};
 use super::{err, out};
 use crate::diag::Diagnostic;
 use crate::engine::history::RunRecord;
@@ -18,10 +19,10 @@ use crate::store::{Amount, Store};
 pub struct Place {
     /// The cache
     #[arg(long, value_name = "DIR", env = "CLUE_STORE", default_value = ".clue")]
-    store: PathBuf,
+    pub store: PathBuf,
     /// Tell it as JSON
     #[arg(long)]
-    json: bool,
+    pub json: bool,
 }
 
 /// The commands.
@@ -42,11 +43,17 @@ pub enum Command {
         #[arg(long)]
         dry_run: bool,
     },
+    /// Send what is in the cache and not there: to an S3 bucket, or to another folder
+    Push(transfer::Args),
+    /// Get what is there and not in the cache: from an S3 bucket, or from another folder
+    Pull(transfer::Args),
 }
 
 /// Runs a command.
 pub fn cache(command: &Command) -> ExitCode {
     let done = match command {
+        Command::Push(args) => return transfer::transfer(args, Way::Push),
+        Command::Pull(args) => return transfer::transfer(args, Way::Pull),
         Command::Stats(place) => stats(place),
         Command::Verify(place) => verify(place),
         Command::Gc {
@@ -58,7 +65,11 @@ pub fn cache(command: &Command) -> ExitCode {
     done.unwrap_or_else(|fault| refuse(&fault))
 }
 
-fn existing(place: &Place) -> Result<(), Diagnostic> {
+/// Checks that there is a cache.
+///
+/// # Errors
+/// There is none.
+pub fn existing(place: &Place) -> Result<(), Diagnostic> {
     if place.store.is_dir() {
         return Ok(());
     }

@@ -51,6 +51,21 @@ pub fn allowed(common: &Common, needs: Vec<Need>, yes: bool, what: &str) -> Resu
     Err(ExitCode::from(REFUSED))
 }
 
+/// Goes on only if nothing is open of what was agreed to elsewhere, for the same plan.
+///
+/// # Errors
+/// The exit code, when it was told what is open.
+pub fn granted(open: Vec<Need>, what: &str) -> Result<(), ExitCode> {
+    if open.is_empty() {
+        return Ok(());
+    }
+    err(&format!(
+        "this {what} would do what was not agreed to when it was submitted:\n{}",
+        render(&open)
+    ));
+    Err(ExitCode::from(REFUSED))
+}
+
 /// Goes on only if no sensitive record of these stages would go where the user's configuration
 /// does not allow it. No consent changes that.
 ///

@@ -1,20 +1,23 @@
 //! Whether a command may write a file of the user's naming: not in the place of what the pipeline
-//! reads or writes.
+//! reads or writes, nor into the cache.
 
 use std::path::{Path, PathBuf};
 
 use super::missing;
 use super::replace::{read_files, real};
+use super::session::Settings;
 use crate::diag::Diagnostic;
 use crate::engine::pipe::Pipe;
 use crate::engine::survey::out_file;
 
-/// The place of a file that is to be written, resolved. `given` are files with params.
+/// The place of a file that is to be written, resolved.
 ///
 /// # Errors
-/// The pipeline reads or writes it, or it is no regular file.
-pub fn free(pipe: &Pipe, given: &[PathBuf], path: &Path) -> Result<PathBuf, Diagnostic> {
+/// The pipeline reads or writes it, it lies in the cache, or it is no regular file.
+pub fn free(pipe: &Pipe, settings: &Settings, path: &Path) -> Result<PathBuf, Diagnostic> {
     let place = real(path)?;
+    let given = &settings.params_files;
+    let cache = settings.store.canonicalize();
     let is_it = |other: &Path| real(other).is_ok_and(|other| other == place);
     let mut written: Vec<PathBuf> = (0..pipe.stages.len())
         .filter_map(|at| out_file(pipe, at))
@@ -25,6 +28,8 @@ pub fn free(pipe: &Pipe, given: &[PathBuf], path: &Path) -> Result<PathBuf, Diag
         "is an output of the pipeline"
     } else if read_files(&pipe.pipeline).contains(&place) || given.iter().any(|path| is_it(path)) {
         "is read by the pipeline"
+    } else if cache.is_ok_and(|cache| place.starts_with(cache)) {
+        "lies in the cache"
     } else {
         return Ok(place);
     };

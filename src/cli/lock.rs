@@ -71,7 +71,7 @@ pub fn lock(args: &Args) -> ExitCode {
 }
 
 fn write(args: &Args, pipe: &Pipe, path: &Path) -> Result<ExitCode, Box<Diagnostic>> {
-    free(pipe, &args.common.settings.params_files, path)?;
+    free(pipe, &args.common.settings, path)?;
     let store = Store::open_read(&args.common.settings.store)?;
     let survey = survey(pipe, &store, &Wanted::default())?;
     let mut served = match live(args, pipe) {

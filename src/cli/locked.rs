@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use super::codes::REFUSED;
-use super::run::Args;
+use super::how::Args;
 use super::session::{Settings, bad, color};
 use super::{err, out};
 use crate::diag::{Diagnostic, Sources};
@@ -60,6 +60,7 @@ pub fn facts(
         params_files: &settings.params_files,
         served,
         count,
+        inside: false,
     };
     gather::lock(pipe, survey, &around)
 }

@@ -16,16 +16,20 @@ mod consent;
 mod display;
 mod docs;
 mod ends;
+mod estimate;
+mod executor;
 mod export;
 mod fetch;
 mod free;
 mod graph;
+mod how;
 mod init;
 mod lock;
 mod locked;
 mod man;
 mod missing;
 mod models;
+mod paged;
 mod plan;
 mod record;
 mod rehearse;
@@ -39,12 +43,14 @@ mod scratch;
 mod served;
 mod session;
 mod shard;
+mod shared;
 mod show;
 mod status;
 mod summary;
 pub mod supervise;
 mod test;
 mod trace;
+mod transfer;
 mod trust;
 mod umls;
 mod verify;
@@ -74,7 +80,7 @@ enum Command {
     /// Make a first pipeline to change: with a prompt, a few records, and a test
     Init(init::Args),
     /// Run a pipeline: only what is not in the cache
-    Run(run::Args),
+    Run(run::Command),
     /// Run the tasks of a benchmark for one or more models: `run` for those in a hurry
     Bench(bench::Args),
     /// Run a pipeline, and write every call with its answer to a cassette
@@ -159,7 +165,7 @@ pub fn main() -> ExitCode {
 fn run_command(command: Command) -> ExitCode {
     match command {
         Command::Init(args) => init::init(&args),
-        Command::Run(args) => run::run(&args),
+        Command::Run(command) => run::command(command),
         Command::Bench(args) => bench::bench(args),
         Command::Record(args) => record::record(&args),
         Command::Replay(args) => replay::replay(args),

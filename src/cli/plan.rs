@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
+use super::estimate::{self, Flags};
 use super::out;
 use super::rehearse::{Notes, rehearse};
 use super::session::{Common, bad};
@@ -33,6 +34,8 @@ pub struct PlanArgs {
     /// Plan to run this stage again even though its output is known
     #[arg(long, value_name = "STAGE")]
     force: Vec<String>,
+    #[command(flatten)]
+    estimate: Flags,
     /// Tell it as JSON
     #[arg(long)]
     json: bool,
@@ -95,12 +98,8 @@ pub fn plan(args: &PlanArgs) -> ExitCode {
         look(args, &pipe, &wanted)
     })();
     match looked {
-        Ok(rows) => {
-            out(&if args.json {
-                format!("{}\n", serde_json::json!({ "stages": rows }))
-            } else {
-                text(&rows)
-            });
+        Ok(told) => {
+            out(&told);
             ExitCode::SUCCESS
         }
         Err(fault) => bad(&[fault], &pipe.pipeline.sources),
@@ -133,14 +132,30 @@ pub fn why(args: &WhyArgs) -> ExitCode {
     }
 }
 
-fn named(pipe: &Pipe, names: &[String]) -> Result<Vec<usize>, Diagnostic> {
+/// The stages of these names.
+///
+/// # Errors
+/// One that is not there.
+pub fn named(pipe: &Pipe, names: &[String]) -> Result<Vec<usize>, Diagnostic> {
     names.iter().map(|name| stage(pipe, name)).collect()
 }
 
-fn look(args: &PlanArgs, pipe: &Arc<Pipe>, wanted: &Wanted) -> Result<Vec<Row>, Diagnostic> {
+/// What there is to tell.
+fn look(args: &PlanArgs, pipe: &Arc<Pipe>, wanted: &Wanted) -> Result<String, Diagnostic> {
     let store = Store::open_read(&args.common.settings.store)?;
     let survey = survey(pipe, &store, wanted)?;
-    rows(pipe, &store, &survey)
+    if args.estimate.estimate {
+        let made = estimate::made(&args.estimate, pipe, &store, &survey)?;
+        return Ok(match args.json {
+            true => format!("{}\n", serde_json::json!(made)),
+            false => estimate::text(&made),
+        });
+    }
+    let rows = rows(pipe, &store, &survey)?;
+    Ok(match args.json {
+        true => format!("{}\n", serde_json::json!({ "stages": rows })),
+        false => text(&rows),
+    })
 }
 
 /// The plan of every stage.

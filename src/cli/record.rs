@@ -7,8 +7,9 @@ use std::sync::Arc;
 
 use super::codes::REFUSED;
 use super::free::free;
+use super::how;
 use super::replace::replace;
-use super::run::{self, Way, prepared};
+use super::run::{Way, prepared};
 use super::session::bad;
 use super::show::stage;
 use super::{err, out};
@@ -28,7 +29,7 @@ A cassette is a text file: a line of JSON for each call, in an order that does n
 came first. It holds the prompts, the answers and the keys of records as they are.")]
 pub struct Args {
     #[command(flatten)]
-    run: run::Args,
+    run: how::Args,
     /// The cassette to write
     #[arg(short = 'o', long, value_name = "FILE")]
     cassette: PathBuf,
@@ -53,7 +54,7 @@ pub fn record(args: &Args) -> ExitCode {
 }
 
 fn recorded(args: &Args, pipe: &Arc<Pipe>) -> Result<ExitCode, Box<Diagnostic>> {
-    free(pipe, &args.run.common.settings.params_files, &args.cassette)?;
+    free(pipe, &args.run.common.settings, &args.cassette)?;
     let names = private(args, pipe)?;
     if !names.is_empty() && !args.include_sensitive {
         err(&format!(

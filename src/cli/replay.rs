@@ -7,7 +7,8 @@ use std::sync::Arc;
 
 use futures::future::try_join_all;
 
-use super::run::{self, Way, prepared};
+use super::how;
+use super::run::{Way, prepared};
 use super::scratch::Scratch;
 use super::session::{bad, refuse};
 use super::{err, out};
@@ -29,7 +30,7 @@ Nothing is read from the cache and nothing is left there: a temporary one is mad
 there is one, else where temporary files go.")]
 pub struct Args {
     #[command(flatten)]
-    run: run::Args,
+    run: how::Args,
     /// The cassette
     cassette: PathBuf,
 }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use super::free::free;
 use super::out;
+use super::paged::{Before, Seen};
 use super::rehearse::{Notes, rehearse};
 use super::session::{Common, bad};
 use crate::diag::Diagnostic;
@@ -16,8 +17,7 @@ use crate::engine::stock::Source;
 use crate::engine::survey::{Wanted, survey};
 use crate::engine::taps::Taps;
 use crate::replay::ledger::Ledger;
-use crate::report::life::Graph;
-use crate::report::page::{Found, Lives, Options, Report, Salting, choose, gather, html};
+use crate::report::page::{Options, Report, Salting, choose, html};
 use crate::report::words::{count, size};
 use crate::store::Store;
 use crate::trust::outputs::outside;
@@ -104,8 +104,7 @@ fn place(args: &Args, pipe: &Pipe) -> Result<PathBuf, Vec<Diagnostic>> {
             pipe.folders.out.join("report.html")
         }
     };
-    let given = &args.common.settings.params_files;
-    match free(pipe, given, &path) {
+    match free(pipe, &args.common.settings, &path) {
         Ok(_) => Ok(path),
         Err(fault) => Err(vec![fault]),
     }
@@ -136,22 +135,21 @@ pub fn made(store: &Store, pipe: &Arc<Pipe>, options: &Options) -> Result<Report
         taps: Arc::new(Taps::new(choice.taps()).with_lineage(pipe.stages.len())),
     };
     let (board, outcome) = rehearse(pipe, store, &choice.survey, Source::Nowhere, &notes)?;
-    let stages = pipe.stages.iter().map(|s| s.spec.name.value.as_str());
-    let taken: Vec<usize> = choice.taps().collect();
-    let graph = Graph::of(pipe, &choice.survey, &notes.taps);
-    let found = Found {
-        lives: Lives::new(pipe, &graph, &choice.tables),
+    let seen = Seen {
         pipe,
         known: &known,
         choice: &choice,
         board: &board,
         outcome: &outcome,
-        records: taken.iter().map(|at| (*at, notes.taps.take(*at))).collect(),
-        calls: notes.ledger.take_all(&stages.collect::<Vec<_>>()),
+        notes: &notes,
+    };
+    let stages = pipe.stages.iter().map(|s| s.spec.name.value.as_str());
+    let calls = notes.ledger.take_all(&stages.collect::<Vec<_>>());
+    let before = Before {
         runs: same(runs(store, pipe), pipe),
         errors: errors(&pipe.folders.out.join("errors.jsonl")),
     };
-    Ok(gather(found, options))
+    Ok(seen.page(calls, before, options))
 }
 
 /// The runs with these params in which stages worked, newest first.

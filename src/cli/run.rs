@@ -1,6 +1,5 @@
 //! `clue run`: plans, asks for consent, runs, and says what came of it.
 
-use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
@@ -8,21 +7,23 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
 
-use super::codes::{BAD_INPUT, BUDGET, FAILED, INTERRUPTED};
-use super::consent::{allowed, config, guarded, refuse};
+use super::codes::{BAD_INPUT, BUDGET, FAILED, INTERRUPTED, REFUSED};
+use super::consent::{allowed, config, granted, guarded, refuse};
 use super::display::{Form, show};
+use super::executor::{self, Where};
 use super::free::over_inputs;
+use super::how::{Args, How};
 use super::locked::{Held, hold};
 use super::missing::Missing;
 use super::served::place;
-use super::session::{Common, bad, color};
+use super::session::{bad, color, refuse as refuse_usage};
 use super::shard::{self, ALL_THERE, next_wave};
+use super::shared::Shared;
 use super::show::stage;
 use super::summary::Summary;
 use super::{err, out};
 use crate::diag::Diagnostic;
 use crate::engine::board::{Event, Events};
-use crate::engine::budget::Limits;
 use crate::engine::calls::{Calls, Means};
 use crate::engine::facts::Facts;
 use crate::engine::halt::{Halt, Reason};
@@ -45,54 +46,11 @@ use crate::trust::outputs::outside;
 
 /// Arguments of `clue run`.
 #[derive(clap::Args)]
-pub struct Args {
+pub struct Command {
     #[command(flatten)]
-    pub common: Common,
+    args: Args,
     #[command(flatten)]
-    pub how: How,
-}
-
-/// What a run may do, does again, and says.
-#[derive(clap::Args)]
-pub struct How {
-    /// Allow the programs and hosts that the pipeline names, for this run
-    #[arg(long)]
-    yes: bool,
-    /// Run only what this stage needs; may be given several times
-    #[arg(long, value_name = "STAGE")]
-    pub until: Vec<String>,
-    /// Run this stage again even though its output is known (calls stay cached)
-    #[arg(long, value_name = "STAGE")]
-    force: Vec<String>,
-    /// Do a share of the calls, the I-th of N, up to where all records are needed; a run
-    /// without this then finds them in the cache
-    #[arg(long, value_name = "I/N", conflicts_with_all = ["force", "offline", "locked"])]
-    shard: Option<Shard>,
-    /// Ask nobody: answer from the cache alone, and list what is missing
-    #[arg(long)]
-    pub offline: bool,
-    /// Refuse to run what differs from the pipeline's lock, or from FILE, and compare the outputs
-    #[arg(long, value_name = "FILE", num_args = 0..=1, require_equals = true)]
-    pub locked: Option<Option<PathBuf>>,
-    /// Make no more calls than this; then stop, to go on another time
-    #[arg(long, value_name = "N")]
-    max_calls: Option<u64>,
-    /// Begin no call once prompts and answers have had so many tokens
-    #[arg(long, value_name = "N")]
-    max_tokens: Option<u64>,
-    /// Begin no call once calls have cost so much, by the models' `price`
-    #[arg(long, value_name = "COST", value_parser = cost)]
-    max_cost: Option<f64>,
-    /// How much the machine has of what servers need: of anything that is not named, one
-    #[arg(long, value_name = "NAME=AMOUNT", env = "CLUE_RESOURCES", value_delimiter = ',',
-          value_parser = amount)]
-    resources: Vec<(String, f64)>,
-    /// Tell progress and result as JSON lines on standard output
-    #[arg(long)]
-    pub json: bool,
-    /// Tell warnings and the result only
-    #[arg(short, long)]
-    quiet: bool,
+    place: Where,
 }
 
 /// Where a run's answers come from, and what is noted of its calls.
@@ -155,34 +113,12 @@ impl Ran {
     }
 }
 
-fn cost(text: &str) -> Result<f64, String> {
-    let cost = text
-        .parse()
-        .ok()
-        .filter(|cost: &f64| *cost >= 0.0 && cost.is_finite());
-    cost.ok_or_else(|| "expected a number that is not negative".to_owned())
-}
-
-fn amount(text: &str) -> Result<(String, f64), String> {
-    let parsed = text.split_once('=').and_then(|(name, amount)| {
-        let amount: f64 = amount.trim().parse().ok()?;
-        let fine = amount.is_finite() && amount >= 0.0 && !name.trim().is_empty();
-        fine.then(|| (name.trim().to_owned(), amount))
-    });
-    parsed.ok_or_else(|| "expected NAME=AMOUNT, such as `gpu=2`".to_owned())
-}
-
-impl How {
-    fn means(&self) -> Means {
-        Means {
-            limits: Limits {
-                calls: self.max_calls,
-                tokens: self.max_tokens,
-                cost: self.max_cost,
-            },
-            has: self.resources.iter().cloned().collect(),
-        }
-    }
+/// Runs the command.
+pub fn command(command: Command) -> ExitCode {
+    run(&Args {
+        place: command.place,
+        ..command.args
+    })
 }
 
 /// Runs a pipeline.
@@ -191,23 +127,57 @@ pub fn run(args: &Args) -> ExitCode {
         Ok(pipe) => Arc::new(pipe),
         Err(code) => return code,
     };
+    match args.place.executor() {
+        Ok(Some(executor)) => return executor::run(args, &pipe, executor),
+        Ok(None) => {}
+        Err(fault) => return refuse_usage(&fault),
+    }
     match prepared(args, &pipe, &Way::of(&args.how)) {
         Ok(ran) => ran.code,
         Err(fault) => bad(&[*fault], &pipe.pipeline.sources),
     }
 }
 
-/// Runs a pipeline in some way.
+/// Says which stages are forced and do not run all the same.
+fn tell_unneeded(forced: &[usize], survey: &Survey) {
+    for &at in forced {
+        if survey.planned[at].action != Action::Run {
+            let name = &survey.nodes[at].name;
+            err(&format!(
+                "warning: `{name}` is forced, but nothing that is wanted needs it: \
+                 name it with `--until {name}` too\n"
+            ));
+        }
+    }
+}
+
+/// Runs a pipeline in some way; with the cache that others share, if models are asked.
 ///
 /// # Errors
 /// What keeps it from beginning.
 pub fn prepared(args: &Args, pipe: &Arc<Pipe>, way: &Way) -> Result<Ran, Box<Diagnostic>> {
-    let store = Store::open(&args.common.settings.store)?;
-    let mut wanted = Wanted {
-        until: stages(pipe, &args.how.until)?,
-        force: stages(pipe, &args.how.force)?,
-        whole: stages(pipe, &args.how.until)?,
+    if !way.source.asks() {
+        return alone(args, pipe, way);
+    }
+    let shared = Shared::of(args).and_then(|shared| match shared {
+        Some(shared) => shared.pull(pipe),
+        None => Ok(None),
+    });
+    let shared = match shared {
+        Ok(shared) => shared,
+        Err(code) => return Ok(Ran::refused(code)),
     };
+    let ran = alone(args, pipe, way)?;
+    if let Some(shared) = shared.filter(|_| ran.code != ExitCode::from(REFUSED)) {
+        shared.push(ran.code == ExitCode::from(INTERRUPTED));
+    }
+    Ok(ran)
+}
+
+fn alone(args: &Args, pipe: &Arc<Pipe>, way: &Way) -> Result<Ran, Box<Diagnostic>> {
+    let store = Store::open(&args.common.settings.store)?;
+    let orders = args.place.orders()?;
+    let mut wanted = wanted(args, pipe)?;
     if way.again {
         let known = survey(pipe, &store, &wanted)?;
         let asking = known.asking();
@@ -218,13 +188,23 @@ pub fn prepared(args: &Args, pipe: &Arc<Pipe>, way: &Way) -> Result<Ran, Box<Dia
         wanted.force.extend(asking);
     }
     let mut survey = sound(pipe, &store, &wanted)?;
+    tell_unneeded(&stages(pipe, &args.how.force)?, &survey);
     let mut refused = Refused::default();
     // The stat cache only saves reading inputs again: not worth a fault.
     let _ = store.save_stats();
+    if let Some(orders) = &orders {
+        orders.check(&survey)?;
+    }
     if let Some(shard) = way.shard {
-        let Some(wave) = next_wave(pipe, &store, &survey)? else {
-            err(ALL_THERE);
-            return Ok(Ran::idle());
+        let wave = match &orders {
+            Some(orders) => orders.wave(&survey),
+            None => match next_wave(pipe, &store, &survey)? {
+                Some(wave) => wave,
+                None => {
+                    err(ALL_THERE);
+                    return Ok(Ran::idle());
+                }
+            },
         };
         refused = Refused::LetBeIn(wave.settled(&survey));
         survey = wave.plan(&survey, shard);
@@ -255,6 +235,18 @@ pub fn prepared(args: &Args, pipe: &Arc<Pipe>, way: &Way) -> Result<Ran, Box<Dia
     // A blocking read that never returns must not keep the program from ending.
     runtime.shutdown_background();
     ran.map_err(Box::new)
+}
+
+/// Which part of the pipeline is wanted.
+///
+/// # Errors
+/// A stage that there is not.
+pub fn wanted(args: &Args, pipe: &Pipe) -> Result<Wanted, Diagnostic> {
+    Ok(Wanted {
+        until: stages(pipe, &args.how.until)?,
+        force: stages(pipe, &args.how.force)?,
+        whole: stages(pipe, &args.how.until)?,
+    })
 }
 
 fn stages(pipe: &Pipe, names: &[String]) -> Result<Vec<usize>, Diagnostic> {
@@ -300,7 +292,15 @@ fn fits(pipe: &Pipe, survey: &Survey, means: &Means) -> Result<(), Box<Diagnosti
 }
 
 /// What the stages do that run, which ask models or not, if the user allows it.
-fn consented(args: &Args, pipe: &Pipe, survey: &Survey, asks: bool) -> Result<Vec<Need>, ExitCode> {
+///
+/// # Errors
+/// The exit code, when it was told what is missing.
+pub fn consented(
+    args: &Args,
+    pipe: &Pipe,
+    survey: &Survey,
+    asks: bool,
+) -> Result<Vec<Need>, ExitCode> {
     let runs = |at: &usize| survey.planned[*at].action == Action::Run;
     let running: Vec<usize> = (0..pipe.stages.len()).filter(runs).collect();
     refuse(pipe, &outside(pipe, args.common.settings.out.is_some()))?;
@@ -314,7 +314,12 @@ fn consented(args: &Args, pipe: &Pipe, survey: &Survey, asks: bool) -> Result<Ve
     } else {
         of_programs(pipe, running)
     };
-    allowed(&args.common, needs.clone(), args.how.yes, "run")?;
+    match args.place.orders() {
+        // Whoever gave them has asked the user; nobody else can.
+        Ok(Some(orders)) => granted(orders.open(&needs), "task")?,
+        Ok(None) => allowed(&args.common, needs.clone(), args.how.yes, "run")?,
+        Err(fault) => return Err(refuse_usage(&fault)),
+    }
     Ok(needs)
 }
 
@@ -339,8 +344,7 @@ async fn go(
     let start = Instant::now();
     let Plan { survey, agreed, .. } = plan;
     let (facts, id) = (Facts::begin(pipe, way.shard), id());
-    // A cache that cannot be written is told of when something that matters does not fit.
-    let _ = begun(store, pipe, &facts, &id);
+    let before = begun(store, pipe, survey, &facts, &id);
     let (events, told) = mpsc::unbounded_channel();
     let board = Arc::new(board(pipe, survey));
     let halt = Halt::default();
@@ -350,7 +354,7 @@ async fn go(
     }
     let form = Form::choose(args.how.json, args.how.quiet);
     let display = tokio::spawn(show(form, board.clone(), told));
-    let place = |name: &str| place(pipe, name, store.root(), agreed);
+    let place = |name: &str| place(pipe, name, store.root(), agreed, way.shard);
     let means = args.how.means();
     let stock = Stock::new(store, way.source.clone(), way.ledger.clone());
     let stock = stock.with_refused(plan.refused);
@@ -387,7 +391,8 @@ async fn go(
     let missing = Missing::of(way, survey, &board);
     let good = outcome.is_good(pipe, &board) && missing.is_empty();
     let facts = facts.end(&outcome, &board, good, start.elapsed(), cost);
-    let kept = remember(store, pipe, survey, &outcome, &board, facts, &id);
+    let did = (&outcome, &*board);
+    let kept = remember(store, pipe, survey, did, before, facts, &id);
     let listed = write_failures(&errors, &outcome.failures).and_then(|()| match way.shard {
         Some(_) => Ok(()),
         None => missing.write(pipe),

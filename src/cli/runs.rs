@@ -11,9 +11,9 @@ use super::{err, out};
 use crate::diag::Diagnostic;
 use crate::engine::facts::{Ended, Facts};
 use crate::engine::history::Head;
-use crate::report::page::redact;
 use crate::report::words::{brief, count, thousands, time};
 use crate::store::Store;
+use crate::text::secret::redact;
 
 /// Characters of a param's value that are shown.
 const WIDTH: usize = 32;

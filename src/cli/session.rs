@@ -87,20 +87,33 @@ impl Common {
         self.pipe_with(&BTreeMap::new())
     }
 
+    /// As [`Common::pipe`], for those who go on without one.
+    ///
+    /// # Errors
+    /// The files that were read, as far as there are any.
+    pub fn tried(&self) -> Result<Pipe, Sources> {
+        self.made(&BTreeMap::new()).map_err(|(_, sources)| sources)
+    }
+
     /// As [`Common::pipe`], with these values of params where the command line has no other: by
     /// lower-case name, as text. Names that the pipeline does not have are no fault.
     ///
     /// # Errors
     /// The exit code.
     pub fn pipe_with(&self, params: &BTreeMap<String, String>) -> Result<Pipe, ExitCode> {
+        self.made(params).map_err(|(code, _)| code)
+    }
+
+    /// Reads and understands the pipeline; tells what is wrong with it.
+    fn made(&self, params: &BTreeMap<String, String>) -> Result<Pipe, (ExitCode, Sources)> {
         let settings = &self.settings;
-        let config = config()?;
+        let config = config().map_err(|code| (code, Sources::default()))?;
         let mut overrides = settings.overrides();
         overrides.env.extend(params.clone());
         overrides.allowed.extend(config.paths.clone());
         let loaded = load(&self.file, &overrides, &shapes());
         let Some(pipeline) = loaded.pipeline else {
-            return Err(bad(&loaded.faults, &loaded.sources));
+            return Err((bad(&loaded.faults, &loaded.sources), loaded.sources));
         };
         let folders = Folders {
             out: settings
@@ -111,7 +124,7 @@ impl Common {
             prompts: settings.prompts.clone(),
         };
         let mut pipe = understand(pipeline, folders, loaded.faults)
-            .map_err(|(faults, sources)| bad(&faults, &sources))?;
+            .map_err(|(faults, sources)| (bad(&faults, &sources), sources))?;
         mark(&mut pipe, &config);
         Ok(pipe)
     }

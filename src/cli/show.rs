@@ -5,7 +5,6 @@ use std::process::ExitCode;
 
 use super::session::{Common, bad, refuse};
 use crate::diag::Diagnostic;
-use crate::engine::edge::BATCH;
 use crate::engine::keep::ArtifactRecords;
 use crate::engine::pipe::Pipe;
 use crate::engine::survey::{Wanted, survey};
@@ -74,23 +73,19 @@ pub fn stage(pipe: &Pipe, name: &str) -> Result<usize, Diagnostic> {
 ///
 /// # Errors
 /// They cannot be written.
-fn print(mut records: ArtifactRecords, key: Option<&str>) -> io::Result<Option<usize>> {
+fn print(records: ArtifactRecords, key: Option<&str>) -> io::Result<Option<usize>> {
     let mut stdout = BufWriter::new(io::stdout().lock());
     let mut printed = 0;
-    loop {
-        let Ok(batch) = records.next(BATCH) else {
+    for record in records {
+        let Ok(record) = record else {
             return Ok(None);
         };
-        if batch.is_empty() {
-            stdout.flush()?;
-            return Ok(Some(printed));
-        }
-        for record in batch {
-            if key.is_none_or(|key| *record.key == *key) {
-                let line = serde_json::json!({"key": &*record.key, "fields": record.fields});
-                writeln!(stdout, "{line}")?;
-                printed += 1;
-            }
+        if key.is_none_or(|key| *record.key == *key) {
+            let line = serde_json::json!({"key": &*record.key, "fields": record.fields});
+            writeln!(stdout, "{line}")?;
+            printed += 1;
         }
     }
+    stdout.flush()?;
+    Ok(Some(printed))
 }

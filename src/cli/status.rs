@@ -24,7 +24,7 @@ use crate::store::Store;
 #[command(after_help = "\
 States: fresh: its output is at hand. new: it never ran to its end. changed: what it is made of did,
 its own settings, prompts and files or those of stages before it. missing: its output is gone.
-altered: its file is not what was written. Where stages ask models, CALLS are those that are cached,
+altered: its file is not what was written. not needed: no output is made of it. Where stages ask models, CALLS are those that are cached,
 of all that a run would need. RECORDS and LAST RAN are of the last time that it ran to its end.")]
 pub struct Args {
     #[command(flatten)]
@@ -40,6 +40,8 @@ pub struct Args {
 enum State {
     /// Its output is at hand, or would be the same.
     Fresh,
+    /// No output is made of it, and its own is not at hand.
+    NotNeeded,
     /// It never ran to its end.
     New,
     /// What it is made of has changed.
@@ -54,6 +56,7 @@ impl State {
     fn word(self) -> &'static str {
         match self {
             State::Fresh => "fresh",
+            State::NotNeeded => "not needed",
             State::New => "new",
             State::Changed => "changed",
             State::Missing => "missing",
@@ -108,6 +111,7 @@ fn look(args: &Args, pipe: &Arc<Pipe>) -> Result<String, Diagnostic> {
     let survey = survey(pipe, &store, &Wanted::default())?;
     let last = latest(&store, pipe);
     let planned = plan::rows(pipe, &store, &survey)?;
+    let needed = needed(&survey);
     let rows: Vec<Row> = planned
         .into_iter()
         .enumerate()
@@ -120,7 +124,7 @@ fn look(args: &Args, pipe: &Arc<Pipe>) -> Result<String, Diagnostic> {
                 at_least: calls.at_least,
             });
             Row {
-                state: state(pipe, &survey, last.as_ref(), at),
+                state: state(pipe, &survey, last.as_ref(), at, needed[at]),
                 runs: survey.planned[at].action == Action::Run,
                 stage: planned.stage,
                 verb: planned.verb,
@@ -144,10 +148,24 @@ fn look(args: &Args, pipe: &Arc<Pipe>) -> Result<String, Diagnostic> {
     })
 }
 
-fn state(pipe: &Pipe, survey: &Survey, last: Option<&RunRecord>, at: usize) -> State {
+/// The stages that something is made of that is wanted for its own sake.
+fn needed(survey: &Survey) -> Vec<bool> {
+    let mut needed = vec![false; survey.nodes.len()];
+    let mut open = survey.targets.clone();
+    while let Some(at) = open.pop() {
+        if !std::mem::replace(&mut needed[at], true) {
+            open.extend(survey.nodes[at].sources());
+        }
+    }
+    needed
+}
+
+fn state(pipe: &Pipe, survey: &Survey, last: Option<&RunRecord>, at: usize, needed: bool) -> State {
     let (node, planned) = (&survey.nodes[at], &survey.planned[at]);
-    if planned.fresh {
-        return State::Fresh;
+    match (needed, planned.fresh && node.heavy) {
+        (false, false) => return State::NotNeeded,
+        _ if planned.fresh => return State::Fresh,
+        _ => {}
     }
     let old = last.and_then(|run| run.stages.get(&node.name));
     let same = old.is_some_and(|old| old.recipe == planned.recipe);
@@ -211,7 +229,13 @@ fn text(rows: &[Row]) -> String {
     let of = |state: State| rows.iter().filter(|row| row.state == state).count();
     let fresh = of(State::Fresh);
     let stages = count(rows.len() as u64, "stage");
-    let others = [State::Changed, State::New, State::Missing, State::Altered];
+    let others = [
+        State::Changed,
+        State::New,
+        State::Missing,
+        State::Altered,
+        State::NotNeeded,
+    ];
     let others = others.into_iter().filter(|state| of(*state) > 0);
     let mut parts = vec![format!("{fresh} of {stages} fresh")];
     parts.extend(others.map(|state| format!("{} {}", of(state), state.word())));

@@ -20,6 +20,8 @@ const SAMPLES: usize = 3;
 const WIDTH: usize = 88;
 /// Files of instances that are named one by one; more are told by their folders.
 const NAMED: usize = 6;
+/// The same for the pipeline's own.
+const OWN: usize = 24;
 
 /// A run that ended.
 pub struct Summary<'a> {
@@ -79,12 +81,18 @@ impl Summary<'_> {
         }
         let outputs = self.outputs();
         let inner = |at: usize| self.pipe.stages[at].spec.scope != 0;
-        let many = outputs.iter().filter(|(at, ..)| inner(*at)).count() > NAMED;
+        let inners = outputs.iter().filter(|(at, ..)| inner(*at)).count();
+        let owns = outputs.len() - inners;
         let mut folders: Vec<Folder> = Vec::new();
         for (at, path, output, fresh) in outputs {
             let bytes = path.metadata().map_or(0, |meta| meta.len());
-            if many && inner(at) {
-                self.put(&mut folders, &path, bytes, fresh);
+            if inner(at) && inners > NAMED {
+                put(&mut folders, self.below_out(&path), bytes, fresh);
+                continue;
+            }
+            if !inner(at) && owns > OWN {
+                let folder = path.parent().unwrap_or(&self.pipe.folders.out);
+                put(&mut folders, folder.to_owned(), bytes, fresh);
                 continue;
             }
             let word = if fresh { "unchanged" } else { "written" };
@@ -118,25 +126,12 @@ impl Summary<'_> {
         text
     }
 
-    /// Counts a file in the first folder below the output folder.
-    fn put(&self, folders: &mut Vec<Folder>, path: &Path, bytes: u64, fresh: bool) {
+    /// The first folder below the output folder in which a file is.
+    fn below_out(&self, path: &Path) -> PathBuf {
         let out = &self.pipe.folders.out;
         let below = path.strip_prefix(out).ok();
         let first = below.and_then(|below| below.components().next());
-        let path = first.map_or_else(|| out.clone(), |first| out.join(first));
-        let at = folders.iter().position(|folder| folder.path == path);
-        let at = at.unwrap_or_else(|| {
-            folders.push(Folder {
-                path,
-                files: 0,
-                fresh: 0,
-                bytes: 0,
-            });
-            folders.len() - 1
-        });
-        folders[at].files += 1;
-        folders[at].fresh += u64::from(fresh);
-        folders[at].bytes += bytes;
+        first.map_or_else(|| out.clone(), |first| out.join(first))
     }
 
     /// The tables that are to be shown.
@@ -211,6 +206,23 @@ impl Summary<'_> {
         rows.map(|row| (row.name.as_str(), row.failed.get()))
             .filter(|(_, failed)| *failed > 0)
     }
+}
+
+/// Counts a file in a folder.
+fn put(folders: &mut Vec<Folder>, path: PathBuf, bytes: u64, fresh: bool) {
+    let at = folders.iter().position(|folder| folder.path == path);
+    let at = at.unwrap_or_else(|| {
+        folders.push(Folder {
+            path,
+            files: 0,
+            fresh: 0,
+            bytes: 0,
+        });
+        folders.len() - 1
+    });
+    folders[at].files += 1;
+    folders[at].fresh += u64::from(fresh);
+    folders[at].bytes += bytes;
 }
 
 /// What is said of a stage's answers that could not be read, and of those that a second round

@@ -2,15 +2,19 @@
 //! who was made of whom, by keys alone, and then for the records of that family.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
+use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::UNIX_EPOCH;
 
 use super::out;
 use super::rehearse::{Notes, rehearse};
+use super::report::errors;
 use super::session::{Common, bad};
 use super::show::stage;
 use crate::diag::{Diagnostic, nearest};
-use crate::engine::keep::Failure;
+use crate::engine::board::State;
+use crate::engine::history::{latest, params};
 use crate::engine::lineage::Key;
 use crate::engine::pipe::Pipe;
 use crate::engine::run::Outcome;
@@ -221,8 +225,8 @@ fn told(
         .iter()
         .map(|s| s.spec.name.value.as_str())
         .collect();
-    let mut failures = outcome.failures.clone();
-    failures.extend(errors(pipe));
+    let list = pipe.folders.out.join("errors.jsonl");
+    let listed = errors(&list);
     let mut life = gather(
         &args.key,
         Found {
@@ -231,22 +235,34 @@ fn told(
             family: &family,
             records,
             calls: notes.ledger.take_all(&names),
-            failures: &failures,
+            failures: &outcome.failures,
+            listed: &listed,
+            of_last: is_of_last(pipe, store, &list),
             missed,
             partial: outcome
                 .stages
                 .iter()
                 .map(|stage| stage.unanswered)
                 .collect(),
+            broken: broken(&outcome),
         },
     );
-    for fault in &outcome.faults {
-        life.notes.push(format!(
-            "a stage could not be gone through: {}",
-            fault.message
-        ));
+    let broken = broken(&outcome);
+    let broken = names.iter().zip(&broken).filter(|(_, broken)| **broken);
+    let broken: Vec<String> = broken.map(|(name, _)| format!("`{name}`")).collect();
+    if !broken.is_empty() {
+        let what = format!("what could not be gone through: {}", broken.join(", "));
+        let faults = outcome.faults.iter().map(|fault| fault.message.clone());
+        life.notes.push(what);
+        life.notes.extend(faults);
     }
     Ok(life)
+}
+
+/// The stages that broke off.
+fn broken(outcome: &Outcome) -> Vec<bool> {
+    let stages = outcome.stages.iter();
+    stages.map(|stage| stage.state == State::Broken).collect()
 }
 
 /// The records that stages may have asked about: those that they read.
@@ -259,14 +275,20 @@ fn about(pipe: &Pipe, wanted: &BTreeMap<usize, HashSet<Key>>) -> HashMap<String,
     stages.collect()
 }
 
-/// What the last run listed as failed: of calls that no server answered, only that is known.
-fn errors(pipe: &Pipe) -> Vec<Failure> {
-    let path = pipe.folders.out.join("errors.jsonl");
-    let text = std::fs::read_to_string(path).unwrap_or_default();
-    let lines = text.lines();
-    lines
-        .filter_map(|line| serde_json::from_str(line).ok())
-        .collect()
+/// True if the list of errors beside the outputs is of the last run, and that had these params: else
+/// what it says may be of other prompts, models or records.
+fn is_of_last(pipe: &Pipe, store: &Store, path: &Path) -> bool {
+    let Some(run) = latest(store, pipe) else {
+        return false;
+    };
+    let began = run.facts.map_or(0, |facts| facts.began);
+    let written = std::fs::metadata(path).and_then(|data| data.modified());
+    let written = written
+        .ok()
+        .and_then(|time| time.duration_since(UNIX_EPOCH).ok());
+    let now: BTreeMap<String, _> = params(pipe).collect();
+    // Some file systems count in whole seconds.
+    run.params == now && written.is_some_and(|time| time.as_secs() >= began / 1000)
 }
 
 /// There is no such key: with those that are near it.

@@ -7,6 +7,8 @@ use std::time::Instant;
 use serde::{Deserialize, Serialize};
 use tokio::sync::mpsc::UnboundedSender;
 
+use super::latency::Clocked;
+
 /// Counters of every stage of a run, in the order of the plan.
 #[derive(Debug, Default)]
 pub struct Board {
@@ -45,6 +47,8 @@ pub struct Row {
     pub prompt_tokens: Count,
     /// Tokens of their answers.
     pub answer_tokens: Count,
+    /// How long those calls took.
+    pub clocked: Clocked,
     state: AtomicU8,
     clock: Clock,
 }

@@ -4,6 +4,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
 
 use futures::future::join_all;
 use tokio::sync::OnceCell;
@@ -236,6 +237,7 @@ impl Calls {
             self.halt.raise(Reason::Budget(limit));
             return Err(NoReply::Stopped);
         }
+        let sent = Instant::now();
         let reply = client.ask(request, permit, stop).await;
         if let Err(why) = &reply
             && why.is_of_request()
@@ -255,6 +257,7 @@ impl Calls {
         })?;
         lane.has_answered();
         row.asked.add(1);
+        row.clocked.add(sent.elapsed());
         row.prompt_tokens.add(reply.prompt_tokens.unwrap_or(0));
         row.answer_tokens.add(reply.answer_tokens.unwrap_or(0));
         self.budget.spend(&reply, request.model.price);

@@ -37,13 +37,12 @@ pub async fn reread(worker: &mut Worker, content: Hash) -> Result<(), Broken> {
     };
     let records = ArtifactRecords::open(&worker.shop.store, content)?;
     let mut records = records.ok_or_else(gone)?;
-    let make = move |out: &mut Vec<Record>| match records.next(BATCH) {
-        Ok(more) if more.is_empty() => Ok(false),
-        Ok(more) => {
-            out.extend(more);
-            Ok(true)
+    let make = move |out: &mut Vec<Record>| {
+        let before = out.len();
+        for record in records.by_ref().take(BATCH) {
+            out.push(record.map_err(|_| Fault::from(gone()))?);
         }
-        Err(_) => Err(Fault::from(gone())),
+        Ok(out.len() > before)
     };
     pump(worker, make).await
 }

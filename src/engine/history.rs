@@ -1,15 +1,15 @@
 //! What earlier runs left to compare with: the manifest of every stage as it last finished,
 //! and, from that, why a stage has to run again, in the words of the user's files.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
 use super::board::{Board, State, Stint};
-use super::edge::BATCH;
 use super::facts::{Facts, now};
 use super::keep::ArtifactRecords;
+use super::latency::Latencies;
 use super::pipe::Pipe;
 use super::run::Outcome;
 use super::survey::{Survey, out_file};
@@ -17,6 +17,7 @@ use crate::hash::Hash;
 use crate::plan::graph::{Action, Output};
 use crate::plan::manifest::{Manifest, ParamChange, Then};
 use crate::store::{Store, StoreError};
+use crate::text::secret::secrets;
 
 /// What is kept of a run.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -27,12 +28,18 @@ pub struct RunRecord {
     pub params: BTreeMap<String, serde_json::Value>,
     /// Every stage as it last finished, in this or an earlier run.
     pub stages: BTreeMap<String, StageRecord>,
+    /// All stages of the pipeline then, finished or not. Runs of older versions have none.
+    #[serde(default)]
+    pub names: BTreeSet<String>,
     /// When it was, how it ended, what it took. Runs of older versions have none.
     #[serde(default)]
     pub facts: Option<Facts>,
     /// What the stages did that worked in this run.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub stints: BTreeMap<String, Stint>,
+    /// How long the calls of each stage took that a model answered in this run.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub latencies: BTreeMap<String, Latencies>,
 }
 
 /// What lists of runs need of a record: the stages of many runs are much to read.
@@ -85,30 +92,47 @@ pub fn latest(store: &Store, pipe: &Pipe) -> Option<RunRecord> {
 fn before(store: &Store, pipe: &Pipe) -> BTreeMap<String, StageRecord> {
     let last = latest(store, pipe).map(|run| run.stages);
     let mut stages = last.unwrap_or_default();
-    stages.retain(|name, _| pipe.find(name).is_some());
+    let names = names(pipe);
+    stages.retain(|name, _| names.contains(name));
     stages
 }
 
-/// Keeps that a run begins, so that also one that is killed is known of.
-///
-/// # Errors
-/// The cache cannot be written.
-pub fn begun(store: &Store, pipe: &Pipe, facts: &Facts, id: &str) -> Result<(), StoreError> {
+/// Keeps that a run begins, so that also one that is killed is known of, unless nothing is to be
+/// done in it. Gives the stages as they were before. A cache that cannot be written is told of when
+/// something that matters does not fit.
+pub fn begun(
+    store: &Store,
+    pipe: &Pipe,
+    survey: &Survey,
+    facts: &Facts,
+    id: &str,
+) -> BTreeMap<String, StageRecord> {
     let stages = match facts.shard {
         Some(_) => BTreeMap::new(),
         None => before(store, pipe),
     };
+    if survey
+        .planned
+        .iter()
+        .all(|planned| planned.action == Action::Skip)
+    {
+        return stages;
+    }
     let run = RunRecord {
         pipeline: absolute(&pipe.pipeline.file),
         params: params(pipe).collect(),
         stages,
+        names: names(pipe),
         facts: Some(facts.clone()),
         stints: BTreeMap::new(),
+        latencies: BTreeMap::new(),
     };
-    store.put_run(id, &run)
+    let _ = store.put_run(id, &run);
+    run.stages
 }
 
-/// Keeps what a run did, together with what is still true of the one before.
+/// Keeps what a run did, together with what is still true of `before`, the stages as they were
+/// when it began.
 ///
 /// # Errors
 /// The cache cannot be written.
@@ -116,8 +140,8 @@ pub fn remember(
     store: &Store,
     pipe: &Pipe,
     survey: &Survey,
-    outcome: &Outcome,
-    board: &Board,
+    (outcome, board): (&Outcome, &Board),
+    before: BTreeMap<String, StageRecord>,
     facts: Facts,
     id: &str,
 ) -> Result<(), StoreError> {
@@ -125,13 +149,15 @@ pub fn remember(
         pipeline: absolute(&pipe.pipeline.file),
         params: params(pipe).collect(),
         stages,
+        names: names(pipe),
         facts: Some(facts.clone()),
         stints: stints(survey, outcome).collect(),
+        latencies: latencies(board).collect(),
     };
     if facts.shard.is_some() {
         return store.put_run(id, &run(BTreeMap::new()));
     }
-    let mut stages = before(store, pipe);
+    let mut stages = before;
     for (at, done) in outcome.stages.iter().enumerate() {
         let node = &survey.nodes[at];
         if !finished(survey, outcome, at) {
@@ -139,6 +165,15 @@ pub fn remember(
         }
         let name = |i: usize| survey.nodes[i].name.clone();
         let old = stages.get(&node.name);
+        let same = |old: &StageRecord| {
+            done.state == State::Fresh
+                && old.recipe == survey.planned[at].recipe
+                && old.output == done.output
+                && old.manifest == node.manifest
+        };
+        if old.is_some_and(same) {
+            continue;
+        }
         let (rows, ran) = match done.state {
             State::Done => (Some(board.stages[at].emitted.get()), Some(now())),
             _ => old.map_or((None, None), |old| (old.rows, old.ran)),
@@ -162,10 +197,21 @@ pub fn remember(
     store.put_run(id, &run(stages))
 }
 
+fn names(pipe: &Pipe) -> BTreeSet<String> {
+    let stages = pipe.stages.iter();
+    stages.map(|stage| stage.spec.name.value.clone()).collect()
+}
+
 /// What the stages did that worked: what was read from the cache is no work.
 fn stints(survey: &Survey, outcome: &Outcome) -> impl Iterator<Item = (String, Stint)> {
     let stages = (0..survey.nodes.len()).filter(|at| survey.planned[*at].action == Action::Run);
     stages.filter_map(|at| Some((survey.nodes[at].name.clone(), outcome.stages[at].stint?)))
+}
+
+/// How long the calls of stages took.
+fn latencies(board: &Board) -> impl Iterator<Item = (String, Latencies)> {
+    let asked = board.stages.iter().filter(|row| row.asked.get() > 0);
+    asked.map(|row| (row.name.clone(), row.clocked.taken()))
 }
 
 /// All runs of a pipeline that are remembered, newest first, shares aside.
@@ -237,6 +283,9 @@ pub fn reasons(
             (was != now).then_some(ParamChange { name, was, now })
         })
         .collect();
+    let now: Vec<(String, serde_json::Value)> = params(pipe).collect();
+    let before = last.into_iter().flat_map(|run| &run.params);
+    let secrets = secrets(now.iter().map(|(name, value)| (name, value)).chain(before));
     // A stage whose own recipe changed passes that on as "input `x` changed".
     for &at in &pipe.order {
         let node = &survey.nodes[at];
@@ -257,6 +306,7 @@ pub fn reasons(
             &Then {
                 text: &text,
                 params: &changed_params,
+                secrets: &secrets,
             },
         );
         let changed = |i: usize| {
@@ -291,15 +341,11 @@ pub fn reasons(
 /// Records that a heavy stage reads now and did not write before: how many there are.
 pub fn new_records(store: &Store, old: &StageRecord, now: &HashSet<String>) -> Option<usize> {
     let content = old.output.as_ref()?.content;
-    let mut records = ArtifactRecords::open(store, content).ok()??;
     let mut known = 0;
-    loop {
-        let batch = records.next(BATCH).ok()?;
-        if batch.is_empty() {
-            return Some(now.len() - known);
-        }
-        known += batch.iter().filter(|r| now.contains(&*r.key)).count();
+    for record in ArtifactRecords::open(store, content).ok()?? {
+        known += usize::from(now.contains(&*record.ok()?.key));
     }
+    Some(now.len() - known)
 }
 
 #[cfg(test)]

@@ -94,25 +94,27 @@ impl ArtifactRecords {
         }))
     }
 
-    /// The next records, up to `most`; none at the end.
-    ///
-    /// # Errors
-    /// The artifact is damaged.
-    pub fn next(&mut self, most: usize) -> io::Result<Vec<Record>> {
-        let mut records = Vec::new();
-        while records.len() < most {
-            self.line.clear();
-            if self.lines.read_line(&mut self.line)? == 0 {
-                break;
-            }
-            let line: LineIn = serde_json::from_str(&self.line)
-                .map_err(|_| io::Error::new(io::ErrorKind::InvalidData, "not a record"))?;
-            records.push(Record {
-                key: line.k.into(),
-                fields: line.r,
-            });
+    /// The next record; none at the end.
+    fn read(&mut self) -> io::Result<Option<Record>> {
+        self.line.clear();
+        if self.lines.read_line(&mut self.line)? == 0 {
+            return Ok(None);
         }
-        Ok(records)
+        let line: LineIn = serde_json::from_str(&self.line)
+            .map_err(|_| io::Error::new(io::ErrorKind::InvalidData, "not a record"))?;
+        Ok(Some(Record {
+            key: line.k.into(),
+            fields: line.r,
+        }))
+    }
+}
+
+/// Record by record; an error is that the artifact is damaged.
+impl Iterator for ArtifactRecords {
+    type Item = io::Result<Record>;
+
+    fn next(&mut self) -> Option<io::Result<Record>> {
+        self.read().transpose()
     }
 }
 

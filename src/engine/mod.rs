@@ -13,6 +13,7 @@ pub mod halt;
 pub mod history;
 pub mod keep;
 pub mod lane;
+pub mod latency;
 pub mod lineage;
 pub mod no_reply;
 pub mod past;

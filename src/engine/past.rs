@@ -209,8 +209,10 @@ mod tests {
                 ("b".to_owned(), reader.clone()),
             ]
             .into(),
+            names: std::collections::BTreeSet::new(),
             facts: None,
             stints: std::collections::BTreeMap::new(),
+            latencies: std::collections::BTreeMap::new(),
         };
         assert!(follows(&reader, &run(&old)));
         assert!(!follows(&reader, &run(&new)), "made of what was before");

@@ -1,6 +1,7 @@
 //! What is known before a run: the manifest of every stage, and the plan that follows from the
 //! cache and the output folder. Reads files to hash them; writes nothing.
 
+use std::collections::HashSet;
 use std::path::PathBuf;
 
 use super::pipe::Pipe;
@@ -86,9 +87,9 @@ fn targets(nodes: &[Node], wanted: &Wanted) -> Vec<usize> {
     if !wanted.until.is_empty() {
         return wanted.until.clone();
     }
-    let read = |at: usize| nodes.iter().any(|node| node.sources().any(|i| i == at));
+    let read: HashSet<usize> = nodes.iter().flat_map(Node::sources).collect();
     (0..nodes.len())
-        .filter(|at| nodes[*at].sink || (nodes[*at].heavy && !read(*at)))
+        .filter(|at| nodes[*at].sink || (nodes[*at].heavy && !read.contains(at)))
         .collect()
 }
 

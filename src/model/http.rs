@@ -43,11 +43,18 @@ pub(super) fn http_client(
     url: &Url,
     headers: HeaderMap,
 ) -> Result<reqwest::Client, reqwest::Error> {
+    client_for(url)?.default_headers(headers).build()
+}
+
+/// The same, to be told more of.
+///
+/// # Errors
+/// A proxy that is no address.
+pub fn client_for(url: &Url) -> Result<reqwest::ClientBuilder, reqwest::Error> {
     // An error means that another part of the program has chosen already.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let mut builder = reqwest::Client::builder()
         .user_agent(concat!("clue/", env!("CARGO_PKG_VERSION")))
-        .default_headers(headers)
         .redirect(reqwest::redirect::Policy::none())
         .no_proxy()
         .connect_timeout(Duration::from_secs(10));
@@ -73,5 +80,5 @@ pub(super) fn http_client(
         // The system's certificates need not be there, nor be read.
         builder = builder.tls_certs_only(std::iter::empty());
     }
-    builder.build()
+    Ok(builder)
 }

@@ -9,7 +9,7 @@ pub mod completions;
 pub mod error;
 mod exchange;
 pub mod health;
-mod http;
+pub mod http;
 mod leash;
 pub mod limit;
 pub mod openai;

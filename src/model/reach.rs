@@ -65,7 +65,7 @@ fn addresses(model: &ModelSpec) -> Vec<Url> {
 }
 
 /// The proxy that the environment wants for an address.
-pub(super) fn proxy(url: &Url) -> Option<Intercept> {
+pub fn proxy(url: &Url) -> Option<Intercept> {
     through(url, &Matcher::from_env())
 }
 
@@ -77,7 +77,7 @@ fn through(url: &Url, rules: &Matcher) -> Option<Intercept> {
 }
 
 /// The machine that a proxy runs on. Its address may hold a password, and is never shown.
-pub(super) fn host_of(proxy: &Intercept) -> String {
+pub fn host_of(proxy: &Intercept) -> String {
     proxy.uri().host().unwrap_or_default().to_owned()
 }
 

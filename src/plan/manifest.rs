@@ -4,6 +4,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::hash::Hash;
+use crate::text::secret::{redact, without};
 
 /// Everything that decides a stage's output, apart from its inputs.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -75,6 +76,22 @@ pub struct Then<'a> {
     pub text: &'a dyn Fn(Hash) -> Option<String>,
     /// Params that have another value now.
     pub params: &'a [ParamChange],
+    /// What stands in no value that is told: the values of params that are called as secrets are.
+    pub secrets: &'a [String],
+}
+
+impl Then<'_> {
+    /// A value with this name as it is told.
+    fn told(&self, name: &str, value: &serde_json::Value) -> String {
+        let value = without(self.secrets, redact(name, value.clone()));
+        brief(&value)
+    }
+
+    /// A param that has another value.
+    fn param(&self, name: &str, was: &serde_json::Value, now: &serde_json::Value) -> String {
+        let (was, now) = (self.told(name, was), self.told(name, now));
+        format!("param {name} {was} → {now}")
+    }
 }
 
 /// A param that has another value than before.
@@ -167,10 +184,10 @@ impl Item {
                 });
             }
             (Item::Settings { value }, Item::Settings { value: was }) => {
-                json_changes("", was, value, then, changes);
+                json_changes(("", ""), was, value, then, changes);
             }
             (Item::Param { name, value }, Item::Param { value: was, .. }) => {
-                changes.push(format!("param {name} {} → {}", brief(was), brief(value)));
+                changes.push(then.param(name, was, value));
             }
             (Item::Prompt { path, hash }, Item::Prompt { hash: was, .. }) => {
                 let line = (then.text)(*was)
@@ -182,7 +199,8 @@ impl Item {
                 });
             }
             (Item::Model { name, value }, Item::Model { value: was, .. }) => {
-                json_changes(&format!("model {name}: "), was, value, then, changes);
+                let prefix = format!("model {name}: ");
+                json_changes((&prefix, ""), was, value, then, changes);
             }
             _ => changes.push(format!("{} changed", self.title())),
         }
@@ -199,8 +217,9 @@ pub fn first_difference(was: &str, now: &str) -> usize {
     same + 1
 }
 
+/// What changed of a value. `name` is its own, and `prefix` tells the way to it.
 fn json_changes(
-    prefix: &str,
+    (prefix, name): (&str, &str),
     was: &serde_json::Value,
     now: &serde_json::Value,
     then: &Then<'_>,
@@ -208,14 +227,15 @@ fn json_changes(
 ) {
     // A setting that changed exactly as a param did was filled in from it.
     if let Some(param) = then.params.iter().find(|p| p.was == *was && p.now == *now) {
-        let text = format!("param {} {} → {}", param.name, brief(was), brief(now));
+        let text = then.param(&param.name, was, now);
         if !changes.contains(&text) {
             changes.push(text);
         }
         return;
     }
     let (serde_json::Value::Object(a), serde_json::Value::Object(b)) = (was, now) else {
-        changes.push(format!("{prefix}{} → {}", brief(was), brief(now)));
+        let (was, now) = (then.told(name, was), then.told(name, now));
+        changes.push(format!("{prefix}{was} → {now}"));
         return;
     };
     let mut keys: Vec<&String> = a.keys().chain(b.keys()).collect();
@@ -224,10 +244,13 @@ fn json_changes(
     for key in keys {
         match (a.get(key), b.get(key)) {
             (Some(x), Some(y)) if x != y => {
-                json_changes(&format!("{prefix}{key} "), x, y, then, changes);
+                let prefix = format!("{prefix}{key} ");
+                json_changes((&prefix, key), x, y, then, changes);
             }
-            (Some(x), None) => changes.push(format!("{prefix}{key} {} removed", brief(x))),
-            (None, Some(y)) => changes.push(format!("{prefix}{key} {} added", brief(y))),
+            (Some(x), None) => {
+                changes.push(format!("{prefix}{key} {} removed", then.told(key, x)));
+            }
+            (None, Some(y)) => changes.push(format!("{prefix}{key} {} added", then.told(key, y))),
             _ => {}
         }
     }
@@ -274,6 +297,7 @@ mod tests {
             &Then {
                 text: &texts,
                 params: &[],
+                secrets: &[],
             },
         );
         assert_eq!(

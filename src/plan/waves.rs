@@ -5,10 +5,13 @@
 //! long as each treats a record by itself; where one needs to see all records, the wave ends, and
 //! the next begins once all shares are in the cache.
 
+use serde::{Deserialize, Serialize};
+
 use super::graph::{Action, Node, Planned};
 
 /// What a machine does of a stage in a wave.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Part {
     /// Nothing: it is not needed, or belongs to a later wave.
     None,

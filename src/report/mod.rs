@@ -2,6 +2,7 @@
 //! nothing and reads no files.
 
 pub mod compare;
+pub mod estimate;
 pub mod graph;
 mod layout;
 pub mod life;

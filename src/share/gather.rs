@@ -32,6 +32,8 @@ pub struct Around<'a> {
     pub served: &'a [Served],
     /// Whether records of data files are counted: that reads them to their end.
     pub count: bool,
+    /// Whether files outside of the pipeline's project are left alone, unless a stage reads them.
+    pub inside: bool,
 }
 
 /// What servers said of themselves in the runs that the cache knows, the latest first.
@@ -215,7 +217,8 @@ fn params(
         let text = value.as_str().unwrap_or_default();
         let path = Path::new(text);
         let known = lock.inputs.contains_key(&format!("params.{name}"));
-        let hash = (!known && path.is_file()).then(|| around.store.hash_file(path));
+        let closed = around.inside && pipe.pipeline.fence.refuses(path).is_some();
+        let hash = (!known && !closed && path.is_file()).then(|| around.store.hash_file(path));
         let hash = hash.transpose().map_err(|error| {
             Diagnostic::error(format!("cannot read `{text}`: {error}")).at(param.span, "")
         })?;

@@ -9,4 +9,4 @@ pub mod inspect;
 mod labels;
 pub mod lock;
 pub mod plain;
-mod yaml;
+pub mod yaml;

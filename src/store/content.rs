@@ -184,11 +184,16 @@ impl Store {
 
     fn run(&self, id: &str) -> Result<PathBuf, StoreError> {
         let path = self.folder("runs").join(format!("{id}.json"));
-        let plain = |c: char| c.is_ascii_alphanumeric() || "-_.:+".contains(c);
-        if id.is_empty() || !id.chars().all(plain) {
+        if !is_run_id(id) {
             let error = io::ErrorKind::InvalidFilename.into();
             return Err(StoreError::new("naming", &path, error));
         }
         Ok(path)
     }
+}
+
+/// True for what may name a run.
+pub(super) fn is_run_id(id: &str) -> bool {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_.:+".contains(c);
+    !id.is_empty() && id.chars().all(plain)
 }

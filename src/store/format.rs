@@ -25,9 +25,53 @@ fn text(format: u64) -> String {
     format!("{{\"format\":{format},\"check\":\"{check}\"}}\n")
 }
 
+/// What the file that tells a store's version says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Version {
+    /// The one that this program reads and writes.
+    Known,
+    /// A newer one.
+    Newer(u64),
+    /// Nothing that can be read.
+    Damaged,
+}
+
+impl Version {
+    /// The file's name in a store.
+    pub const FILE: &str = "format.json";
+
+    /// The file as this program writes it.
+    pub fn file() -> String {
+        text(FORMAT)
+    }
+
+    /// What the file's content says.
+    pub fn of(found: &[u8]) -> Version {
+        let json: serde_json::Value = serde_json::from_slice(found).unwrap_or_default();
+        let alone = json.as_object().is_some_and(|keys| keys.len() == 1);
+        match json["format"].as_u64() {
+            Some(FORMAT) if alone || found == text(FORMAT).as_bytes() => Version::Known,
+            Some(newer)
+                if newer > FORMAT
+                    && (json["check"].is_null() || json["check"] == check_of(newer)) =>
+            {
+                Version::Newer(newer)
+            }
+            _ => Version::Damaged,
+        }
+    }
+}
+
+/// The fault of a store, named as `shown`, that only a newer program reads.
+pub fn newer_than(shown: &str, format: u64) -> Diagnostic {
+    Diagnostic::error(format!(
+        "the store `{shown}` has format {format}, and this program reads formats up to {FORMAT}"
+    ))
+}
+
 /// True when the file is exactly what this program writes.
 pub(super) fn sound(root: &Path) -> bool {
-    fs::read(root.join("format.json")).is_ok_and(|t| t == text(FORMAT).as_bytes())
+    fs::read(root.join(Version::FILE)).is_ok_and(|t| t == text(FORMAT).as_bytes())
 }
 
 /// Makes the folders of a store, or checks those that are there and mends small damage.
@@ -38,7 +82,7 @@ pub(super) fn create(root: &Path, faults: &Faults) -> Result<(), Diagnostic> {
     }
     let tmp = root.join("tmp");
     if !sound(root) {
-        let path = root.join("format.json");
+        let path = root.join(Version::FILE);
         sealed::replace(&tmp, &path, text(FORMAT).as_bytes())?;
     }
     let ignore = root.join(".gitignore");
@@ -63,27 +107,17 @@ pub(super) fn check(root: &Path, faults: &Faults) -> Result<(), Diagnostic> {
                 .help("name a folder with `--store`"),
         );
     }
-    let path = root.join("format.json");
+    let path = root.join(Version::FILE);
     let found = match fs::read(&path) {
         Ok(found) => found,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
         Err(error) => return Err(StoreError::new("reading", &path, error).into()),
     };
-    let json: serde_json::Value = serde_json::from_slice(&found).unwrap_or_default();
-    let format = json["format"].as_u64();
-    let alone = json.as_object().is_some_and(|keys| keys.len() == 1);
-    match format {
-        Some(FORMAT) if alone || found == text(FORMAT).as_bytes() => Ok(()),
-        Some(newer)
-            if newer > FORMAT && (json["check"].is_null() || json["check"] == check_of(newer)) =>
-        {
-            Err(Diagnostic::error(format!(
-                "the store `{}` has format {newer}, and this program reads formats up to {FORMAT}",
-                root.display()
-            ))
-            .help("use the newer `clue` that wrote it, or choose another folder with `--store`"))
-        }
-        _ => {
+    match Version::of(&found) {
+        Version::Known => Ok(()),
+        Version::Newer(newer) => Err(newer_than(&root.display().to_string(), newer)
+            .help("use the newer `clue` that wrote it, or choose another folder with `--store`")),
+        Version::Damaged => {
             faults.push(format!(
                 "`{}` is damaged: format {FORMAT} is taken for granted",
                 path.display()

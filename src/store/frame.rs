@@ -27,7 +27,7 @@ const WINDOW: usize = 1 << 20;
 
 /// What a frame holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(super) enum Kind {
+pub enum Kind {
     /// The reply to one request.
     Call,
     /// What a stage's output is.
@@ -35,14 +35,16 @@ pub(super) enum Kind {
 }
 
 impl Kind {
-    fn byte(self) -> u8 {
+    /// The byte that stands for it.
+    pub fn byte(self) -> u8 {
         match self {
             Kind::Call => 1,
             Kind::Result => 2,
         }
     }
 
-    fn of_byte(byte: u8) -> Option<Kind> {
+    /// What a byte stands for.
+    pub fn of_byte(byte: u8) -> Option<Kind> {
         match byte {
             1 => Some(Kind::Call),
             2 => Some(Kind::Result),

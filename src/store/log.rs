@@ -175,10 +175,24 @@ impl Log {
     /// The payload under a key, unpacked. Damaged copies are passed over; when no sound one is
     /// left, they are told.
     pub(super) fn get(&self, kind: Kind, key: Hash) -> Option<Vec<u8>> {
+        self.first(kind, key, |payload| frame::unpack(&payload).ok())
+    }
+
+    /// The same, as it is stored.
+    pub(super) fn payload(&self, kind: Kind, key: Hash) -> Option<Vec<u8>> {
+        self.first(kind, key, Some)
+    }
+
+    fn first(
+        &self,
+        kind: Kind,
+        key: Hash,
+        make: impl Fn(Vec<u8>) -> Option<Vec<u8>>,
+    ) -> Option<Vec<u8>> {
         let mut told = Vec::new();
         while let Some(place) = self.place(kind, key) {
-            if let Some(text) = self.read(&place) {
-                return Some(text);
+            if let Some(made) = self.read(&place).and_then(&make) {
+                return Some(made);
             }
             let end = place.frame.at + place.frame.size();
             told.push(damage(&place.path, place.frame.at, end));
@@ -205,11 +219,10 @@ impl Log {
         self.index.read().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// An unpacked payload, or nothing when a byte of its frame has changed.
+    /// A payload, or nothing when a byte of its frame has changed.
     fn read(&self, place: &Place) -> Option<Vec<u8>> {
         let file = self.file(&place.path).ok()?;
-        let payload = frame::read(&file, &place.frame).ok().flatten()?;
-        frame::unpack(&payload).ok()
+        frame::read(&file, &place.frame).ok().flatten()
     }
 
     fn file(&self, path: &Path) -> io::Result<Arc<File>> {

@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 use std::fs::{self, File};
-use std::io::{self, BufWriter, Write};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::PoisonError;
 use std::sync::mpsc::sync_channel;
@@ -14,6 +14,7 @@ use super::error::StoreError;
 use super::frame::{self, Frame, HEADER, Kind};
 use super::log::Place;
 use super::sealed::{self, Sealed};
+use super::segment::Segment;
 use super::writer::{Job, unique_name};
 use super::{Store, format, log};
 use crate::diag::Diagnostic;
@@ -30,7 +31,8 @@ pub struct Amount {
 }
 
 impl Amount {
-    fn add(&mut self, bytes: u64) {
+    /// Counts one more.
+    pub fn add(&mut self, bytes: u64) {
         self.count += 1;
         self.bytes += bytes;
     }
@@ -293,10 +295,7 @@ impl Store {
         target: &Path,
         wanted: impl Fn(&Path, &Frame) -> bool,
     ) -> Result<(), StoreError> {
-        let failed = |e| StoreError::new("writing", target, e);
-        let mut out = BufWriter::new(sealed::temporary(&self.folder("tmp"))?);
-        out.write_all(&HEADER).map_err(failed)?;
-        let mut copied = 0u64;
+        let mut segment = Segment::new(&self.folder("tmp"))?;
         for path in sources {
             let reading = |e| StoreError::new("reading", path, e);
             let file = File::open(path).map_err(reading)?;
@@ -305,18 +304,16 @@ impl Store {
                     continue;
                 }
                 if let Some(payload) = frame::read(&file, &frame).map_err(reading)? {
-                    let bytes = frame::encode(frame.kind, frame.key, &payload).map_err(failed)?;
-                    out.write_all(&bytes).map_err(failed)?;
-                    copied += 1;
+                    segment.add(frame.kind, frame.key, &payload)?;
                 }
             }
         }
-        if copied > 0 {
-            let file = out.into_inner().map_err(|e| failed(e.into_error()))?;
-            sealed::settle(file, target)?;
+        let copied = !segment.frames().is_empty();
+        if copied {
+            segment.settle(target)?;
         }
         for path in sources {
-            if copied == 0 || path != target {
+            if !copied || path != target {
                 remove(path, false)?;
             }
         }

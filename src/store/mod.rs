@@ -9,6 +9,7 @@
 //! | `blobs/ab/<hash>` | texts that runs refer to, such as prompts |
 //! | `runs/<id>.json` | what was run |
 //! | `files.json` | hashes of the user's files |
+//! | `jobs/`, `logs/` | what clusters were asked to do, and what programs said: none of its business |
 //! | `lock`, `tmp/`, `.gitignore` | who is here; files being written; keep out of git |
 //!
 //! Nothing in a store is ever changed in place by two processes, so several runs may share
@@ -23,7 +24,9 @@ mod frame;
 mod lock;
 mod log;
 mod maintain;
+mod parts;
 mod sealed;
+mod segment;
 mod stat;
 #[cfg(test)]
 mod tests;
@@ -45,11 +48,13 @@ use crate::plan::graph::Output;
 
 pub use artifact::{ArtifactReader, ArtifactWriter};
 pub use error::StoreError;
-pub use format::FORMAT;
+pub use format::{FORMAT, Version, newer_than};
+pub use frame::Kind;
 pub use maintain::{Amount, Freed, StoreStats};
+pub use parts::{Adopted, Intake, Pack, Part, Taken, look, run_in};
+pub use writer::unique_name;
 
 use error::Faults;
-use frame::Kind;
 use lock::FolderLock;
 use log::Log;
 use stat::Stats;

@@ -49,7 +49,7 @@ pub(super) fn start(folder: &Path, log: &Arc<Log>) -> Result<Sender<Job>, StoreE
 }
 
 /// A name that no other process and no other call has: time, process and chance.
-pub(super) fn unique_name() -> String {
+pub fn unique_name() -> String {
     let now = SystemTime::now()
         .duration_since(UNIX_EPOCH)
         .unwrap_or_default();

@@ -1,10 +1,11 @@
 //! Text as Python sees it: white space, and patterns in the flavour of its `re` module; and
-//! codes in text.
+//! codes in text; and what of values is not shown.
 //! Plain functions of text; knows nothing of records or templates.
 
 mod icd;
 pub mod moment;
 pub mod pattern;
+pub mod secret;
 mod space;
 pub mod visible;
 

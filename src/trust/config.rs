@@ -1,5 +1,6 @@
 //! The user's own configuration: where sensitive records may go, which files are sensitive
-//! whatever a pipeline says of them, and which folders outside of a project pipelines may read.
+//! whatever a pipeline says of them, which folders outside of a project pipelines may read, and where
+//! caches may be sent.
 //! Nothing in a pipeline can set or name it.
 //!
 //! It is the file that `CLUE_CONFIG` names, else `clue/config.yaml` in `$XDG_CONFIG_HOME`, else
@@ -10,6 +11,8 @@
 //!   hosts: [gpu1.lab.example, "*.lab.example", 10.1.0.0/16]
 //!   paths: [/data/mimic]
 //! paths: [/shared/prompts]
+//! remote: s3://clinic/clue
+//! remotes: [s3://clinic/other]
 //! ```
 
 use std::path::{Path, PathBuf};
@@ -36,6 +39,10 @@ pub struct Config {
     pub sensitive: Vec<PathBuf>,
     /// Files and folders that pipelines may read; absolute.
     pub paths: Vec<PathBuf>,
+    /// Where runs get what others made, and send what they make, unless they are told otherwise.
+    pub remote: Option<String>,
+    /// Where else caches may be sent.
+    remotes: Vec<String>,
 }
 
 /// The file's shape.
@@ -44,6 +51,8 @@ pub struct Config {
 struct Settings {
     sensitive: Sensitive,
     paths: Vec<Src<String>>,
+    remote: Option<Src<String>>,
+    remotes: Vec<Src<String>>,
 }
 
 #[derive(Default, Deserialize, JsonSchema)]
@@ -78,6 +87,21 @@ impl Config {
     pub fn allows(&self, host: &str) -> bool {
         is_loopback(host) || self.hosts.iter().any(|hosts| hosts.include(host))
     }
+
+    /// True when a cache may be sent to this place or one that it lies in.
+    pub fn allows_remote(&self, place: &str) -> bool {
+        let named = self.remotes.iter().chain(&self.remote);
+        named
+            .map(|named| named.trim_end_matches('/'))
+            .filter_map(|named| place.strip_prefix(named))
+            .any(|rest| rest.is_empty() || rest.starts_with('/'))
+    }
+}
+
+/// True for a bucket with its name: `s3://` alone would be every one.
+fn is_bucket(text: &str) -> bool {
+    let rest = text.strip_prefix("s3://");
+    rest.is_some_and(|rest| !rest.is_empty() && !rest.starts_with('/'))
 }
 
 fn is_blank(line: &str) -> bool {
@@ -105,6 +129,15 @@ fn read(file: &Path, must: bool, sources: &mut Sources) -> Result<Config, Vec<Di
             Err(why) => faults.push(Diagnostic::error(why).at(host.span, "")),
         }
     }
+    for remote in &settings.remotes {
+        match is_bucket(remote) {
+            true => config.remotes.push(remote.value.clone()),
+            false => {
+                faults.push(Diagnostic::error("expected `s3://BUCKET/PREFIX`").at(remote.span, ""))
+            }
+        }
+    }
+    config.remote = settings.remote.map(|remote| remote.value);
     let dir = folder(file);
     let mut place = |path: &Src<String>| {
         let home = || Some(PathBuf::from(std::env::var_os("HOME")?));
@@ -165,6 +198,22 @@ mod tests {
     }
 
     #[test]
+    fn caches_go_to_places_that_are_named_and_below() {
+        let config = told("remote: s3://own/all/\nremotes: [s3://clinic/clue]").expect("sound");
+        for allowed in ["s3://own/all", "s3://clinic/clue", "s3://clinic/clue/a"] {
+            assert!(config.allows_remote(allowed), "{allowed}");
+        }
+        for other in [
+            "s3://own",
+            "s3://clinic",
+            "s3://clinic/clue2",
+            "s3://x/s3://own/all",
+        ] {
+            assert!(!config.allows_remote(other), "{other}");
+        }
+    }
+
+    #[test]
     fn what_is_wrong_is_told() {
         let all = [
             "sensitive: {host: [a]}",
@@ -172,6 +221,7 @@ mod tests {
             "sensitive: {hosts: a}",
             "hosts: [a]",
             "paths: ['']",
+            "remotes: ['s3://']",
             "sensitive: [",
         ];
         let all = all.map(|text| told(text).expect_err(text));
@@ -208,13 +258,19 @@ mod tests {
         1 | hosts: [a]
           | ^^^^^
           |
-          = note: known here: `sensitive`, `paths`
+          = note: known here: `sensitive`, `paths`, `remote`, `remotes`
 
         error: expected a file or folder
          --> config.yaml:1:9
           |
         1 | paths: ['']
           |         ^^
+
+        error: expected `s3://BUCKET/PREFIX`
+         --> config.yaml:1:11
+          |
+        1 | remotes: ['s3://']
+          |           ^^^^^^^
 
         error: not valid YAML: unclosed bracket '['
          --> config.yaml:1:12

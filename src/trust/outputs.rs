@@ -1,6 +1,7 @@
 //! Whether outputs stay in their folder. A pipeline's files may bring links along, or a name that
 //! climbs; neither may lead what is written elsewhere.
 
+use std::collections::HashMap;
 use std::path::{Component, Path, PathBuf};
 
 use crate::diag::Diagnostic;
@@ -35,11 +36,16 @@ pub fn outside(pipe: &Pipe, given: bool) -> Vec<Diagnostic> {
     let inside = real(out);
     let files = (0..pipe.stages.len()).filter_map(|at| Some((at, out_file(pipe, at)?)));
     let mut faults = Vec::new();
+    // Many files lie in few folders.
+    let mut known: HashMap<PathBuf, PathBuf> = HashMap::new();
     for (at, file) in files {
-        let folder = real(file.parent().unwrap_or(out));
+        let folder = file.parent().unwrap_or(out);
+        let folder = known
+            .entry(folder.to_owned())
+            .or_insert_with(|| real(folder));
         if !folder.starts_with(&inside) {
             let span = pipe.stages[at].spec.name.span;
-            faults.push(fault(format!("`{}`", shown(&file)), &folder).at(span, ""));
+            faults.push(fault(format!("`{}`", shown(&file)), folder).at(span, ""));
         }
     }
     faults

@@ -229,3 +229,13 @@ fn docs_read_well() {
         wrong.stderr
     );
 }
+
+#[test]
+fn a_filter_without_a_default_shows_none() {
+    let project = Project::new(&[]);
+    let told = project.ok("docs bullets").stdout;
+    assert!(
+        told.contains("text | bullets") && !told.contains("___"),
+        "{told}"
+    );
+}

@@ -610,3 +610,225 @@ fn a_folder_keeps_what_no_export_made() {
     refused(&done, &["`part` is not there"]);
     assert!(!project.path("no").exists());
 }
+
+#[test]
+fn a_folder_is_there_as_a_whole_or_not_at_all() {
+    // The second of two cannot be written: no file system has such names.
+    let long = "s".repeat(300);
+    let yaml = format!(
+        "clue: 1\nname: w\nstages:\n  a: {{load: {{path: r.jsonl}}}}\n  {long}: {{from: a, where: x > 0}}\n\
+         outputs:\n  a.jsonl: {{from: {long}}}\n"
+    );
+    let project = Project::new(&[("w.yaml", &yaml), ("r.jsonl", "{\"x\":1}\n{\"x\":2}\n")]);
+    project.ok("run w.yaml --yes");
+    let broken = format!("export w.yaml --to new/hf --stage a --stage {long}");
+    let done = project.clue(&broken);
+    assert_eq!(done.code, 2, "{}{}", done.stdout, done.stderr);
+    refused(&done, &["cannot write"]);
+    assert_eq!(has_files(&project.path("new")), Vec::<String>::new());
+    project.ok("export w.yaml --to new/hf --stage a");
+    let whole = has_files(&project.path("new"));
+    assert_eq!(whole.len(), 2, "{whole:?}");
+    // Nor does it touch an earlier export.
+    let card = project.read("new/hf/README.md");
+    let done = project.clue(&broken);
+    assert_eq!(done.code, 2, "{}{}", done.stdout, done.stderr);
+    assert_eq!(has_files(&project.path("new")), whole);
+    assert_eq!(project.read("new/hf/README.md"), card);
+    // As one that was killed leaves it: the card without its data, and what it was making.
+    std::fs::remove_dir_all(project.path("new/hf/data")).expect("removed");
+    project.write("new/hf/.clue-export-x/new/data/y.parquet", "half");
+    project.ok("export w.yaml --to new/hf --stage a --stage a.jsonl");
+    let whole = has_files(&project.path("new"));
+    assert_eq!(whole.len(), 3, "{whole:?}");
+}
+
+#[test]
+fn a_split_that_lost_all_of_its_records_is_told_and_the_others_load() {
+    let yaml = "clue: 1\nname: s\nstages:\n  rows: {load: {path: r.jsonl, key: id}}\n\
+                outputs:\n  x.jsonl: {from: rows}\n";
+    let rows = "{\"id\":\"1\",\"part\":\"train\",\"a\":1}\n{\"id\":\"2\",\"part\":\"dev\",\"a\":\"hush\"}\n\
+                {\"id\":\"3\",\"part\":\"test\",\"a\":null}\n";
+    let project = Project::new(&[("s.yaml", yaml), ("r.jsonl", rows)]);
+    project.ok("run s.yaml --yes");
+    let done = project.clue("export s.yaml -o hf --split-by part");
+    assert_eq!(done.code, 1, "{}{}", done.stdout, done.stderr);
+    refused(
+        &done,
+        &["the split `dev` of `x.jsonl` has lost all of its records, and is left out"],
+    );
+    assert!(!done.stderr.contains("hush"), "{}", done.stderr);
+    let load = "import json, datasets\nd = datasets.load_dataset('hf')\n\
+                print(json.dumps({s: [d[s].to_list(), str(d[s].features['a'])] for s in d}))";
+    if let Some(read) = python(&project, load) {
+        let int = "Value('int64')";
+        assert_eq!(
+            read,
+            serde_json::json!({
+                "test": [[{"id": "3", "part": "test", "a": null}], int],
+                "train": [[{"id": "1", "part": "train", "a": 1}], int],
+            })
+        );
+    }
+}
+
+#[test]
+fn a_card_keeps_the_address_of_a_license() {
+    let (project, params) = ran("");
+    project.ok(&format!(
+        "export p.yaml -o hf --output all.jsonl --license https://Example.org/Terms {params}"
+    ));
+    let card = String::from_utf8(project.read("hf/README.md")).expect("UTF-8");
+    let front = card.split("---\n").nth(1).expect("YAML");
+    let front: Json = serde_yaml::from_str(front).expect("YAML");
+    assert_eq!(front["license"], "other");
+    assert_eq!(front["license_link"], "https://Example.org/Terms");
+}
+
+#[test]
+fn a_log_tells_what_a_judge_said_and_what_became_of_scores() {
+    let server = Server::stub("");
+    let rows: String = (0..24)
+        .map(|n| format!("s{n},Sentence {n}.,Meaning {n}.\n"))
+        .collect();
+    let example = crate::support::root().join("examples/judge");
+    let file = |name: &str| std::fs::read_to_string(example.join(name)).expect("read");
+    let yaml = file("plain_words.yaml")
+        .replace("unclear: none", "unclear: fail")
+        .replace(
+            "  results:\n    from: judged",
+            "  changed:\n    from: judged\n    set: {plain: plain * 100, share: plain / 100}\n\
+         \x20 results:\n    from: changed",
+        );
+    let project = Project::new(&[
+        ("strict.yaml", &yaml),
+        ("judge.j2", &file("judge.j2")),
+        ("explain.j2", &file("explain.j2")),
+        ("sentences.csv", &format!("id,sentence,meaning\n{rows}")),
+    ]);
+    let at = |id: &str| serde_json::json!({"url": server.url(), "id": id});
+    let params = format!("-p model={} -p judge={}", at("s"), at("j"));
+    project.clue(&format!("run strict.yaml --yes {params}"));
+    let done = project.clue(&format!(
+        "export strict.yaml --format inspect --to logs {params}"
+    ));
+    assert_eq!(done.code, 1, "{}{}", done.stdout, done.stderr);
+    let log = &logs(&project, "logs")[0];
+    let samples = log["samples"].as_array().expect("samples");
+    let (lost, whole): (Vec<&Json>, Vec<&Json>) = samples
+        .iter()
+        .partition(|sample| sample["error"].is_object());
+    assert_eq!(lost.len() + whole.len(), 24);
+    assert!(!lost.is_empty() && !whole.is_empty());
+    for sample in &lost {
+        let score = &sample["scores"]["judge"];
+        assert_eq!(score["value"], "unclear");
+        let said = score["explanation"].as_str().expect("text");
+        assert!(said.starts_with("It says "), "{said}");
+        assert_eq!(
+            sample["messages"].as_array().expect("messages").len(),
+            3,
+            "{sample}"
+        );
+        assert!(sample["output"]["completion"].is_string(), "{sample}");
+    }
+    for sample in &whole {
+        // The score as it was given, and what it was made into.
+        let score = sample["scores"]["judge"]["value"]
+            .as_f64()
+            .expect("a number");
+        assert_eq!(sample["metadata"]["plain"].as_f64(), Some(score * 100.0));
+        assert_eq!(sample["metadata"]["share"].as_f64(), Some(score));
+        assert_eq!(sample["metadata"].get("plain_reason"), None);
+    }
+    assert_eq!(log["results"]["scores"][0]["scored_samples"], whole.len());
+    // All calls count, each once.
+    for model in ["s", "j"] {
+        let tokens = |of: &Json| of[model]["total_tokens"].as_u64().expect("tokens");
+        let sum: u64 = samples
+            .iter()
+            .map(|sample| tokens(&sample["model_usage"]))
+            .sum();
+        assert_eq!(tokens(&log["stats"]["model_usage"]), sum);
+    }
+    let read = "import json\nfrom inspect_ai.log import read_eval_log, list_eval_logs\n\
+         l = read_eval_log(list_eval_logs('logs')[0])\n\
+         print(json.dumps([[s.scores['judge'].value, s.scores['judge'].explanation,\n\
+           s.output.completion, s.model_usage['j'].total_tokens] for s in l.samples if s.error]))";
+    if let Some(read) = python(&project, read) {
+        for (read, sample) in read.as_array().expect("a list").iter().zip(&lost) {
+            assert_eq!(read[0], "unclear");
+            assert_eq!(read[1], sample["scores"]["judge"]["explanation"]);
+            assert_eq!(read[2], sample["output"]["completion"]);
+            assert!(read[3].as_u64().is_some_and(|tokens| tokens > 0));
+        }
+    }
+}
+
+#[test]
+fn parquet_files_of_pyarrow_are_loaded_or_it_is_told_why_not() {
+    let project = Project::new(&[]);
+    let write = "import pyarrow as a, pyarrow.parquet as q, datetime as d, decimal\n\
+        t = d.datetime(2026, 1, 2, 3, 4, 5, 678901)\n\
+        ns = a.array([1767323045678901234, None], a.timestamp('ns'))\n\
+        q.write_table(a.table({'t': ns, 'l': a.array([[t, None], []], a.list_(a.timestamp('ns')))}),\n\
+          'old.parquet', use_deprecated_int96_timestamps=True)\n\
+        q.write_table(a.table({'n': a.array([t], a.timestamp('us')), 'z': a.array([t], a.timestamp('us', 'Europe/Berlin')),\n\
+          'd': a.array([decimal.Decimal(10000032)], a.decimal128(10, 0))}), 'types.parquet')\n\
+        [q.write_table(a.table({'ü é': a.array([2**63 - 1])}), c + '.parquet', compression=c)\n\
+          for c in ['gzip', 'lz4', 'snappy', 'brotli']]\n\
+        q.write_table(a.table([a.array([1]), a.array([2]), a.array([b'\\xff'], a.binary(1))], names=['a', 'b', 'b']), 'twice.parquet')\n\
+        m = a.map_(a.string(), a.int64())\n\
+        q.write_table(a.table({'m': a.array([[('hush', 1), ('hush', 2)]], m)}), 'keys.parquet')\n\
+        print('0')";
+    if python(&project, write).is_none() {
+        return;
+    }
+    let load = |file: &str, more: &str| {
+        let yaml = format!(
+            "clue: 1\nname: b\nstages:\n  b: {{load: {{path: {file}.parquet{more}}}}}\noutputs:\n  b.jsonl: {{from: b}}\n"
+        );
+        project.write("b.yaml", yaml);
+        let done = project.clue("run b.yaml --yes");
+        match done.code {
+            0 => Ok(String::from_utf8(project.read("out/b/b.jsonl")).expect("UTF-8")),
+            2 => Err(done.stderr),
+            _ => panic!("{}{}", done.stdout, done.stderr),
+        }
+    };
+    let big = "{\"ü é\": 9223372036854775807}\n";
+    for (file, more, told) in [
+        (
+            "old",
+            "",
+            "{\"t\": \"2026-01-02T03:04:05.678901234\", \"l\": [\"2026-01-02T03:04:05.678901\", null]}\n\
+             {\"t\": null, \"l\": []}\n",
+        ),
+        (
+            "types",
+            "",
+            "{\"n\": \"2026-01-02T03:04:05.678901\", \"z\": \"2026-01-02T03:04:05.678901Z\", \"d\": \"10000032\"}\n",
+        ),
+        ("gzip", "", big),
+        ("lz4", "", big),
+        ("snappy", "", big),
+        // What is not taken may be such as records cannot hold.
+        ("twice", ", fields: [a]", "{\"a\": 1}\n"),
+    ] {
+        assert_eq!(load(file, more).as_deref(), Ok(told), "{file}");
+    }
+    for (file, words) in [
+        ("brotli", &["compressed with Brotli", "`zstd`"][..]),
+        ("twice", &["two columns have the name `b`", "`fields`"]),
+        (
+            "keys",
+            &["row 1: the value of `m` is a map in which a key stands twice"],
+        ),
+    ] {
+        let told = load(file, "").expect_err(file);
+        for word in words {
+            assert!(told.contains(word), "{word}\n{told}");
+        }
+        assert!(!told.contains("hush"), "{told}");
+    }
+}

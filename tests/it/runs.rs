@@ -215,3 +215,29 @@ fn params_that_are_secrets_are_not_listed() {
         assert!(told.contains("@h/v1"), "{told}");
     }
 }
+
+#[test]
+fn what_nothing_needs_is_not_fresh_and_is_not_forced_in_silence() {
+    let project = Project::new(&[
+        (
+            "p.yaml",
+            "clue: 1\nstages:\n  a: {load: {path: a.jsonl, key: id}}\n  \
+             spare: {from: a, take: 1}\noutputs: {o.jsonl: {from: a}}\n",
+        ),
+        ("a.jsonl", "{\"id\":\"r1\"}\n"),
+    ]);
+    project.ok("run p.yaml --out out");
+    let told = project.ok("status p.yaml --out out").stdout;
+    let line = |stage: &str| {
+        let line = told.lines().find(|line| line.starts_with(stage));
+        line.unwrap_or_else(|| panic!("{told}")).to_owned()
+    };
+    assert!(line("spare").contains("  not needed"), "{told}");
+    assert!(line("a ").contains("  fresh"), "{told}");
+    assert!(told.contains("1 not needed"), "{told}");
+    let done = project.ok("run p.yaml --out out --force spare");
+    let warning = "warning: `spare` is forced, but nothing that is wanted needs it";
+    assert!(done.stderr.contains(warning), "{}", done.stderr);
+    let done = project.ok("run p.yaml --out out --force spare --until spare");
+    assert!(!done.stderr.contains("warning"), "{}", done.stderr);
+}

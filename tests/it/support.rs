@@ -57,6 +57,7 @@ impl Project {
             .env_remove("CLUE_STORE")
             .env_remove("CLUE_LOG")
             .env_remove("CLUE_CONFIG")
+            .env_remove("CLUE_REMOTE")
             .env("XDG_CONFIG_HOME", self.path(".home/config"))
             .env("XDG_STATE_HOME", self.path(".home/state"))
             .stdin(Stdio::null());

@@ -433,14 +433,27 @@ fn what_depends_on_records_that_are_missing_is_not_known() {
              asked: {from: a, generate: {model: m, prompt: q.j2, into: said}}\n  \
              j: {from: [gold, asked], join: {on: id, how: semi}}\n  \
              w: {from: gold, with: {a: asked}, where: \"id in (a | map(attribute='id') | list)\"}\n  \
-             alone: {from: gold, where: \"t == 'y'\"}\n\
-             outputs: {j.jsonl: {from: j}, w.jsonl: {from: w}, alone.jsonl: {from: alone}}\n",
+             alone: {from: gold, where: \"t == 'y'\"}\n  \
+             anti: {from: [gold, asked], join: {on: id, how: anti}}\n  \
+             n: {from: anti, stats: {metrics: {m: \"1\"}, seed: 1}}\n\
+             outputs: {n.jsonl: {from: n}, j.jsonl: {from: j}, w.jsonl: {from: w}, alone.jsonl: {from: alone}}\n",
         ),
         ("a.jsonl", "{\"id\":\"r1\",\"t\":\"x\"}\n"),
         ("q.j2", "{{ t }}"),
     ]);
     let told = project.ok("trace p.yaml r1 --json");
     let told: Json = serde_json::from_str(&told.stdout).expect("JSON");
+    // It is only there because what would leave it out is missing.
+    let unsure = "it depends on records of `asked` that are not in the cache";
+    let anti = steps(&told).iter().find(|step| name(step) == "anti:r1");
+    assert_eq!(anti.expect("there")["unsure"], unsure);
+    let counts = ends(&told, "anti:r1");
+    assert!(
+        counts[0].starts_with(&format!("gathered n {unsure}")),
+        "{counts:?}"
+    );
+    let text = project.ok("trace p.yaml r1").stdout;
+    assert!(text.contains(&format!("? not sure: {unsure}\n")), "{text}");
     let ends = ends(&told, "gold:r1");
     let of = |stage: &str| ends.iter().find(|end| end.split(' ').nth(1) == Some(stage));
     for stage in ["j", "w"] {
@@ -453,4 +466,35 @@ fn what_depends_on_records_that_are_missing_is_not_known() {
         of("alone").is_some_and(|end| end.starts_with("dropped")),
         "{ends:?}"
     );
+}
+
+#[test]
+fn a_failure_of_another_run_is_not_one_of_the_last() {
+    let (project, server) = ran();
+    project.clue(&words("run", &server, "-p least=1").replace("--out out", "--out other"));
+    let told = life(&project, &server, "n1");
+    let why = ends(&told, "distinct:n1#3");
+    let other =
+        "missing asked its call has no answer in the cache; a list of errors of another run";
+    assert!(why[0].starts_with(other), "{why:?}");
+}
+
+#[test]
+fn a_stage_that_breaks_off_is_told() {
+    let project = Project::new(&[
+        (
+            "p.yaml",
+            "clue: 1\nstages:\n  a: {load: {path: a.jsonl, key: id}}\n  \
+             b: {load: {path: a.jsonl, key: id}}\n  both: {from: [a, b], concat: {}}\n\
+             outputs: {o.jsonl: {from: both}}\n",
+        ),
+        ("a.jsonl", "{\"id\":\"r1\"}\n{\"id\":\"r2\"}\n"),
+    ]);
+    let told = project.ok("trace p.yaml r2 --json");
+    let told: Json = serde_json::from_str(&told.stdout).expect("JSON");
+    let why = "missing both the stage broke off: what broke it is told below";
+    assert_eq!(ends(&told, "b:r2"), [why]);
+    assert_eq!(told["notes"][0], "what could not be gone through: `both`");
+    let fault = told["notes"][1].as_str().expect("a fault");
+    assert!(fault.starts_with("inputs 1 and 2 both have"), "{fault}");
 }

@@ -8,7 +8,7 @@ use clue::share::bundle::manifest::{Data, Manifest, Role};
 
 use crate::support::{Done, Project, Server, copy, root};
 
-const PIPELINE: &str = r#"
+pub const PIPELINE: &str = r#"
 clue: 1
 name: p
 params:
@@ -30,7 +30,7 @@ outputs:
   means.txt: {from: means, format: table}
 "#;
 
-const FILES: [(&str, &str); 3] = [
+pub const FILES: [(&str, &str); 3] = [
     (
         "facts.j2",
         "{% user %}List facts of {{ text }}{% enduser %}",
@@ -52,7 +52,7 @@ fn ran(pipeline: &str) -> (Project, Server) {
 }
 
 /// A bundle of that, in a folder of its own; the server is gone.
-fn bundled(pipeline: &str, words: &str) -> (Project, Project) {
+pub fn bundled(pipeline: &str, words: &str) -> (Project, Project) {
     let (project, server) = ran(pipeline);
     let words = format!("bundle p.yaml -o b -p url={} {words}", server.url());
     drop(server);
@@ -62,20 +62,20 @@ fn bundled(pipeline: &str, words: &str) -> (Project, Project) {
     (elsewhere, project)
 }
 
-fn sensitive() -> String {
+pub fn sensitive() -> String {
     PIPELINE.replace(
         "fields: [id, text]}",
         "fields: [id, text], sensitive: true}",
     )
 }
 
-fn told(project: &Project, words: &str, code: i32) -> Json {
+pub fn told(project: &Project, words: &str, code: i32) -> Json {
     let done = project.clue(&format!("verify b --json {words}"));
     assert_eq!(done.code, code, "{}{}", done.stdout, done.stderr);
     serde_json::from_str(&done.stdout).unwrap_or_else(|_| panic!("{}", done.stdout))
 }
 
-fn has(done: &Done, code: i32, parts: &[&str]) {
+pub fn has(done: &Done, code: i32, parts: &[&str]) {
     let all = format!("{}{}", done.stdout, done.stderr);
     assert_eq!(done.code, code, "{all}");
     for part in parts {
@@ -352,11 +352,18 @@ fn models_are_asked_again_and_what_that_changes_is_told() {
             "means ",
         ],
     );
-    // Nobody there: answers are missing, which is no difference of the bundle.
+    // Nobody there: nothing was compared, and that is not said to agree.
     drop(server);
-    let none = told(&elsewhere, "--live -p url=http://127.0.0.1:1/v1", 0);
+    let none = told(&elsewhere, "--live -p url=http://127.0.0.1:1/v1", 1);
     assert_eq!(none["live"]["stages"][0]["gone"], 3, "{none}");
     assert_eq!(none["live"]["failed"], 3, "{none}");
+    assert_eq!(
+        (&none["live"]["compared"], &none["agrees"]),
+        (&0.into(), &false.into())
+    );
+    let done = elsewhere.clue("verify b --live -p url=http://127.0.0.1:1/v1");
+    has(&done, 1, &["nothing was compared with what the models say"]);
+    assert!(!done.stdout.contains("agrees"), "{}", done.stdout);
 }
 
 #[test]
@@ -410,7 +417,7 @@ fn nothing_of_a_bundle_is_run_or_asked_without_consent() {
 }
 
 /// A bundle as somebody else might write it.
-fn forged(project: &Project, pipeline: &str, change: impl Fn(&mut Manifest, &mut Vec<Member>)) {
+pub fn forged(project: &Project, pipeline: &str, change: impl Fn(&mut Manifest, &mut Vec<Member>)) {
     let (made, _) = bundled(pipeline, "");
     let whole = clue::share::bundle::check::check(&made.path("b"), 1 << 30).expect("a bundle");
     let archive = whole.archive.expect("whole");
@@ -431,7 +438,7 @@ fn forged(project: &Project, pipeline: &str, change: impl Fn(&mut Manifest, &mut
     project.write("b", out);
 }
 
-fn replace(members: &mut [Member], path: &str, from: &str, to: &str) {
+pub fn replace(members: &mut [Member], path: &str, from: &str, to: &str) {
     let member = members
         .iter_mut()
         .find(|member| member.path == path)
@@ -444,7 +451,7 @@ fn replace(members: &mut [Member], path: &str, from: &str, to: &str) {
 }
 
 /// Without a param, so that data has to be put into the bundle's folder.
-fn in_its_place() -> String {
+pub fn in_its_place() -> String {
     let param = "  notes: {type: path, default: notes.csv}\n";
     let pipeline = PIPELINE.replace(param, "");
     pipeline.replace("\"{{ params.notes }}\"", "notes.csv")

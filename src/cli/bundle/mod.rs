@@ -15,15 +15,15 @@ use std::sync::Arc;
 use super::codes::REFUSED;
 use super::consent::config;
 use super::err;
+use super::free::free;
 use super::locked::{Facts, facts};
-use super::replace::{read_files, real};
 use super::session::{Common, bad, refuse};
 use super::when::when;
 use crate::diag::Diagnostic;
 use crate::engine::history::{params, runs};
 use crate::engine::keep::OutFile;
 use crate::engine::pipe::Pipe;
-use crate::engine::survey::{Survey, Wanted, out_file, survey};
+use crate::engine::survey::{Survey, Wanted, survey};
 use crate::share::bundle::archive;
 use crate::share::bundle::manifest::{Level, Manifest};
 use crate::share::bundle::salt::Salt;
@@ -191,7 +191,7 @@ fn bundled(args: &Args, pipe: &Arc<Pipe>, config: &Config) -> Result<ExitCode, V
     if !faults.is_empty() {
         return Err(faults);
     }
-    let target = free(args, pipe, &target).map_err(one)?;
+    let target = free(pipe, &args.common.settings, &target).map_err(one)?;
     let store = Store::open_read(&args.common.settings.store).map_err(one)?;
     let survey = survey(pipe, &store, &Wanted::default()).map_err(one)?;
     let served = gather::served(&store);
@@ -267,25 +267,6 @@ fn default_name(pipe: &Pipe) -> PathBuf {
     let name: String = pipe.pipeline.name.chars().map(plain).collect();
     let name = name.trim_start_matches('.');
     PathBuf::from(format!("{name}.clue.tar.zst"))
-}
-
-/// The place of the bundle, which must be no other file's.
-fn free(args: &Args, pipe: &Pipe, target: &Path) -> Result<PathBuf, Diagnostic> {
-    let place = real(target)?;
-    let is_output = (0..pipe.stages.len())
-        .filter_map(|at| out_file(pipe, at))
-        .any(|path| real(&path).is_ok_and(|path| path == place));
-    let mut given = args.common.settings.params_files.iter();
-    let given = given.any(|path| real(path).is_ok_and(|path| path == place));
-    let why = if is_output {
-        "is an output of the pipeline"
-    } else if read_files(&pipe.pipeline).contains(&place) || given {
-        "is read by the pipeline"
-    } else {
-        return Ok(place);
-    };
-    let what = format!("`{}` {why}", target.display());
-    Err(Diagnostic::error(what).help("name another file with `-o FILE`"))
 }
 
 /// Everything that would leave, or the exit code when it was told why it must not.

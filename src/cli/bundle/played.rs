@@ -4,10 +4,9 @@
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
-use serde_json::{Value as Json, json};
-
 use super::Source;
 use super::leaving::Leaving;
+use crate::cli::paged::{Before, Seen};
 use crate::cli::rehearse::{Notes, rehearse};
 use crate::cli::report::errors;
 use crate::diag::Diagnostic;
@@ -19,19 +18,17 @@ use crate::engine::taps::Taps;
 use crate::hash::Hash;
 use crate::replay::cassette::{self, Entry};
 use crate::replay::ledger::Ledger;
-use crate::report::life::Graph;
-use crate::report::page::{Choice, Found, Lives, Options, Report, Salting, choose, gather, html};
+use crate::report::page::{Choice, Options, Report, Salting, choose, html};
 use crate::report::words::count;
 use crate::share::bundle::hidden::{HiddenCall, StageRecords, lines, marks};
 use crate::share::bundle::manifest::Role;
+use crate::share::bundle::results;
 use crate::share::bundle::salt::Salt;
 use crate::share::plain::Plain;
 use crate::store::Store;
 
 /// Records of a table of the report at most, as `clue report` has it.
 const MOST: usize = 10_000;
-/// Records of an artifact that are read together.
-const TOGETHER: usize = 256;
 
 /// Goes through the run, and adds what may leave of it.
 ///
@@ -79,20 +76,6 @@ pub fn play(
     add_hidden(&secret, salt.as_ref(), leaving);
     drop(secret);
     add_records(source, &kept, salt.as_ref(), &notes.taps, leaving)?;
-    let taken: Vec<usize> = choice.taps().collect();
-    let graph = Graph::of(pipe, &choice.survey, &notes.taps);
-    let found = Found {
-        lives: Lives::new(pipe, &graph, &choice.tables),
-        pipe,
-        known: &source.survey,
-        choice: &choice,
-        board: &board,
-        outcome: &outcome,
-        records: taken.iter().map(|at| (*at, notes.taps.take(*at))).collect(),
-        calls,
-        runs: Vec::new(),
-        errors: errors(&pipe.folders.out.join("errors.jsonl")),
-    };
     let options = Options {
         sensitive: source.args.include_sensitive,
         limit: MOST,
@@ -100,7 +83,19 @@ pub fn play(
         timeless: true,
         salting: Salting::With(salt.as_ref().map(Salt::of_page)),
     };
-    let mut report = gather(found, &options);
+    let seen = Seen {
+        pipe,
+        known: &source.survey,
+        choice: &choice,
+        board: &board,
+        outcome: &outcome,
+        notes: &notes,
+    };
+    let before = Before {
+        errors: errors(&pipe.folders.out.join("errors.jsonl")),
+        ..Before::default()
+    };
+    let mut report = seen.page(calls, before, &options);
     plain(source, &mut report, leaving)?;
     add_results(source, &choice, &report, leaving);
     add_report(&report, leaving);
@@ -260,15 +255,9 @@ fn add_records(
 
 fn read(store: &Store, content: Hash, salt: Option<&Salt>) -> Result<Vec<[String; 2]>, Diagnostic> {
     let damaged = || Diagnostic::error("an output of a stage in the cache is damaged");
-    let mut reader = ArtifactRecords::open(store, content)?.ok_or_else(damaged)?;
-    let mut all = Vec::new();
-    loop {
-        let some = reader.next(TOGETHER).map_err(|_| damaged())?;
-        if some.is_empty() {
-            return Ok(all);
-        }
-        all.extend(some.iter().map(|record| marks(record, salt)));
-    }
+    let records = ArtifactRecords::open(store, content)?.ok_or_else(damaged)?;
+    let all = records.map(|record| Ok(marks(&record.map_err(|_| damaged())?, salt)));
+    all.collect()
 }
 
 /// Takes out of a page what is of this machine alone, and texts that are sensitive themselves.
@@ -297,17 +286,7 @@ fn add_results(source: &Source<'_>, choice: &Choice, report: &Report, leaving: &
     if choice.boards.is_empty() {
         return;
     }
-    let boards = report.overview.boards.iter().map(|board| {
-        let mut told = serde_json::to_value(board).unwrap_or_default();
-        told["stage"] = Json::from(source.stage(board.stage));
-        told
-    });
-    let results = json!({
-        "pipeline": source.pipe.pipeline.name,
-        "tables": boards.collect::<Vec<_>>(),
-    });
-    let mut bytes = serde_json::to_vec_pretty(&results).unwrap_or_default();
-    bytes.push(b'\n');
+    let bytes = results::bytes(source.pipe, report);
     leaving.add(
         "results.json",
         Role::Results,

@@ -1,6 +1,7 @@
 //! Two lots of records within one run: of two stages, or of one stage by the value of a field.
 
 use std::collections::BTreeSet;
+use std::rc::Rc;
 
 use serde_json::Value as Json;
 
@@ -14,7 +15,7 @@ use crate::engine::past::Known;
 use crate::engine::pipe::Pipe;
 use crate::record::Record;
 use crate::report::compare::{
-    self as told, Called, Comparison, Lot, Settings, examples, joined, row, unnumbered,
+    self as told, Called, Comparison, Lot, Numbers, Settings, examples, joined, row,
 };
 use crate::report::life::json;
 use crate::report::page::{behind, scored};
@@ -41,7 +42,8 @@ pub fn stages(args: &Args) -> Result<Comparison, Failed> {
         let of_b = records.swap_remove(1);
         (records.swap_remove(0), of_b)
     };
-    let mut lot = lot(&of_a, &of_b, &[], &args.on)?;
+    let counted = [a, b].map(|at| numbered(&side, &[at]));
+    let mut lot = lot(&of_a, &of_b, counted, &[], &args.on)?;
     let settings = summed(&pipe, b, None).map(|(_, settings)| settings);
     let mut comparison = Comparison {
         a: called(&side, &args.stages[0]),
@@ -111,7 +113,9 @@ pub fn between(args: &Args, field: &str) -> Result<Comparison, Failed> {
     let settings = settings.map(|settings| settings.without(&[field.to_owned()]));
     // Names tell records apart within a group only.
     let within = settings.as_ref().map(Settings::groups).unwrap_or_default();
-    let mut lot = lot(&of(&a), &of(&b), &within, &on)?;
+    let counted = numbered(&side, &from);
+
+    let mut lot = lot(&of(&a), &of(&b), [counted.clone(), counted], &within, &on)?;
     let mut scores: Vec<String> = from
         .iter()
         .flat_map(|from| scored(&pipe, &behind(&pipe, *from)))
@@ -155,6 +159,16 @@ fn tell(
         comparison.notes.push(format!("{note}: {help}"));
     }
     comparison.stages.push(row);
+    let unclear = lot.pairs().unclear;
+    if unclear > 0 {
+        let what = count(unclear as u64, "record");
+        let why =
+            "several of a side have what names them, so that it is not clear who belongs to whom";
+        let help = "name fields that tell them apart with `--on`";
+        comparison
+            .notes
+            .push(format!("{what} not paired: {why}; {help}"));
+    }
     let found = match settings {
         Some(settings) => ground(args, pipe, at, lot, &settings, comparison),
         None => false,
@@ -204,11 +218,26 @@ fn records(side: &mut Side, wanted: &[usize]) -> Result<Vec<Vec<Record>>, Failed
     Ok(all)
 }
 
+/// What the numbers before the keys of stages' records stand for.
+fn numbered(side: &Side, stages: &[usize]) -> Rc<Numbers> {
+    let names = stages
+        .iter()
+        .map(|at| &side.pipe.stages[*at].spec.name.value);
+    Numbers::any(names.map(|name| Numbers::of(&side.run.stages, name)))
+}
+
 /// Records with the names that pair them: some fields, or their keys, after the fields `within`
 /// that make groups. Where keys do not fit each other, they count without the number that
 /// `concat: {prefix: true}` puts before them.
-fn lot(a: &[Record], b: &[Record], within: &[String], on: &[String]) -> Result<Lot, Diagnostic> {
-    let named = |records: &[Record], bare_keys: bool| -> Result<Vec<Called>, Diagnostic> {
+fn lot(
+    a: &[Record],
+    b: &[Record],
+    numbers: [Rc<Numbers>; 2],
+    within: &[String],
+    on: &[String],
+) -> Result<Lot, Diagnostic> {
+    let agree = numbers[0].agrees(&numbers[1]);
+    let named = |records: &[Record], numbers: &Numbers, bare_keys: bool| {
         let named = records.iter().map(|record| {
             let value = |name: &String| {
                 let value = record.fields.get(name).map(json);
@@ -222,17 +251,22 @@ fn lot(a: &[Record], b: &[Record], within: &[String], on: &[String]) -> Result<L
             let mut name: Vec<String> = values.iter().map(bare).collect();
             if on.is_empty() {
                 let key = &*record.key;
-                let rest = if bare_keys { unnumbered(key) } else { key };
-                name.push(rest.to_owned());
+                let rest = numbers.rest(key).filter(|_| bare_keys);
+                name.push(match rest {
+                    Some(rest) => rest.to_owned(),
+                    None if agree => key.to_owned(),
+                    None => numbers.meaning(key),
+                });
             }
             Ok((joined(&name), record.clone()))
         });
-        named.collect()
+        named.collect::<Result<Vec<Called>, Diagnostic>>()
     };
     let whole = |bare_keys: bool| -> Result<Lot, Diagnostic> {
         Ok(Lot {
-            a: named(a, bare_keys)?,
-            b: named(b, bare_keys)?,
+            a: named(a, &numbers[0], bare_keys)?,
+            b: named(b, &numbers[1], bare_keys)?,
+            numbers: numbers.clone(),
         })
     };
     let lot = whole(false)?;

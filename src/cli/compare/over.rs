@@ -1,6 +1,6 @@
 //! Two runs: of one pipeline, or of two.
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::path::Path;
 
 use super::side::Side;
@@ -10,8 +10,8 @@ use crate::engine::past::Known;
 use crate::engine::pipe::Pipe;
 use crate::record::Record;
 use crate::report::compare::{
-    Called, Cases, Comparison, Lot, Metric, OutFile, Row, Settings, Way, cases, decides, examples,
-    joined, measured, paired, row,
+    Called, Cases, Comparison, Decides, Lot, Metric, Numbers, OutFile, Renamed, Row, Settings, Way,
+    cases, decides, examples, joined, measured, paired, row,
 };
 use crate::report::page::{adds, behind};
 use crate::report::words::count;
@@ -29,14 +29,25 @@ pub fn runs(args: &Args, a: (&Path, &str), b: (&Path, &str)) -> Result<Compariso
             side.name = format!("{} of {}", side.name, file.unwrap_or_default());
         }
     }
+    let renamed = Renamed::between(&a.run.stages, &b.run.stages);
+    let here = |(_, new): (&String, &String)| a.pipe.find(new).is_some();
+    // In two files each name is that of its own.
+    let known = renamed.iter().all(here);
+    let mut decided = a.run.clone();
+    decided.stages = renamed.carried(&a.run.stages);
+    if known {
+        a.rename(&renamed);
+    }
     let names = names(&a, &b);
     let same = sames(&a, &b);
     let text = |hash| a.text(hash).or_else(|| b.text(hash));
     let mut comparison = Comparison {
-        decides: decides(&a.run, &b.run, &names, &text),
+        decides: renames(&renamed),
         notes: notes(&a, &b),
         ..Comparison::default()
     };
+    let told = decides(&decided, &b.run, &names, &text);
+    comparison.decides.extend(told);
     let differ: Vec<&String> = names
         .iter()
         .filter(|name| judged(&a, &b, &same, name) == Judged::Open)
@@ -57,12 +68,9 @@ pub fn runs(args: &Args, a: (&Path, &str), b: (&Path, &str)) -> Result<Compariso
             .collect()
     };
     let (of_a, of_b) = (names_of(&a), names_of(&b));
-    let mut lots = lots(
-        &a.pipe.clone(),
-        a.records(&of_a)?,
-        &b.pipe.clone(),
-        b.records(&of_b)?,
-    );
+    let (records_a, records_b) = (a.records(&of_a)?, b.records(&of_b)?);
+    let stages = [&decided.stages, &b.run.stages];
+    let mut lots = lots((&a.pipe, records_a), (&b.pipe, records_b), stages);
     for name in &names {
         match judged(&a, &b, &same, name) {
             Judged::Same => comparison.same.push(name.clone()),
@@ -98,6 +106,16 @@ pub fn runs(args: &Args, a: (&Path, &str), b: (&Path, &str)) -> Result<Compariso
     comparison.a = a.told;
     comparison.b = b.told;
     Ok(comparison)
+}
+
+/// Stages that have another name now, as what differs.
+fn renames(renamed: &Renamed) -> Vec<Decides> {
+    let told = renamed.iter().map(|(old, new)| Decides {
+        stages: vec![new.clone()],
+        what: format!("stage `{old}` is called `{new}`"),
+        diff: None,
+    });
+    told.collect()
 }
 
 /// The stages of both, in the order of the second file; those of the first alone come last.
@@ -138,9 +156,17 @@ fn judged(a: &Side, b: &Side, same: &HashSet<String>, name: &str) -> Judged {
                 Some(_) => ("a", "b", b),
                 None => ("b", "a", a),
             };
-            return Judged::Not(match side.pipe.find(name) {
-                Some(_) => format!("in run `{lacks}` it did not run to its end"),
-                None => format!("only the run `{has}` has it"),
+            let had = match side.run.names.is_empty() {
+                // Older versions did not keep which stages there were.
+                true => None,
+                false => Some(side.run.names.contains(name)),
+            };
+            return Judged::Not(match had {
+                Some(true) => format!("in run `{lacks}` it did not run to its end"),
+                None if side.pipe.find(name).is_some() => {
+                    format!("run `{lacks}` did not have it, or not run it to its end")
+                }
+                _ => format!("only the run `{has}` has it"),
             });
         }
     }
@@ -224,16 +250,16 @@ fn file(b: &Side, a: &Side, name: &str) -> OutFile {
 
 /// The records of both sides by the names of their stages, where both have them.
 fn lots(
-    a: &Pipe,
-    mut of_a: HashMap<usize, Vec<Record>>,
-    b: &Pipe,
-    of_b: HashMap<usize, Vec<Record>>,
+    (a, mut of_a): (&Pipe, HashMap<usize, Vec<Record>>),
+    (b, of_b): (&Pipe, HashMap<usize, Vec<Record>>),
+    stages: [&BTreeMap<String, StageRecord>; 2],
 ) -> HashMap<String, Lot> {
     let mut lots = HashMap::new();
     for (at, records) in of_b {
         let name = b.stages[at].spec.name.value.clone();
         if let Some(other) = a.find(&name).and_then(|at| of_a.remove(&at)) {
-            lots.insert(name, Lot::by_key(other, records));
+            let numbers = stages.map(|stages| Numbers::of(stages, &name));
+            lots.insert(name, Lot::by_key(other, records, numbers));
         }
     }
     lots

@@ -76,8 +76,10 @@ mod tests {
                 pipeline: "/p.yaml".into(),
                 params: BTreeMap::new(),
                 stages: BTreeMap::new(),
+                names: std::collections::BTreeSet::new(),
                 facts: None,
                 stints: BTreeMap::new(),
+                latencies: BTreeMap::new(),
             };
             (id.to_owned(), run)
         };

@@ -20,9 +20,10 @@ use crate::engine::survey::{Survey, Wanted, survey};
 use crate::engine::taps::Taps;
 use crate::plan::graph::Action;
 use crate::record::Record;
-use crate::report::compare as told;
+use crate::report::compare::{self as told, Renamed};
 use crate::report::page::open_ended;
 use crate::store::Store;
+use crate::text::secret::redact;
 
 /// A run and what is known of it.
 pub struct Side {
@@ -57,7 +58,11 @@ impl Side {
         let past = Past::of(&now, &pipe.order, &store, &run, &open_ended(&pipe));
         let facts = run.facts.as_ref();
         let set = facts.map_or(&[][..], |facts| &facts.set).iter();
-        let params = set.filter_map(|name| Some((name.clone(), run.params.get(name)?.clone())));
+        let value = |name: &String| {
+            let value = run.params.get(name)?.clone();
+            Some((name.clone(), redact(name, value)))
+        };
+        let params = set.filter_map(value);
         let side = told::Side {
             name: match at {
                 0 => "last".to_owned(),
@@ -114,6 +119,14 @@ impl Side {
             }
         }
         Ok(records)
+    }
+
+    /// Takes stages of the run for those of the pipeline as it is now: old names with their new ones.
+    pub fn rename(&mut self, names: &Renamed) {
+        self.run.stages = names.carried(&self.run.stages);
+        self.run.stints = names.all(&self.run.stints);
+        let open = open_ended(&self.pipe);
+        self.past = Past::of(&self.now, &self.pipe.order, &self.store, &self.run, &open);
     }
 
     /// A prompt's text by its hash, if it is still there.

@@ -25,7 +25,7 @@ pub fn write(args: &Args, pipe: &Arc<Pipe>, format: Format) -> Result<Done, Stop
         ));
         return Err(fault.help("name one with `--output` or `--stage`").into());
     };
-    let place = free(pipe, &args.common.settings.params_files, &args.to)?;
+    let place = free(pipe, &args.common.settings, &args.to)?;
     let sensitive = guard(args, pipe, [(one.name.as_str(), one.from)])?;
     let looked = look(args, pipe, &[one.from])?;
     let build = pipe.build(one.place, Vec::new());

@@ -1,5 +1,6 @@
 //! A folder that Hugging Face's `datasets` loads: Parquet files, and a card.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
@@ -9,6 +10,7 @@ use serde_json::Value as Json;
 use super::chosen::{Chosen, chosen};
 use super::file::Lost;
 use super::look::{Looked, look};
+use super::staged::Staged;
 use super::{Args, Done, Stop, Written, guard, pour, whole};
 use crate::cli::locked::{Facts, facts};
 use crate::diag::Diagnostic;
@@ -62,20 +64,10 @@ pub fn write(args: &Args, pipe: &Arc<Pipe>) -> Result<Done, Stop> {
         }
     }
     let lock = lock(args, pipe)?;
+    let staged = Staged::begin(&args.to)?;
     let mut configs = Vec::new();
     for (parts, chosen, name) in filled {
-        match config(args, parts, chosen, name, &mut done) {
-            Ok(config) => configs.push(config),
-            Err(stop) => {
-                // Without a card they would be nobody's.
-                let news = done
-                    .files
-                    .iter()
-                    .filter(|file| !earlier.contains(&file.path));
-                news.for_each(|file| drop(fs::remove_file(&file.path)));
-                return Err(stop);
-            }
-        }
+        configs.push(config(&staged.path(), parts, chosen, name)?);
     }
     let text = card::text(&Card {
         name: &pipe.pipeline.name,
@@ -92,11 +84,21 @@ pub fn write(args: &Args, pipe: &Arc<Pipe>) -> Result<Done, Stop> {
             tasks: args.tasks.clone(),
         },
     });
-    let mut file = OutFile::create(&args.to.join(CARD))?;
+    let mut file = OutFile::create(&staged.path().join(CARD))?;
     file.write(text.as_bytes())?;
     file.finish()?;
-    let written: Vec<PathBuf> = done.files.iter().map(|file| file.path.clone()).collect();
-    remove_others(&args.to, &earlier, &written);
+    let splits = configs.iter().flat_map(|config| &config.splits);
+    let (mut data, mut files) = (Vec::new(), Vec::new());
+    for split in splits {
+        data.push(split.path.clone());
+        files.push(Written {
+            path: args.to.join(&split.path),
+            records: split.rows,
+            bytes: split.bytes,
+        });
+    }
+    staged.finish(CARD, &data, &earlier)?;
+    done.files = files;
     let shown = args.to.display().to_string();
     done.notes.push(format!(
         "the card is {}; load it with `datasets.load_dataset({})`",
@@ -120,6 +122,7 @@ fn fill(
 ) -> Result<Option<Parts>, Stop> {
     let mut parts = chosen.what.parts(&pipe.build(chosen.place, Vec::new()))?;
     let mut lost = Lost::default();
+    let mut wanted = BTreeSet::new();
     looked.each(chosen.from, |record| {
         let split = match &args.split_by {
             None => args.split.as_str(),
@@ -128,7 +131,10 @@ fn fill(
         if let Err(fault) = parts.push(split, record) {
             lost.take(&record.key, fault)?;
         }
-        if parts.names().count() > SPLITS {
+        if !wanted.contains(split) {
+            wanted.insert(split.to_owned());
+        }
+        if wanted.len() > SPLITS {
             let field = args.split_by.as_deref().unwrap_or("");
             let what = format!("`{field}` has more than {SPLITS} values, too many for splits");
             return Err(Diagnostic::error(what).into());
@@ -136,6 +142,17 @@ fn fill(
         Ok(())
     })?;
     done.missing.extend(lost.lines());
+    // `datasets` loads nothing at all of a folder with an empty table in it.
+    let gone = wanted
+        .iter()
+        .filter(|split| !parts.names().any(|(name, ..)| name == *split));
+    for split in gone.filter(|_| args.split_by.is_some()) {
+        let what = format!(
+            "the split `{split}` of `{}` has lost all of its records",
+            chosen.name
+        );
+        done.missing.push(format!("{what}, and is left out"));
+    }
     if parts.names().next().is_none() {
         let line = format!("`{}` has no records, and is left out", chosen.name);
         done.notes.push(line);
@@ -144,14 +161,8 @@ fn fill(
     Ok(Some(parts))
 }
 
-/// Writes the files of one output or stage.
-fn config(
-    args: &Args,
-    mut parts: Parts,
-    chosen: &Chosen,
-    name: String,
-    done: &mut Done,
-) -> Result<Config, Stop> {
+/// Writes the files of one output or stage into a folder.
+fn config(folder: &Path, mut parts: Parts, chosen: &Chosen, name: String) -> Result<Config, Stop> {
     let splits = parts.names();
     let splits: Vec<(String, u64, u64)> = splits
         .map(|(name, rows, memory)| (name.to_owned(), rows, memory))
@@ -164,13 +175,8 @@ fn config(
     };
     for (split, rows, memory) in splits {
         let path = names::file(&config.name, &split);
-        let file = args.to.join(&path);
+        let file = folder.join(&path);
         let bytes = pour(&file, |bytes| parts.write(&split, bytes).map_err(whole))?;
-        done.files.push(Written {
-            path: file,
-            records: rows,
-            bytes,
-        });
         config.splits.push(Split {
             name: split,
             path,
@@ -249,17 +255,6 @@ fn free(folder: &Path, file: &str, earlier: &[PathBuf]) -> Result<(), Stop> {
         None => return Ok(()),
     };
     Err(Diagnostic::error(what).help("name another folder").into())
-}
-
-/// Removes the data of an earlier export that is no longer part of it: nobody would look there
-/// for it. Whatever its card does not list stays.
-fn remove_others(folder: &Path, earlier: &[PathBuf], written: &[PathBuf]) {
-    for path in earlier.iter().filter(|path| !written.contains(path)) {
-        let _ = fs::remove_file(path);
-        // Only goes if nothing is left in it.
-        let parent = path.parent().filter(|parent| *parent != folder);
-        let _ = parent.map(fs::remove_dir);
-    }
 }
 
 fn name_of(path: &Path) -> String {

@@ -65,8 +65,13 @@ pub fn write(args: &Args, pipe: &Arc<Pipe>) -> Result<Done, Stop> {
     let stages: Vec<&str> = (0..pipe.stages.len()).map(name).collect();
     let graph = Graph::of(pipe, &choice.survey, &notes.taps);
     let last: Vec<usize> = ends.iter().map(|end| end.stage).collect();
-    let lives = Lives::new(pipe, &graph, &last);
     let lost = lost(pipe, &outcome, &notes.ledger.missed(), &graph);
+    // Of what was lost it counts, too, what it was made of.
+    let read = lost.iter().flat_map(|lost| &pipe.stages[lost.stage].inputs);
+    let mut known: Vec<usize> = last.iter().chain(read).copied().collect();
+    known.sort_unstable();
+    known.dedup();
+    let lives = Lives::new(pipe, &graph, &known);
     let calls = Calls::new(pipe, notes.ledger.take_all(&stages));
     let mut all = last;
     all.extend(scored);

@@ -8,7 +8,6 @@ use super::{Args, Stop};
 use crate::cli::rehearse::{Notes, rehearse};
 use crate::cli::report::ran;
 use crate::diag::Diagnostic;
-use crate::engine::edge::BATCH;
 use crate::engine::keep::ArtifactRecords;
 use crate::engine::pipe::Pipe;
 use crate::engine::run::Outcome;
@@ -134,13 +133,9 @@ impl Looked {
         };
         let gone = || Diagnostic::error("the cache is damaged").help("run the pipeline again");
         let records = ArtifactRecords::open(&self.store, *content).map_err(Diagnostic::from)?;
-        let mut records = records.ok_or_else(gone)?;
-        loop {
-            let batch = records.next(BATCH).map_err(|_| gone())?;
-            if batch.is_empty() {
-                return Ok(());
-            }
-            batch.iter().try_for_each(&mut act)?;
+        for record in records.ok_or_else(gone)? {
+            act(&record.map_err(|_| gone())?)?;
         }
+        Ok(())
     }
 }

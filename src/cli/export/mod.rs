@@ -6,6 +6,7 @@ mod file;
 mod folder;
 mod logs;
 mod look;
+mod staged;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;

@@ -6,7 +6,7 @@ use std::sync::PoisonError;
 
 use serde::Serialize;
 
-use super::opened::Opened;
+use super::opened::{Lack, Opened};
 use super::rerun::{Call, Ended, Run};
 use crate::diag::Diagnostic;
 use crate::engine::board::State;
@@ -22,8 +22,6 @@ use crate::share::bundle::salt::Of;
 use crate::share::lock::Lock;
 use crate::store::Store;
 use crate::text::visible::plain;
-/// Records of an artifact that are read together.
-const TOGETHER: usize = 256;
 /// How it ends that calls are missing.
 pub const LACKS: &str = "that the bundle does not hold";
 
@@ -101,7 +99,7 @@ impl Run<'_> {
         }
         // Those that had to be left out come after what they would be made of.
         let lock = self.then.lock;
-        for (name, file) in &opened.removed {
+        for (name, lack) in &opened.removed {
             let output = lock.outputs.contains_key(name);
             let known = lock
                 .stages
@@ -112,10 +110,7 @@ impl Run<'_> {
                     name: name.clone(),
                     output,
                     is: Is::Unchecked,
-                    why: Some(format!(
-                        "needs `{}`, which is not in the bundle",
-                        plain(file)
-                    )),
+                    why: Some(lack.words()),
                     first: None,
                     key: None,
                 });
@@ -149,7 +144,7 @@ impl Run<'_> {
             .filter(|_| !refused.contains(&at))
             .map(|ended| &ended.outcome);
         let Some((ended, outcome)) = ended.zip(outcome) else {
-            checked.why = Some("needs your consent (`--yes`) to run a program".to_owned());
+            checked.why = Some(Lack::Program.words());
             return Ok(checked);
         };
         let done = &outcome.stages[at];
@@ -222,21 +217,14 @@ impl Run<'_> {
     ) -> Result<Vec<[String; 2]>, Diagnostic> {
         let salt = self.salt(then);
         let mut all = Vec::new();
-        let Some(mut records) = ArtifactRecords::open(store, content)? else {
-            return Ok(all);
-        };
-        loop {
-            let batch = records.next(TOGETHER);
-            let batch = batch.map_err(|_| Diagnostic::error("the artifact is damaged"))?;
-            if batch.is_empty() {
-                return Ok(all);
-            }
-            for record in batch {
-                let both = marks(&record, salt.as_ref());
-                keys.insert(both[0].clone(), record.key.to_string());
-                all.push(both);
-            }
+        let records = ArtifactRecords::open(store, content)?.into_iter().flatten();
+        for record in records {
+            let record = record.map_err(|_| Diagnostic::error("the artifact is damaged"))?;
+            let both = marks(&record, salt.as_ref());
+            keys.insert(both[0].clone(), record.key.to_string());
+            all.push(both);
         }
+        Ok(all)
     }
 
     /// How many calls a stage and those it is made of lack.

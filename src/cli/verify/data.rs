@@ -3,6 +3,7 @@
 //! that read it can be told. The user's files are copied, never linked: nothing that a bundle
 //! says may lead to one being written to.
 
+use std::ffi::OsStr;
 use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -46,6 +47,9 @@ pub struct Input {
     pub is: Is,
     /// Its hash as it is now.
     pub hash: Option<Hash>,
+    /// Of one that is absent: what was looked for, and a file that it might be and is not.
+    #[serde(flatten)]
+    pub wanted: Option<Wanted>,
     /// Where it is; for one that is absent, what stands in its place.
     #[serde(skip)]
     pub path: Option<PathBuf>,
@@ -54,6 +58,17 @@ pub struct Input {
     pub from: Option<PathBuf>,
     /// True if its records are sensitive.
     pub sensitive: bool,
+}
+
+/// A file that was looked for in vain.
+#[derive(Clone, Debug, Serialize)]
+pub struct Wanted {
+    /// Its size in bytes.
+    pub bytes: u64,
+    /// The hash of its content.
+    pub expected: Hash,
+    /// A file of such a name, with another ending, in the user's folder.
+    pub near: Option<String>,
 }
 
 /// All of them, and the params that lead to them.
@@ -142,6 +157,7 @@ fn one(
         name: data.name.clone(),
         is: Is::There,
         hash: Some(data.hash),
+        wanted: None,
         path: None,
         from: None,
         sensitive: data.sensitive,
@@ -170,13 +186,29 @@ fn one(
         None => (Is::Absent, None),
     };
     input.from = found.map(|(path, _)| path);
-    let file = match &input.from {
-        Some(path) => path.clone(),
+    if input.is == Is::Absent {
+        input.wanted = Some(Wanted {
+            bytes: data.bytes,
+            expected: data.hash,
+            near: near(&data.name, files),
+        });
+    }
+    // A file is read as its name says.
+    let own = input.from.clone();
+    let own = own.filter(|path| {
+        path.file_name()
+            .is_some_and(|name| same_ending(name, &data.name))
+    });
+    let file = match own {
+        Some(path) => path,
         None => {
             let name = Some(data.name.as_str()).filter(|name| fault_of(name).is_none());
             let stand_in = aside.join(name.unwrap_or("data").replace('/', "_"));
             fs::create_dir_all(aside)?;
-            File::create_new(&stand_in)?;
+            let mut copy = File::create_new(&stand_in)?;
+            if let Some(path) = &input.from {
+                io::copy(&mut File::open(path)?, &mut copy)?;
+            }
             stand_in
         }
     };
@@ -216,6 +248,23 @@ fn one(
 fn set(params: &mut Vec<(String, String)>, name: &str, value: &Path) {
     params.retain(|(known, _)| known != name);
     params.push((name.to_owned(), value.display().to_string()));
+}
+
+/// True if two files are read in the same way, as far as their names say: in capitals or not.
+fn same_ending(name: &OsStr, other: &str) -> bool {
+    let ending = |name: &str| {
+        let (_, ending) = name.split_once('.').unwrap_or((name, ""));
+        ending.to_lowercase()
+    };
+    ending(&name.to_string_lossy()) == ending(other)
+}
+
+/// The name of a file that is called as another but for its ending, such as a compressed one.
+fn near(name: &str, files: &[(PathBuf, u64)]) -> Option<String> {
+    let stem = |name: &str| name.split('.').next().unwrap_or_default().to_owned();
+    let names = files.iter().filter_map(|(path, _)| path.file_name());
+    let mut names = names.map(|name| name.to_string_lossy().into_owned());
+    names.find(|known| stem(known) == stem(name))
 }
 
 /// A file with this content; else one with this name, and its hash.

@@ -1,23 +1,22 @@
 //! A bundle's models, asked again: how many of their answers are others today, and what that does
 //! to the scores. As with every run of somebody else's pipeline, only with consent.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 
 use serde::Serialize;
-use serde_json::Value as Json;
 use tokio::sync::mpsc;
 
 use super::Ended;
 use super::opened::Opened;
 use super::rerun::Then;
+use super::results::tables;
 use crate::cli::codes::{INTERRUPTED, REFUSED};
 use crate::cli::consent::{guarded, refuse};
 use crate::cli::display::{Form, show};
 use crate::cli::err;
-use crate::cli::rehearse::{Notes, rehearse};
 use crate::cli::run::listen;
 use crate::cli::served::place;
 use crate::diag::Diagnostic;
@@ -33,13 +32,14 @@ use crate::engine::worker::Shop;
 use crate::plan::graph::Action;
 use crate::replay::cassette::Entry;
 use crate::replay::ledger::{Depth, Ledger};
-use crate::report::page::{Found, Lives, Options, Salting, choose, gather};
+use crate::report::page::open_ended;
 use crate::share::bundle::again::{Answers, Score, compared, scores};
 use crate::share::bundle::hidden::HiddenCall;
-use crate::share::bundle::salt::Salt;
+use crate::share::bundle::results::Results;
 use crate::store::Store;
+use crate::text::visible::plain as shown;
 use crate::trust::config::Config;
-use crate::trust::gather::{files_of_stages, of_stages};
+use crate::trust::gather::{files_of_stages, of_models, of_stages};
 use crate::trust::need::{Need, render};
 use crate::trust::outputs::outside;
 
@@ -64,6 +64,10 @@ pub struct Live {
     pub failed: usize,
     /// Means, as they were and as they are.
     pub scores: Vec<Score>,
+    /// How many answers were compared.
+    pub compared: usize,
+    /// True if those, and the means, are as they were.
+    pub agrees: bool,
 }
 
 /// Asks them.
@@ -74,7 +78,7 @@ pub fn live(
     opened: &Opened,
     then: &Then<'_>,
     calls: &[Entry],
-    results: Option<&Json>,
+    results: Option<&Results>,
     asked: &Asked<'_>,
 ) -> Result<Live, Ended> {
     let pipe = &opened.pipe;
@@ -84,14 +88,10 @@ pub fn live(
     let running: Vec<usize> = (0..pipe.stages.len()).filter(runs).collect();
     refuse(pipe, &outside(pipe, true)).map_err(Ended::Code)?;
     guarded(pipe, running.iter().copied(), asked.config).map_err(Ended::Code)?;
-    let needs = of_stages(pipe, running);
-    if !asked.yes && !needs.is_empty() {
-        err(&format!(
-            "asking again needs your consent, because it would\n{}allow it with `--yes`\n",
-            render(&needs)
-        ));
-        return Err(Ended::Code(ExitCode::from(REFUSED)));
+    if !asked.yes {
+        consent(opened, &running)?;
     }
+    let needs = of_stages(pipe, running);
     let ledger = Arc::new(Ledger::new(Depth::Calls));
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
@@ -132,16 +132,62 @@ pub fn live(
     }
     let scores = match results {
         Some(results) => {
-            let boards = boards(pipe, &store, then)?;
-            scores(results, &boards)
+            let now = tables(pipe, &store, then, then.open)?;
+            scores(results, &now.results)
         }
         None => Vec::new(),
     };
+    let failed = outcome.failures.len();
+    let compared = stages.iter().map(|stage| stage.same + stage.changed).sum();
+    // How many calls are made ahead of a reader that has enough is chance.
+    let open = open_ended(pipe);
+    let ahead = |name: &str| pipe.find(name).is_some_and(|at| open[at]);
+    let as_it_was = |a: &Answers| a.changed == 0 && (ahead(&a.stage) || a.gone + a.new == 0);
+    let means_are = scores.iter().all(|score| score.then == score.now);
     Ok(Live {
+        agrees: compared > 0 && failed == 0 && means_are && stages.iter().all(as_it_was),
+        compared,
+        failed,
         stages,
-        failed: outcome.failures.len(),
         scores,
     })
+}
+
+/// Goes on if nothing needs the user's consent. What programs would be is not looked at here: that
+/// would open the files that they name.
+fn consent(opened: &Opened, running: &[usize]) -> Result<(), Ended> {
+    let pipe = &opened.pipe;
+    let mut lines = BTreeSet::new();
+    let mut own = Vec::new();
+    for (stage, lack) in &opened.removed {
+        let need = lack.need();
+        lines.extend(need.map(|need| format!("  {need}   (stage `{}`)\n", shown(stage))));
+    }
+    for &at in running {
+        let stage = &pipe.stages[at];
+        if stage.verb.name() == "exec" {
+            let name = shown(&stage.spec.name.value);
+            lines.insert(format!("  run a program   (stage `{name}`)\n"));
+        }
+        for model in pipe.asked(at) {
+            if model.serve.is_some() {
+                let name = shown(&model.name);
+                lines.insert(format!("  start a server   (model `{name}`)\n"));
+            } else {
+                own.push(model);
+            }
+        }
+    }
+    let needs = of_models(pipe, own.iter().map(|model| &**model));
+    if lines.is_empty() && needs.is_empty() {
+        return Ok(());
+    }
+    let lines: String = lines.into_iter().collect();
+    err(&format!(
+        "asking again needs your consent, because it would\n{lines}{}allow it with `--yes`\n",
+        render(&needs)
+    ));
+    Err(Ended::Code(ExitCode::from(REFUSED)))
 }
 
 async fn run(
@@ -158,7 +204,7 @@ async fn run(
     listen(&halt, &events);
     let form = Form::choose(false, asked.json);
     let display = tokio::spawn(show(form, board.clone(), told));
-    let place = |name: &str| place(pipe, name, store.root(), agreed);
+    let place = |name: &str| place(pipe, name, store.root(), agreed, None);
     let stock = Stock::new(store, Source::Models, ledger.clone());
     let means = Means::default();
     let calls = Arc::new(Calls::new(
@@ -197,42 +243,4 @@ fn plain(entry: &Entry) -> [String; 3] {
 
 fn marked(call: &HiddenCall) -> [String; 3] {
     [call.record.clone(), call.call.clone(), call.reply.clone()]
-}
-
-/// The tables of results as they are now, in the form in which bundles hold them.
-fn boards(pipe: &Arc<Pipe>, store: &Store, then: &Then<'_>) -> Result<Json, Diagnostic> {
-    let known = survey(pipe, store, &Wanted::default())?;
-    let choice = choose(pipe, &known, true);
-    let notes = Notes {
-        ledger: Arc::new(Ledger::new(Depth::Nothing)),
-        taps: Arc::new(Taps::new(choice.taps())),
-    };
-    let (board, outcome) = rehearse(pipe, store, &choice.survey, Source::Nowhere, &notes)?;
-    let taken: Vec<usize> = choice.taps().collect();
-    let found = Found {
-        lives: Lives::default(),
-        pipe,
-        known: &known,
-        choice: &choice,
-        board: &board,
-        outcome: &outcome,
-        records: taken.iter().map(|at| (*at, notes.taps.take(*at))).collect(),
-        calls: Vec::new(),
-        runs: Vec::new(),
-        errors: Vec::new(),
-    };
-    let options = Options {
-        sensitive: then.open,
-        limit: 0,
-        live: false,
-        timeless: true,
-        salting: Salting::With(then.salt.map(Salt::of_page)),
-    };
-    let report = gather(found, &options);
-    let tables = report.overview.boards.iter().map(|board| {
-        let mut told = serde_json::to_value(board).unwrap_or_default();
-        told["stage"] = Json::from(&*pipe.stages[board.stage].spec.name.value);
-        told
-    });
-    Ok(serde_json::json!({"tables": tables.collect::<Vec<_>>()}))
 }

@@ -7,6 +7,7 @@ mod data;
 mod live;
 mod opened;
 mod rerun;
+mod results;
 mod told;
 
 use std::path::{Path, PathBuf};
@@ -27,7 +28,8 @@ use crate::share::bundle::agree::{Agreement, agree};
 use crate::share::bundle::check::{Archive, Fault, check};
 use crate::share::bundle::hidden::{self, HiddenCall, StageRecords};
 use crate::share::bundle::look;
-use crate::share::bundle::manifest::{Level, Manifest, Role};
+use crate::share::bundle::manifest::{Level, Role};
+use crate::share::bundle::results::{Results, read};
 use crate::share::bundle::salt::Salt;
 use crate::share::differ::Differences;
 use crate::share::gather::{self, Around};
@@ -39,6 +41,7 @@ use compared::{Checked, Is, Prompts};
 use data::{Input, Inputs, place};
 use opened::{Home, Opened, open};
 use rerun::{May, Rerun, Then, rerun};
+use results::Table;
 
 /// The largest of the files that are read into memory, in bytes.
 const LIST: u64 = 2 << 30;
@@ -105,6 +108,8 @@ struct Looked {
     unopened: Option<String>,
     /// Stages and output files.
     stages: Vec<Checked>,
+    /// Tables of results.
+    results: Vec<Table>,
     /// Prompts of calls that are not in the bundle.
     prompts: Vec<Prompts>,
     /// What the models say today.
@@ -159,12 +164,17 @@ fn verified(args: &Args, config: &Config) -> Result<Verdict, Ended> {
 
 impl Looked {
     fn agrees(&self) -> bool {
-        let differs = |checked: &Checked| checked.is == Is::Differs;
-        self.files.wrong.is_empty()
-            && self.made_of.wrong.is_empty()
-            && !self.stages.iter().any(differs)
-            && self.prompts.iter().all(|prompts| prompts.gone == 0)
-            && !self.data.iter().any(|input| input.is == data::Is::Other)
+        !self.differs() && self.live.as_ref().is_none_or(|live| live.agrees)
+    }
+
+    /// True if something is not what the bundle says, whatever the models say today.
+    fn differs(&self) -> bool {
+        !self.files.wrong.is_empty()
+            || !self.made_of.wrong.is_empty()
+            || self.stages.iter().any(|stage| stage.is == Is::Differs)
+            || self.results.iter().any(|table| table.is == Is::Differs)
+            || self.prompts.iter().any(|prompts| prompts.gone > 0)
+            || self.data.iter().any(|input| input.is == data::Is::Other)
     }
 }
 
@@ -174,6 +184,7 @@ struct Said {
     calls: Vec<Entry>,
     records: Vec<StageRecords>,
     hidden: Vec<HiddenCall>,
+    results: Option<Results>,
 }
 
 fn look_into(args: &Args, config: &Config, archive: &Archive) -> Result<Looked, Ended> {
@@ -194,6 +205,7 @@ fn look_into(args: &Args, config: &Config, archive: &Archive) -> Result<Looked, 
         made_of: Differences::default(),
         unopened: None,
         stages: Vec::new(),
+        results: Vec::new(),
         prompts: Vec::new(),
         live: None,
     };
@@ -201,6 +213,7 @@ fn look_into(args: &Args, config: &Config, archive: &Archive) -> Result<Looked, 
         root: &root,
         scratch: scratch.path(),
         params: &args.params,
+        yes: args.yes,
     };
     let config = &inputs.marked(config);
     let opened = match open(&home, manifest, &inputs, config) {
@@ -233,6 +246,10 @@ fn look_into(args: &Args, config: &Config, archive: &Archive) -> Result<Looked, 
     };
     let Rerun { stages, prompts } = rerun(&opened, &store, &then, &may)?;
     (looked.stages, looked.prompts) = (stages, prompts);
+    if let Some(was) = &said.results {
+        let store = Store::open(&store)?;
+        looked.results = results::compare(&opened, &store, &then, was, args.yes)?;
+    }
     if args.live {
         let asked = live::Asked {
             yes: args.yes,
@@ -240,8 +257,7 @@ fn look_into(args: &Args, config: &Config, archive: &Archive) -> Result<Looked, 
             config,
             folder: scratch.path(),
         };
-        let results = results(archive, manifest)?;
-        let live = live::live(&opened, &then, &said.calls, results.as_ref(), &asked);
+        let live = live::live(&opened, &then, &said.calls, said.results.as_ref(), &asked);
         looked.live = Some(live?);
     }
     Ok(looked)
@@ -308,24 +324,20 @@ fn said(archive: &Archive, root: &Path) -> Result<Said, Diagnostic> {
         None => Vec::new(),
         Some(path) => hidden::read(&archive.bytes(&path)?).map_err(|line| broken(&path, line))?,
     };
+    let results = match path(Role::Results) {
+        None => None,
+        Some(path) => {
+            let none = |why| Diagnostic::error(format!("`{path}` of the bundle {why}"));
+            Some(read(&archive.bytes(&path)?).map_err(none)?)
+        }
+    };
     Ok(Said {
         lock,
         calls,
         records,
         hidden,
+        results,
     })
-}
-
-fn results(
-    archive: &Archive,
-    manifest: &Manifest,
-) -> Result<Option<serde_json::Value>, Diagnostic> {
-    let Some(file) = manifest.of_role(Role::Results) else {
-        return Ok(None);
-    };
-    let bytes = archive.bytes(&file.path)?;
-    let wrong = |_| Diagnostic::error(format!("`{}` of the bundle is no JSON", file.path));
-    serde_json::from_slice(&bytes).map(Some).map_err(wrong)
 }
 
 /// The salt, if all sensitive files are there.
@@ -355,8 +367,21 @@ fn made_of(
         params_files: std::slice::from_ref(&opened.params),
         served: &[],
         count: false,
+        inside: true,
     };
     let mut now = gather::lock(pipe, &survey, &around)?;
+    // What lies outside was not opened.
+    for param in pipe.pipeline.params() {
+        let path = Path::new(param.value.as_str().unwrap_or_default());
+        let outside = pipe.pipeline.fence.refuses(path).is_some();
+        let both = now
+            .paths
+            .get_mut(&param.name)
+            .zip(lock.paths.get(&param.name));
+        if let Some((now, was)) = both.filter(|(now, _)| outside && now.hash.is_none()) {
+            now.hash = was.hash;
+        }
+    }
     (now.files, now.prompts) = (lock.files.clone(), lock.prompts.clone());
     let is = std::mem::replace(&mut now.inputs, lock.inputs.clone());
     for input in inputs

@@ -96,7 +96,8 @@ pub fn rerun(
             .map_err(|error| Diagnostic::error(format!("cannot start: {error}")))?;
         for _ in 0..ROUNDS {
             let survey = survey(pipe, &store, &wanted)?;
-            let needs = of_programs(pipe, 0..pipe.stages.len());
+            let runs = (0..pipe.stages.len()).filter(|at| !refused.contains(at));
+            let needs = of_programs(pipe, runs);
             let ledger = Arc::new(Ledger::new(Depth::Calls));
             let round = run.round(&store, &survey, &needs, &ledger);
             let outcome = runtime.block_on(round);
@@ -162,11 +163,12 @@ async fn fetch(own: &Store, store: &Store, missing: &[MissingCall]) -> Result<us
     Ok(found)
 }
 
-/// The stages that must not run without the user's consent, and those made of them.
-fn refused(pipe: &Pipe, yes: bool) -> HashSet<usize> {
+/// The stages that must not run without the user's consent, and those made of them. Those that
+/// would read what they must not are not in the pipeline.
+pub fn refused(pipe: &Pipe, yes: bool) -> HashSet<usize> {
     let mut refused = HashSet::new();
     for &at in &pipe.order {
-        let own = !yes && !of_programs(pipe, [at]).is_empty();
+        let own = !yes && pipe.stages[at].verb.name() == "exec";
         if own
             || pipe.stages[at]
                 .sources()

@@ -5,6 +5,7 @@ use std::fmt::Write;
 use super::compared::{Checked, Is, LACKS};
 use super::data;
 use super::live::Live;
+use super::results::Table;
 use crate::cli::{err, out};
 
 use super::{Args, Looked, Verdict};
@@ -48,14 +49,17 @@ pub fn tell(args: &Args, verdict: &Verdict) {
         },
         plain(&looked.program),
     ));
-    out(&text(looked));
-    out(match verdict.agrees {
-        true => "all that was checked agrees\n",
-        false => "something differs\n",
+    out(&text(looked, args.data.is_some()));
+    out(match &looked.live {
+        _ if verdict.agrees => "all that was checked agrees\n",
+        Some(live) if live.compared == 0 && !looked.differs() => {
+            "nothing was compared with what the models say today\n"
+        }
+        _ => "something differs\n",
     });
 }
 
-fn text(looked: &Looked) -> String {
+fn text(looked: &Looked, has_data: bool) -> String {
     let mut text = String::new();
     let _ = writeln!(
         text,
@@ -69,7 +73,10 @@ fn text(looked: &Looked) -> String {
             data::Is::There => continue,
             data::Is::Found => format!("found: `{name}`, the same to the byte"),
             data::Is::Other => format!("differs: `{name}` has other content than the run's"),
-            data::Is::Absent => format!("not in the bundle: `{name}` (`--data DIR`)"),
+            data::Is::Absent => match &input.wanted {
+                Some(wanted) if has_data => absent(&name, wanted),
+                _ => format!("not in the bundle: `{name}` (`--data DIR`)"),
+            },
             data::Is::Elsewhere => {
                 let salted = input.sensitive && input.from.is_none();
                 let more = match salted {
@@ -97,10 +104,23 @@ fn text(looked: &Looked) -> String {
         return text;
     }
     stages(&mut text, looked);
+    results(&mut text, &looked.results);
     if let Some(live) = &looked.live {
         text.push_str(&again(live));
     }
     text
+}
+
+/// Of a file that is not in the user's folder: what it would have to be.
+fn absent(name: &str, wanted: &data::Wanted) -> String {
+    let near = wanted.near.as_deref();
+    let near = near.map(|near| format!("; `{}` is there, and has other content", plain(near)));
+    format!(
+        "not in the bundle and not found: `{name}` of {} (BLAKE3 {}){}",
+        count(wanted.bytes, "byte"),
+        wanted.expected,
+        near.unwrap_or_default()
+    )
 }
 
 fn list(text: &mut String, word: &str, all: &[String]) {
@@ -210,6 +230,31 @@ fn stages(text: &mut String, looked: &Looked) {
     }
 }
 
+/// The tables of results.
+fn results(text: &mut String, all: &[Table]) {
+    let number = |is: Is| all.iter().filter(|table| table.is == is).count() as u64;
+    if all.is_empty() {
+        return;
+    }
+    let (same, of) = (thousands(number(Is::Same)), thousands(all.len() as u64));
+    let _ = write!(text, "results: {same} of {of} tables the same");
+    for (is, words) in [(Is::Differs, "other"), (Is::Unchecked, "not checked")] {
+        if number(is) > 0 {
+            let _ = write!(text, ", {} {words}", thousands(number(is)));
+        }
+    }
+    text.push('\n');
+    for (is, word) in [(Is::Differs, "differs"), (Is::Unchecked, "not checked")] {
+        let some = all.iter().filter(|table| table.is == is);
+        let lines = some.map(|table| {
+            let why = table.why.as_deref().unwrap_or_default();
+            let between = if is == Is::Differs { "" } else { ":" };
+            format!("table of `{}`{between} {why}", plain(&table.stage))
+        });
+        list(text, word, &lines.collect::<Vec<_>>());
+    }
+}
+
 fn named(checked: &Checked) -> String {
     format!("`{}`", plain(&checked.name))
 }
@@ -217,6 +262,9 @@ fn named(checked: &Checked) -> String {
 /// What the models say today.
 fn again(live: &Live) -> String {
     let mut text = "asked again:\n".to_owned();
+    if live.compared == 0 {
+        text.push_str("  nothing was compared: there are no answers then and now\n");
+    }
     for stage in &live.stages {
         let _ = writeln!(
             text,

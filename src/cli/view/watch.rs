@@ -1,8 +1,9 @@
 //! Looks whether there is anything new: in the cache, or in the pipeline's files. Makes the page
 //! again then, but not all the time: what takes long is made less often.
 
+use std::collections::BTreeSet;
 use std::hash::{DefaultHasher, Hash, Hasher};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -11,7 +12,7 @@ use tokio::sync::watch::Sender;
 use super::Args;
 use super::page::Shown;
 use crate::cli::report::made;
-use crate::diag::Diagnostic;
+use crate::diag::{Diagnostic, Sources};
 use crate::engine::pipe::Pipe;
 use crate::report::page::{Options, Report, Salting};
 use crate::store::Store;
@@ -24,21 +25,24 @@ const REST: u32 = 4;
 /// Looks until nobody listens any more.
 pub fn look(args: &Args, mut pipe: Arc<Pipe>, shown: &Sender<Shown>) {
     let (mut seen, mut broken) = (None, false);
-    let mut files = of_files(&pipe);
+    let mut watched = paths(&pipe.pipeline.sources);
+    let mut files = of_files(&watched);
     loop {
         let mut rest = LOOK;
-        let read = of_files(&pipe);
-        if read != files {
-            files = read;
-            match args.common.pipe() {
+        if of_files(&watched) != files {
+            match args.common.tried() {
                 Ok(new) => {
                     pipe = Arc::new(new);
-                    files = of_files(&pipe);
+                    watched = paths(&pipe.pipeline.sources);
+                    files = of_files(&watched);
                     seen = None;
                     broken = false;
                 }
-                // What was there stays, and says so until there is something sound.
-                Err(_) => {
+                // What was there stays, and says so until there is something sound: that may come of
+                // a file that is new and has a fault.
+                Err(sources) => {
+                    watched.extend(paths(&sources));
+                    files = of_files(&watched);
                     broken = true;
                     let words = "the pipeline has faults now: they are told at the terminal";
                     shown.send_modify(|shown| shown.fault = Some(words.to_owned()));
@@ -76,13 +80,17 @@ fn page(args: &Args, pipe: &Arc<Pipe>) -> Result<Report, Diagnostic> {
     made(&store, pipe, &options)
 }
 
-/// Another number once a file of the pipeline has another content.
-fn of_files(pipe: &Pipe) -> Option<u64> {
+fn paths(sources: &Sources) -> BTreeSet<PathBuf> {
+    sources.all().map(|(path, _)| path.to_owned()).collect()
+}
+
+/// Another number once a file has another content, is gone, or is there.
+fn of_files(paths: &BTreeSet<PathBuf>) -> u64 {
     let mut hasher = DefaultHasher::new();
-    for (path, _) in pipe.pipeline.sources.all() {
-        std::fs::read(path).ok()?.hash(&mut hasher);
+    for path in paths {
+        std::fs::read(path).ok().hash(&mut hasher);
     }
-    Some(hasher.finish())
+    hasher.finish()
 }
 
 /// Another number once something was added to a cache.

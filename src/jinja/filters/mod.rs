@@ -27,7 +27,7 @@ pub const FILTERS: &[(&str, &str)] = &[
     ),
     (
         "bullets",
-        "`text | bullets(without=['___'])`: the lines that begin with `- ` or `* `, without the mark and trimmed, leaving out those that contain one of the given texts",
+        "`text | bullets`: the lines that begin with `- ` or `* `, without the mark and trimmed; `bullets(without=[…])` leaves out those that contain one of the given texts",
     ),
     (
         "drop_first_line",
@@ -95,7 +95,7 @@ pub const FILTERS: &[(&str, &str)] = &[
     ),
     (
         "without",
-        "`list | without(['___'])`: the texts that contain none of the given texts",
+        "`list | without([…])`: the texts that contain none of the given texts",
     ),
     (
         "word_count",

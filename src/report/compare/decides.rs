@@ -8,6 +8,7 @@ use super::data::Decides;
 use crate::engine::history::RunRecord;
 use crate::hash::Hash;
 use crate::plan::manifest::{Item, Manifest, ParamChange, Then};
+use crate::text::secret::secrets;
 
 /// Lines around a difference.
 const AROUND: usize = 1;
@@ -21,9 +22,11 @@ pub fn decides(
     text: &dyn Fn(Hash) -> Option<String>,
 ) -> Vec<Decides> {
     let params: Vec<ParamChange> = changed(&a.params, &b.params);
+    let secrets = secrets(a.params.iter().chain(&b.params));
     let then = Then {
         text,
         params: &params,
+        secrets: &secrets,
     };
     let mut found: Vec<Decides> = Vec::new();
     let mut add = |stage: &str, what: String, diff: Option<String>| {

@@ -1,9 +1,11 @@
 //! Two lots of records that are compared, paired by what names them. Owns what belongs together.
 
 use std::collections::{HashMap, HashSet};
+use std::rc::Rc;
 
 use serde_json::{Value as Json, json as list};
 
+use super::numbers::Numbers;
 use crate::record::Record;
 use crate::report::life::json;
 
@@ -17,6 +19,8 @@ pub struct Lot {
     pub a: Vec<Called>,
     /// Those of the second.
     pub b: Vec<Called>,
+    /// What the numbers before the keys of either side stand for.
+    pub numbers: [Rc<Numbers>; 2],
 }
 
 /// What a lot falls into.
@@ -28,19 +32,31 @@ pub struct Pairs<'a> {
     pub only_a: Vec<&'a str>,
     /// The names of those of the second alone.
     pub only_b: Vec<&'a str>,
+    /// How many of those have a name that the other side has too: several have it, so that it is not
+    /// clear who belongs to whom.
+    pub unclear: usize,
 }
 
 impl Lot {
-    /// Records that are named by their keys.
-    pub fn by_key(a: Vec<Record>, b: Vec<Record>) -> Lot {
-        let named = |records: Vec<Record>| {
+    /// Records that are named by their keys; where the numbers before them do not mean the same on
+    /// both sides, by what they mean.
+    pub fn by_key(a: Vec<Record>, b: Vec<Record>, numbers: [Rc<Numbers>; 2]) -> Lot {
+        let agree = numbers[0].agrees(&numbers[1]);
+        let named = |records: Vec<Record>, numbers: &Numbers| {
             let records = records.into_iter();
-            let named = records.map(|record| (record.key.to_string(), record));
+            let named = records.map(|record| {
+                let name = match agree {
+                    true => record.key.to_string(),
+                    false => numbers.meaning(&record.key),
+                };
+                (name, record)
+            });
             named.collect()
         };
         Lot {
-            a: named(a),
-            b: named(b),
+            a: named(a, &numbers[0]),
+            b: named(b, &numbers[1]),
+            numbers,
         }
     }
 
@@ -61,20 +77,21 @@ impl Lot {
     #[must_use]
     pub fn within(&self, by: &[String]) -> Lot {
         let by = self.common(by);
-        let numbered = |called: &Called| unnumbered(&called.1.key) != &*called.1.key;
-        if by.is_empty() || !self.a.iter().chain(&self.b).all(numbered) {
-            return Lot {
-                a: self.a.clone(),
-                b: self.b.clone(),
-            };
+        let with = |a: Vec<Called>, b: Vec<Called>| Lot {
+            a,
+            b,
+            numbers: self.numbers.clone(),
+        };
+        if by.is_empty() || self.numbers.iter().any(|numbers| numbers.is_none()) {
+            return with(self.a.clone(), self.b.clone());
         }
-        let named = |records: &[Called], whole: bool| -> Vec<Called> {
-            let named = records.iter().map(|(_, record)| {
+        let named = |records: &[Called], numbers: Option<&Numbers>| -> Vec<Called> {
+            let named = records.iter().map(|(called, record)| {
                 let value =
                     |field: &String| bare(&record.fields.get(field).map(json).unwrap_or_default());
                 let mut name: Vec<String> = by.iter().map(value).collect();
-                let key = &*record.key;
-                name.push(if whole { key } else { unnumbered(key) }.to_owned());
+                let rest = numbers.and_then(|numbers| numbers.rest(&record.key));
+                name.push(rest.unwrap_or(called).to_owned());
                 (joined(&name), record.clone())
             });
             named.collect()
@@ -83,44 +100,39 @@ impl Lot {
             let names: HashSet<&String> = records.iter().map(|(name, _)| name).collect();
             names.len() == records.len()
         };
-        let (a, b) = (named(&self.a, false), named(&self.b, false));
+        let a = named(&self.a, Some(&self.numbers[0]));
+        let b = named(&self.b, Some(&self.numbers[1]));
         match unique(&a) && unique(&b) {
-            true => Lot { a, b },
-            // Two inputs in one group: only their numbers tell them apart.
-            false => Lot {
-                a: named(&self.a, true),
-                b: named(&self.b, true),
-            },
+            true => with(a, b),
+            // Two inputs in one group: only what their numbers mean tells them apart.
+            false => with(named(&self.a, None), named(&self.b, None)),
         }
     }
 
-    /// Who belongs to whom. Of several with one name the first belongs to the first, the second
-    /// to the second.
+    /// Who belongs to whom. Of several with one name, only those with the same key do.
     pub fn pairs(&self) -> Pairs<'_> {
-        let (a, b) = (numbered(&self.a), numbered(&self.b));
-        let places: HashMap<(&str, usize), &Record> = a.iter().copied().collect();
+        let (of_a, of_b) = (times(&self.a), times(&self.b));
+        let often = |name: &str| of_a.get(name) > Some(&1) || of_b.get(name) > Some(&1);
+        let (a, b) = (numbered(&self.a, often), numbered(&self.b, often));
+        let places: HashMap<Place, &Record> = a.iter().copied().collect();
         let mut pairs = Pairs::default();
         let mut met = HashSet::new();
-        for (name, record) in b {
-            match places.get(&name) {
+        for (place, record) in b {
+            match places.get(&place) {
                 Some(other) => {
-                    met.insert(name);
-                    pairs.both.push((name.0, other, record));
+                    met.insert(place);
+                    pairs.both.push((place.0, other, record));
                 }
-                None => pairs.only_b.push(name.0),
+                None => pairs.only_b.push(place.0),
             }
         }
-        let alone = a.iter().filter(|(name, _)| !met.contains(name));
-        pairs.only_a = alone.map(|((name, _), _)| *name).collect();
+        let alone = a.iter().filter(|(place, _)| !met.contains(place));
+        pairs.only_a = alone.map(|((name, ..), _)| *name).collect();
+        let alone = pairs.only_a.iter().chain(&pairs.only_b);
+        let unclear = |name: &&&str| of_a.contains_key(**name) && of_b.contains_key(**name);
+        pairs.unclear = alone.filter(unclear).count();
         pairs
     }
-}
-
-/// A key without the number of an input that `concat: {prefix: true}` puts before it.
-pub fn unnumbered(key: &str) -> &str {
-    let parts = key.split_once('/');
-    let parts = parts.filter(|(n, _)| n.parse::<usize>().is_ok());
-    parts.map_or(key, |(_, rest)| rest)
 }
 
 /// One name of several parts; no two lists of as many parts have the same.
@@ -142,13 +154,30 @@ fn bare(value: &Json) -> String {
     text.map_or_else(|| value.to_string(), str::to_owned)
 }
 
-/// Records by their names, and by how often each name came before.
-fn numbered(records: &[Called]) -> Vec<((&str, usize), &Record)> {
+/// What tells a record from others of its side: its name; where several have that, its key too, and
+/// how often both came before.
+type Place<'a> = (&'a str, Option<&'a str>, usize);
+
+/// How many records have each name.
+fn times(records: &[Called]) -> HashMap<&str, usize> {
     let mut times: HashMap<&str, usize> = HashMap::new();
+    for (name, _) in records {
+        *times.entry(name).or_default() += 1;
+    }
+    times
+}
+
+/// Records with their places.
+fn numbered<'a>(
+    records: &'a [Called],
+    often: impl Fn(&str) -> bool,
+) -> Vec<(Place<'a>, &'a Record)> {
+    let mut times: HashMap<(&str, Option<&str>), usize> = HashMap::new();
     let mut numbered = Vec::with_capacity(records.len());
     for (name, record) in records {
-        let times = times.entry(name).or_default();
-        numbered.push(((name.as_str(), *times), record));
+        let key = often(name).then_some(&*record.key);
+        let times = times.entry((name, key)).or_default();
+        numbered.push(((name.as_str(), key, *times), record));
         *times += 1;
     }
     numbered
@@ -172,13 +201,36 @@ mod tests {
         }
     }
 
+    fn lot(a: &[(&str, &str)], b: &[(&str, &str)]) -> Lot {
+        let called = |all: &[(&str, &str)]| {
+            let all = all.iter();
+            let called = all.map(|(name, key)| ((*name).to_owned(), Record::new(*key)));
+            called.collect()
+        };
+        Lot {
+            a: called(a),
+            b: called(b),
+            ..Lot::default()
+        }
+    }
+
     #[test]
-    fn names_are_paired_one_by_one() {
-        let records = |keys: &[&str]| keys.iter().map(|key| Record::new(*key)).collect();
-        let lot = Lot::by_key(records(&["a", "b", "b", "c"]), records(&["d", "b", "a"]));
+    fn of_several_with_one_name_only_the_same_keys_are_paired() {
+        let lot = lot(
+            &[("a", "1/a"), ("b", "1/b"), ("b", "2/b"), ("c", "1/c")],
+            &[("d", "1/d"), ("b", "2/b"), ("a", "2/a")],
+        );
         let pairs = lot.pairs();
-        let both: Vec<&str> = pairs.both.iter().map(|(name, ..)| *name).collect();
-        assert_eq!(both, ["b", "a"]);
-        assert_eq!((pairs.only_a, pairs.only_b), (vec!["b", "c"], vec!["d"]));
+        let both: Vec<(&str, &str)> = pairs
+            .both
+            .iter()
+            .map(|(name, a, _)| (*name, &*a.key))
+            .collect();
+        assert_eq!(both, [("b", "2/b"), ("a", "1/a")]);
+        assert_eq!(
+            (&pairs.only_a, &pairs.only_b),
+            (&vec!["b", "c"], &vec!["d"])
+        );
+        assert_eq!(pairs.unclear, 1);
     }
 }

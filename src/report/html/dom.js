@@ -102,7 +102,7 @@ function show(id, title, tools, ...children) {
     h('div', { class: 'bar-top' }, h('h2', { id: `${id}-title`, dir: 'auto' }, title), tools, close),
     fill(h('div', { class: 'inside' }), children),
   );
-  dialog.onkeydown = dialog.onclose = null;
+  dialog.onkeydown = null;
   if (!dialog.open) dialog.showModal();
   dialog.scrollTop = 0;
   return dialog;

@@ -422,7 +422,6 @@ class Records {
       this.choose(this.chosen + by);
       this.show();
     };
-    dialog.onclose = () => this.sheet.focus();
     tell(`record ${where} of ${overview.name}`);
   }
 }

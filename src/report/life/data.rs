@@ -50,6 +50,9 @@ pub struct Step {
     /// What the stage says it does, where that is short: the expression that was true, for one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub did: Option<String>,
+    /// Why it may not be there, or not be so, once records are known that are missing.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub unsure: Option<String>,
     /// The fields that the stage added or changed.
     pub fields: Vec<Field>,
     /// The fields that it removed.
@@ -129,7 +132,7 @@ pub struct End {
     pub verb: &'static str,
     /// What became of it there.
     pub what: What,
-    /// Why, in one line without values.
+    /// Why, in one line without values; of one that counts in others, why those are not known for sure.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub why: Option<String>,
     /// The values of what the stage decides by.

@@ -1,28 +1,10 @@
 //! A record's relatives: found by going through what each stage made of what, back and forth. Owns
 //! who belongs to a record's life; knows nothing of fields. Pure.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
-use crate::engine::lineage::{Key, Link, Links};
-use crate::engine::pipe::Pipe;
-use crate::engine::survey::Survey;
-use crate::engine::taps::Taps;
-use crate::plan::graph::Action;
-
-/// A record as a stage emitted it: the stage's index, and its key.
-pub type Node = (usize, Key);
-
-/// What the stages of a pipeline made of what.
-pub struct Graph {
-    /// The stages that each one reads, in order of ports.
-    pub inputs: Vec<Vec<usize>>,
-    /// The stages, inputs first.
-    pub order: Vec<usize>,
-    /// What each did.
-    pub links: Vec<Links>,
-    /// Stages whose groups are records of their own, which live on; of others they are results.
-    pub lives_on: Vec<bool>,
-}
+use super::graph::{Graph, Node};
+use crate::engine::lineage::{Key, Links};
 
 /// Records by their stage.
 type Keys = BTreeMap<usize, HashSet<Key>>;
@@ -49,47 +31,6 @@ pub struct Family {
 }
 
 impl Graph {
-    /// What was noted of a plan that was gone through.
-    pub fn of(pipe: &Pipe, plan: &Survey, taps: &Taps) -> Graph {
-        let stages = 0..pipe.stages.len();
-        let links = |at| taps.lineage().map(|lineage| lineage.take(at));
-        let inputs = pipe.stages.iter().map(|stage| stage.inputs.clone());
-        let groups = pipe.stages.iter().map(|stage| stage.verb.name() == "group");
-        let mut graph = Graph {
-            inputs: inputs.collect(),
-            order: as_written(pipe),
-            links: stages.map(|at| links(at).unwrap_or_default()).collect(),
-            lives_on: groups.collect(),
-        };
-        for &at in &pipe.order {
-            if plan.planned[at].action == Action::Read {
-                graph.reread(at);
-            }
-        }
-        graph
-    }
-
-    /// Makes up for stages whose records were read from the cache, so that nobody could note
-    /// what they were made of: these verbs leave keys as they are.
-    pub fn reread(&mut self, stage: usize) {
-        let mut read: Vec<(usize, Key)> = Vec::new();
-        for (port, from) in self.inputs[stage].iter().enumerate() {
-            let keys = self.links[*from].emitted.iter();
-            read.extend(keys.map(|key| (port, key.clone())));
-        }
-        let links = &mut self.links[stage];
-        let emitted: HashSet<&Key> = links.emitted.iter().collect();
-        let kept = read.iter().filter(|(_, key)| emitted.contains(key));
-        links.made = kept
-            .map(|(port, key)| Link {
-                port: *port,
-                from: key.clone(),
-                to: key.clone(),
-            })
-            .collect();
-        links.read = read;
-    }
-
     /// Everything that a key names, and all that belongs to it; none if there is no such key.
     pub fn family(&self, key: &str, stage: Option<usize>) -> Option<Family> {
         let mut family = Family::default();
@@ -142,10 +83,6 @@ impl Graph {
         partners
     }
 
-    fn from(&self, stage: usize, port: usize) -> Option<usize> {
-        self.inputs[stage].get(port).copied()
-    }
-
     fn back(&self, family: &mut Family) -> Keys {
         let mut found = family.itself.clone();
         for &at in self.order.iter().rev() {
@@ -161,13 +98,13 @@ impl Graph {
                 let of = (from, link.from.clone());
                 family.edges.push((of, (at, link.to.clone())));
             }
+            let crowds = crowds(links);
             for (group, made) in links.groups.iter().enumerate() {
-                let members = links.members.iter().filter(|(_, _, of)| *of == group);
+                let (count, first) = crowds.get(&group).copied().unwrap_or_default();
                 for key in made.iter().filter(|key| wanted.contains(*key)) {
-                    let count = members.clone().count();
                     family.crowds.insert((at, key.clone()), count);
                     // One of one is as good as made of it.
-                    let only = members.clone().next().filter(|_| count == 1);
+                    let only = first.filter(|_| count == 1);
                     if let Some((port, member, _)) = only
                         && let Some(from) = self.from(at, *port)
                     {
@@ -201,6 +138,7 @@ impl Graph {
                     family.edges.push(edge);
                 }
             }
+            let crowds = crowds(links);
             for (port, key, group) in &links.members {
                 let Some(from) = is_found(&found, *port, key) else {
                     continue;
@@ -209,8 +147,8 @@ impl Graph {
                 if self.lives_on[at] {
                     for made in &made {
                         found.entry(at).or_default().insert(made.clone());
-                        let crowd = links.members.iter().filter(|(_, _, of)| of == group);
-                        family.crowds.insert((at, made.clone()), crowd.count());
+                        let crowd = crowds.get(group).map_or(0, |(count, _)| *count);
+                        family.crowds.insert((at, made.clone()), crowd);
                         let edge = ((from, key.clone()), (at, made.clone()));
                         if !known.contains(&edge) {
                             family.edges.push(edge);
@@ -223,6 +161,20 @@ impl Graph {
         }
         found
     }
+}
+
+/// A record that was gathered: port, key, and the number of its group.
+type Member = (usize, Key, usize);
+
+/// How many records each group has, and its first.
+fn crowds(links: &Links) -> HashMap<usize, (usize, Option<&Member>)> {
+    let mut crowds: HashMap<usize, (usize, Option<&Member>)> = HashMap::new();
+    for member in &links.members {
+        let (count, first) = crowds.entry(member.2).or_default();
+        *count += 1;
+        first.get_or_insert(member);
+    }
+    crowds
 }
 
 impl Family {
@@ -241,30 +193,6 @@ impl Family {
         }
         all
     }
-}
-
-/// The stages as the file has them, but inputs first.
-fn as_written(pipe: &Pipe) -> Vec<usize> {
-    let mut left: Vec<HashSet<usize>> = pipe.stages.iter().map(|s| s.sources().collect()).collect();
-    let free = (0..left.len()).filter(|at| left[*at].is_empty());
-    let mut free: BTreeSet<usize> = free.collect();
-    let mut readers: Vec<Vec<usize>> = vec![Vec::new(); left.len()];
-    for (at, sources) in left.iter().enumerate() {
-        for from in sources {
-            readers[*from].push(at);
-        }
-    }
-    let mut order = Vec::with_capacity(left.len());
-    while let Some(at) = free.pop_first() {
-        order.push(at);
-        for reader in &readers[at] {
-            left[*reader].remove(&at);
-            if left[*reader].is_empty() {
-                free.insert(*reader);
-            }
-        }
-    }
-    order
 }
 
 /// How many of the records with the key are not related to another of them.
@@ -307,6 +235,7 @@ fn apart(family: &Family) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::engine::lineage::Link;
 
     fn link(port: usize, from: &str, to: &str) -> Link {
         Link {

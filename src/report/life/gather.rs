@@ -5,7 +5,9 @@ use std::collections::{HashMap, HashSet};
 use serde_json::Value as Json;
 
 use super::data::{Call, End, Field, Life, Place, Step, What};
-use super::family::{Family, Graph, Node};
+use super::family::Family;
+use super::graph::{Graph, Node};
+use super::known::Index;
 use super::why::{did, dropped, json};
 use crate::engine::keep::Failure;
 use crate::engine::lineage::Key;
@@ -26,12 +28,18 @@ pub struct Found<'a> {
     pub records: HashMap<Node, Record>,
     /// What was asked about them.
     pub calls: Vec<Entry>,
-    /// Records that failed.
+    /// Records that failed as the pipeline is now.
     pub failures: &'a [Failure],
+    /// Records that are listed as failed.
+    pub listed: &'a [Failure],
+    /// Whether that list is of the last run, and that of these params.
+    pub of_last: bool,
     /// Stages and records that lack an answer, by name and key.
     pub missed: HashSet<(String, String)>,
     /// Stages whose output is not all there.
     pub partial: Vec<bool>,
+    /// Stages that broke off.
+    pub broken: Vec<bool>,
 }
 
 /// Makes plain data of what was found; the steps in the order of the pipeline.
@@ -45,6 +53,7 @@ pub fn gather(key: &str, mut found: Found<'_>) -> Life {
             calls.entry(about).or_default().push(call(entry));
         }
     }
+    let index = Index::new(&found);
     let nodes = nodes(&found);
     let places: HashMap<&Node, usize> = nodes.iter().zip(0..).collect();
     let mut parents: HashMap<&Node, Vec<&Node>> = HashMap::new();
@@ -72,15 +81,16 @@ pub fn gather(key: &str, mut found: Found<'_>) -> Life {
                 .iter()
                 .filter_map(|of| places.get(*of).copied())
                 .collect(),
-            with: partners(&found, node),
+            with: partners(&found, &index, node),
             crowd: found.family.crowds.get(node).copied(),
             did: did(found.pipe, node.0),
+            unsure: index.makes(node.0).map(|lacks| depends(&found, lacks)),
             fields,
             removed,
             calls: calls.remove(&(node.0, about)).unwrap_or_default(),
             ends: match place {
                 Place::Before => Vec::new(),
-                Place::Itself | Place::After => ends(&found, node, made, &mut calls),
+                Place::Itself | Place::After => ends(&found, &index, node, made, &mut calls),
             },
         }
     });
@@ -125,10 +135,8 @@ fn place(family: &Family, node: &Node) -> Place {
 }
 
 /// What else a record was made of.
-fn partners(found: &Found<'_>, node: &Node) -> Vec<(String, String)> {
-    let partners = found.family.partners.iter();
-    let mine = partners.filter(|(_, made)| made == node);
-    let told = mine.map(|((at, key), _)| {
+fn partners(found: &Found<'_>, index: &Index<'_>, node: &Node) -> Vec<(String, String)> {
+    let told = index.partners(node).iter().map(|(at, key)| {
         let stage = found.pipe.stages[*at].spec.name.value.clone();
         (stage, key.to_string())
     });
@@ -171,6 +179,7 @@ fn changes(found: &Found<'_>, node: &Node, of: &[&Node]) -> (Vec<Field>, Vec<Str
 /// Where a record ended: in each stage that reads it and made no record of it alone.
 fn ends(
     found: &Found<'_>,
+    index: &Index<'_>,
     node: &Node,
     made: &[&Node],
     calls: &mut HashMap<(usize, String), Vec<Call>>,
@@ -201,18 +210,17 @@ fn ends(
             if made.iter().any(|made| made.0 == at) {
                 continue;
             }
-            let gathered = found.family.gathered.iter();
-            let mut gathered = gathered.filter(|(of, by, _)| of == node && *by == at);
-            if let Some((_, _, into)) = gathered.next() {
+            if let Some(into) = index.gathered(node, at) {
+                let lacks = index.makes(at).map(|lacks| depends(found, lacks));
                 ends.push(End {
                     into: into.iter().map(ToString::to_string).collect(),
-                    ..end(What::Gathered, None)
+                    ..end(What::Gathered, lacks)
                 });
                 continue;
             }
             ends.push(End {
                 calls: calls.remove(&(at, node.1.to_string())).unwrap_or_default(),
-                ..lost(found, node, at, port, &end)
+                ..lost(found, index, node, at, port, &end)
             });
         }
     }
@@ -222,6 +230,7 @@ fn ends(
 /// Why a stage made nothing of a record.
 fn lost(
     found: &Found<'_>,
+    index: &Index<'_>,
     node: &Node,
     at: usize,
     port: usize,
@@ -229,19 +238,32 @@ fn lost(
 ) -> End {
     let stage = &found.pipe.stages[at];
     let name = stage.spec.name.value.as_str();
-    let mut failures = found.failures.iter();
-    let failed = failures.find(|failure| failure.stage == name && *failure.key == *node.1);
+    if let Some(failure) = index.failed(name, &node.1) {
+        return end(What::Failed, Some(failure.why.clone()));
+    }
+    let listed = index.listed(name, &node.1);
+    let list = match found.of_last {
+        true => "the last list of errors",
+        false => "a list of errors of another run",
+    };
     let asked = (name.to_owned(), node.1.to_string());
     if found.missed.contains(&asked) {
         let mut why = "its call has no answer in the cache".to_owned();
         // That may be of another prompt or model than the present one.
-        if let Some(failure) = failed {
-            why.push_str(&format!("; the last list of errors says: {}", failure.why));
+        if let Some(failure) = listed {
+            why.push_str(&format!("; {list} says: {}", failure.why));
         }
         return end(What::Missing, Some(why));
     }
-    if let Some(failure) = failed {
-        return end(What::Failed, Some(failure.why.clone()));
+    match listed {
+        Some(failure) if found.of_last => {
+            return end(What::Failed, Some(failure.why.clone()));
+        }
+        _ if found.broken[at] => {
+            let why = "the stage broke off: what broke it is told below";
+            return end(What::Missing, Some(why.to_owned()));
+        }
+        _ => {}
     }
     let verb = stage.verb.name();
     if verb == "exec" && !stage.verb.settings()["key"].is_null() {
@@ -252,9 +274,7 @@ fn lost(
         let why = "programs do not run here, and its output is not in the cache";
         return end(What::Missing, Some(why.to_owned()));
     }
-    let read = found.graph.links[at].read.iter();
-    let mut read = read.filter(|(by, key)| *by == port && *key == node.1);
-    if read.next().is_none() {
+    if !index.was_read(at, port, &node.1) {
         return match verb {
             "take" => end(
                 What::Unread,
@@ -267,10 +287,8 @@ fn lost(
         let why = "its result is not in the cache".to_owned();
         return end(What::Missing, Some(why));
     }
-    if let Some(lacks) = unsure(found, at) {
-        let lacks = &found.pipe.stages[lacks].spec.name.value;
-        let why = format!("it depends on records of `{lacks}` that are not in the cache");
-        return end(What::Missing, Some(why));
+    if let Some(lacks) = index.drops(at) {
+        return end(What::Missing, Some(depends(found, lacks)));
     }
     let why = dropped(found.pipe, at, port, found.records.get(node));
     End {
@@ -279,44 +297,10 @@ fn lost(
     }
 }
 
-/// The stage, somewhere before, of which records are not known that decide about others here.
-fn unsure(found: &Found<'_>, at: usize) -> Option<usize> {
-    let stage = &found.pipe.stages[at];
-    // These look at a record alone, and at what they name.
-    let alone = matches!(
-        stage.verb.name(),
-        "where" | "explode" | "generate" | "judge" | "score"
-    );
-    let named = stage.with.iter().map(|(_, from)| *from);
-    let mut left: Vec<usize> = match alone {
-        true => named.collect(),
-        false => stage.sources().collect(),
-    };
-    let mut met = HashSet::new();
-    while let Some(from) = left.pop() {
-        if found.partial.get(from).copied().unwrap_or_default() && !all_failed(found, from) {
-            return Some(from);
-        }
-        if met.insert(from) {
-            left.extend(found.pipe.stages[from].sources());
-        }
-    }
-    None
-}
-
-/// True if all that a stage lacks an answer for is listed as failed: then it made nothing of those.
-fn all_failed(found: &Found<'_>, at: usize) -> bool {
-    let name = found.pipe.stages[at].spec.name.value.as_str();
-    let mut lacks = found
-        .missed
-        .iter()
-        .filter(|(stage, _)| stage == name)
-        .peekable();
-    lacks.peek().is_some()
-        && lacks.all(|(_, key)| {
-            let mut failures = found.failures.iter();
-            failures.any(|failure| failure.stage == name && *failure.key == **key)
-        })
+/// What a stage does where another lacks records that decide it.
+fn depends(found: &Found<'_>, lacks: usize) -> String {
+    let lacks = &found.pipe.stages[lacks].spec.name.value;
+    format!("it depends on records of `{lacks}` that are not in the cache")
 }
 
 fn call(entry: Entry) -> Call {

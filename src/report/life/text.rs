@@ -94,6 +94,9 @@ impl Writer<'_> {
         self.line(head, &if self.look.full { title } else { cut(&title) });
         let inner = format!("{prefix}    ");
         self.details(step, &inner);
+        if let Some(unsure) = &step.unsure {
+            self.line(&inner, &format!("? not sure: {}", plain(unsure)));
+        }
         for end in &step.ends {
             self.end(end, &inner);
         }
@@ -183,9 +186,13 @@ impl Writer<'_> {
                     more => format!(" and {more} more"),
                 };
                 format!(
-                    "> counts in `{stage}` ({}): {}{more}",
+                    "> counts in `{stage}` ({}): {}{more}{}",
                     end.verb,
-                    keys.join(", ")
+                    keys.join(", "),
+                    match why.is_empty() {
+                        true => String::new(),
+                        false => format!(" (not sure: {why})"),
+                    }
                 )
             }
             What::Named => format!("> read by `{stage}` ({}) {why}", end.verb),

@@ -79,9 +79,13 @@ impl Lives {
 
     /// All that one was made of, whatever input it came from.
     pub fn past(&self, stage: usize, key: &Key) -> Past {
+        self.past_of(vec![(stage, key.clone())])
+    }
+
+    /// All that several were made of, and they themselves.
+    pub fn past_of(&self, mut open: Vec<Node>) -> Past {
         let mut past = Past::default();
         let mut seen = HashSet::new();
-        let mut open = vec![(stage, key.clone())];
         while let Some(node) = open.pop() {
             if !seen.insert(node.clone()) {
                 continue;

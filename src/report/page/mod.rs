@@ -23,5 +23,4 @@ pub use gather::{Found, Options, gather};
 pub use html::{html, live};
 pub use lives::{Lives, Past};
 pub use mask::Salting;
-pub use origin::redact;
 pub use tables::{adds, behind, scored};

@@ -11,9 +11,7 @@ use crate::engine::survey::out_file;
 use crate::hash::Hash;
 use crate::plan::manifest::Item;
 use crate::spec::about::About;
-
-/// What replaces a secret.
-const HIDDEN: &str = "…";
+use crate::text::secret::{redact, safe};
 
 /// The pipeline's files: YAML, prompts, schemas. Values from the command line are none.
 pub fn sources(found: &Found<'_>) -> Vec<Source> {
@@ -149,73 +147,4 @@ fn straight(path: &Path) -> PathBuf {
         }
     }
     straight
-}
-
-/// A value without what may be a secret: settings that are called so, and logins in addresses.
-pub fn redact(name: &str, value: Json) -> Json {
-    let name = name.to_lowercase();
-    let secret = ["password", "secret", "api_key", "token"];
-    let is_secret = secret.iter().any(|word| {
-        name == *word || name.ends_with(&format!("_{word}")) || name.ends_with(&format!("/{word}"))
-    });
-    match value {
-        Json::String(text) if is_secret && !text.is_empty() => Json::String(HIDDEN.to_owned()),
-        Json::String(text) => Json::String(safe(&text)),
-        Json::Array(items) => {
-            let items = items.into_iter().map(|item| redact(&name, item));
-            Json::Array(items.collect())
-        }
-        Json::Object(entries) => {
-            let entries = entries.into_iter().map(|(name, value)| {
-                let value = redact(&name, value);
-                (name, value)
-            });
-            Json::Object(entries.collect())
-        }
-        other => other,
-    }
-}
-
-/// A text without the logins of addresses in it (`https://name:password@host`).
-fn safe(text: &str) -> String {
-    let mut safe = String::with_capacity(text.len());
-    let mut rest = text;
-    while let Some(start) = rest.find("://") {
-        let (before, after) = rest.split_at(start + 3);
-        safe.push_str(before);
-        let end = after
-            .find(|c: char| c.is_whitespace() || "/\"'`<>?#,;".contains(c))
-            .unwrap_or(after.len());
-        match after[..end].rfind('@') {
-            Some(at) => {
-                safe.push_str(HIDDEN);
-                rest = &after[at..];
-            }
-            None => rest = after,
-        }
-    }
-    safe.push_str(rest);
-    safe
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use serde_json::json;
-
-    #[test]
-    fn secrets_stay_behind() {
-        let model = json!({"url": "https://me:pw@host/v1", "api_key": "k", "key_env": "KEY",
-                           "max_tokens": 5, "tokenizer": "t.json"});
-        assert_eq!(
-            redact("model", model).to_string(),
-            "{\"url\":\"https://…@host/v1\",\"api_key\":\"…\",\"key_env\":\"KEY\",\
-             \"max_tokens\":5,\"tokenizer\":\"t.json\"}"
-        );
-        assert_eq!(redact("clue/hub_token", json!("hush")), json!("…"));
-        assert_eq!(
-            safe("a http://h/x@y and s3://u:p@b c@d"),
-            "a http://h/x@y and s3://…@b c@d"
-        );
-    }
 }

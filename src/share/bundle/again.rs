@@ -5,6 +5,8 @@ use std::collections::{BTreeMap, HashSet};
 use serde::Serialize;
 use serde_json::Value as Json;
 
+use super::results::Results;
+
 /// Answers of a stage.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Answers {
@@ -74,7 +76,7 @@ pub fn compared(stage: &str, was: &[[String; 3]], now: &[[String; 3]]) -> Answer
 }
 
 /// The means of two sets of tables, in the order of the first.
-pub fn scores(then: &Json, now: &Json) -> Vec<Score> {
+pub fn scores(then: &Results, now: &Results) -> Vec<Score> {
     let (then, now) = (means(then), means(now));
     let value = |all: &[(String, f64)], name: &str| {
         let found = all.iter().find(|(known, _)| known == name);
@@ -99,9 +101,9 @@ pub fn scores(then: &Json, now: &Json) -> Vec<Score> {
 }
 
 /// The means in tables, with the names of their groups.
-fn means(results: &Json) -> Vec<(String, f64)> {
+fn means(results: &Results) -> Vec<(String, f64)> {
     let mut found = Vec::new();
-    for table in results["tables"].as_array().into_iter().flatten() {
+    for (stage, table) in &results.tables {
         let columns = table["columns"].as_array().map_or(&[][..], Vec::as_slice);
         let at = |name: &str| columns.iter().position(|column| column == name);
         let Some(mean) = at("mean").filter(|_| table["kind"] == "stats") else {
@@ -118,8 +120,7 @@ fn means(results: &Json) -> Vec<(String, f64)> {
                 Json::String(text) => text.clone(),
                 other => other.to_string(),
             });
-            let stage = table["stage"].as_str().unwrap_or_default().to_owned();
-            let name: Vec<String> = std::iter::once(stage).chain(names).collect();
+            let name: Vec<String> = std::iter::once(stage.clone()).chain(names).collect();
             if let Some(mean) = row[mean].as_f64() {
                 found.push((name.join(" "), mean));
             }
@@ -132,6 +133,7 @@ fn means(results: &Json) -> Vec<(String, f64)> {
 mod tests {
     use serde_json::json;
 
+    use super::super::results::read;
     use super::*;
 
     #[test]
@@ -161,12 +163,13 @@ mod tests {
     #[test]
     fn means_are_compared_by_the_names_of_their_groups() {
         let tables = |mean: f64| {
-            json!({"tables": [
+            let tables = json!({"pipeline": "p", "tables": [
                 {"stage": "r", "kind": "stats", "by": ["model"],
                  "columns": ["model", "metric", "n", "mean"],
                  "rows": [["m", "f1", 3, mean], ["k", "f1", 3, null]]},
                 {"stage": "c", "kind": "compare", "by": [], "columns": ["mean"], "rows": [[1]]},
-            ]})
+            ]});
+            read(tables.to_string().as_bytes()).expect("results")
         };
         let score = Score {
             name: "r m f1".to_owned(),
@@ -174,8 +177,9 @@ mod tests {
             now: Some(0.25),
         };
         assert_eq!(scores(&tables(0.5), &tables(0.25)), [score]);
-        assert_eq!(scores(&json!({}), &json!({"tables": 3})), []);
-        let only = scores(&tables(0.5), &json!({}));
+        let none = Results::default();
+        assert_eq!(scores(&none, &none), []);
+        let only = scores(&tables(0.5), &none);
         assert_eq!((only[0].then, only[0].now), (Some(0.5), None));
     }
 }

@@ -5,7 +5,8 @@ use std::collections::BTreeSet;
 use serde::Serialize;
 
 use super::hidden::StageRecords;
-use super::manifest::Manifest;
+use super::manifest::{File, Manifest, Role};
+use super::results;
 use crate::hash::Hash;
 use crate::share::lock::Lock;
 use crate::text::visible::plain;
@@ -21,7 +22,24 @@ pub struct Agreement {
     pub absent: Vec<String>,
 }
 
-/// Compares every file that a lock knows with the one in the bundle.
+/// Where the files lie that the pipeline wrote.
+const OUTPUTS: &str = "outputs/";
+
+/// Where files lie of which a bundle has one at most. What lies elsewhere would not be looked at.
+const PLACES: [(Role, &str); 9] = [
+    (Role::Crate, "ro-crate-metadata.json"),
+    (Role::Citation, "CITATION.cff"),
+    (Role::Readme, "README.md"),
+    (Role::Lock, "pipeline.lock"),
+    (Role::Calls, "calls.jsonl"),
+    (Role::HiddenCalls, "hidden_calls.jsonl"),
+    (Role::Records, "records.jsonl"),
+    (Role::Results, results::NAME),
+    (Role::Report, "report.html"),
+];
+
+/// Compares every file that a lock knows with the one in the bundle, and names those that pass for
+/// something that they cannot be.
 pub fn agree(lock: &Lock, manifest: &Manifest) -> Agreement {
     let mut found = Agreement::default();
     let dir = manifest
@@ -54,13 +72,32 @@ pub fn agree(lock: &Lock, manifest: &Manifest) -> Agreement {
         found.note(&format!("`{}`", plain(label)), is, hash, left_out, anywhere);
     }
     for (name, made) in &lock.outputs {
-        let file = manifest.file(&format!("outputs/{name}"));
+        let file = manifest.file(&format!("{OUTPUTS}{name}"));
         let shown = format!("output `{}`", plain(name));
         found.note(&shown, file.map(|file| file.hash), made.hash, false, || {
             false
         });
     }
+    for file in &manifest.files {
+        found.wrong.extend(misplaced(lock, file));
+    }
     found
+}
+
+/// What is wrong with a file that the lock does not know, if it passes for something that a run
+/// made.
+fn misplaced(lock: &Lock, file: &File) -> Option<String> {
+    let shown = plain(&file.path);
+    let name = file.path.strip_prefix(OUTPUTS);
+    if name.is_some() || file.role == Role::Output {
+        let known = name.is_some_and(|name| lock.outputs.contains_key(name));
+        return (!known).then(|| format!("`{shown}` is no output that the lock knows"));
+    }
+    let by_path = PLACES.iter().find(|(_, place)| *place == file.path);
+    let by_role = PLACES.iter().find(|(role, _)| *role == file.role);
+    let own = by_path.or(by_role)?;
+    (*own != (file.role, file.path.as_str()))
+        .then(|| format!("`{shown}` is listed as what it is not"))
 }
 
 impl Agreement {
@@ -158,7 +195,7 @@ pub fn first(was: &StageRecords, now: &[[String; 2]]) -> Option<First> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::manifest::{Data, File, Role};
+    use super::super::manifest::Data;
     use super::*;
     use crate::share::lock::{Input, Made};
 
@@ -231,6 +268,38 @@ mod tests {
                 "output `o.jsonl` is not the one that the lock knows",
             ]
         );
+    }
+
+    #[test]
+    fn what_passes_for_an_output_or_a_result_and_is_none_is_wrong() {
+        let mut lock = Lock::default();
+        let made = Made {
+            hash: hash("o"),
+            records: 1,
+        };
+        lock.outputs.insert("a/o.csv".to_owned(), made);
+        let wrong = |path: &str, role: Role| {
+            let file = File {
+                path: path.to_owned(),
+                bytes: 1,
+                hash: hash("o"),
+                role,
+            };
+            misplaced(&lock, &file).is_some()
+        };
+        assert!(!wrong("outputs/a/o.csv", Role::Output));
+        assert!(!wrong("results.json", Role::Results));
+        assert!(!wrong("project/p.yaml", Role::Pipeline));
+        for (path, role) in [
+            ("outputs/best.csv", Role::Output),
+            ("outputs/best.csv", Role::File),
+            ("best.csv", Role::Output),
+            ("project/results.json", Role::Results),
+            ("results.json", Role::File),
+            ("report.html", Role::Readme),
+        ] {
+            assert!(wrong(path, role), "{path}");
+        }
     }
 
     #[test]

@@ -63,10 +63,11 @@ pub fn check(path: &Path, most: u64) -> Result<Checked, Diagnostic> {
         Diagnostic::error(format!("`{shown}` is no bundle"))
             .help("`clue bundle` makes bundles, `NAME.clue.tar.zst`")
     };
-    let file = File::open(path).map_err(unread)?;
-    if !file.metadata().map_err(unread)?.is_file() {
+    // Opening something else may wait for ever.
+    if !fs::metadata(path).map_err(unread)?.is_file() {
         return Err(none());
     }
+    let file = File::open(path).map_err(unread)?;
     let layout = frames::find(&file).map_err(unread)?;
     let mut looked = Looked::new(&file, most);
     let manifest = match layout.slots.first() {

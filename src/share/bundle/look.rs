@@ -129,18 +129,12 @@ fn kept(store: &Store, content: Hash, scan: &Scan, hits: &mut Hits) -> Result<u6
         Diagnostic::error("the cache lacks the records of a program that are sensitive")
             .help("run the pipeline again")
     };
-    let mut reader = ArtifactRecords::open(store, content)?.ok_or_else(damaged)?;
     let mut records = 0;
-    loop {
-        let some = reader.next(TOGETHER).map_err(|_| damaged())?;
-        if some.is_empty() {
-            return Ok(records);
-        }
-        records += some.len() as u64;
-        for record in &some {
-            scan.record(record, false, hits);
-        }
+    for record in ArtifactRecords::open(store, content)?.ok_or_else(damaged)? {
+        scan.record(&record.map_err(|_| damaged())?, false, hits);
+        records += 1;
     }
+    Ok(records)
 }
 
 /// The bytes of a file.

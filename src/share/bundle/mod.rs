@@ -14,6 +14,7 @@ pub mod manifest;
 pub mod member;
 pub mod places;
 pub mod readme;
+pub mod results;
 pub mod rocrate;
 pub mod salt;
 pub mod scan;

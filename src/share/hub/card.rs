@@ -3,9 +3,9 @@
 
 use std::fmt::Write as _;
 
-use serde_json::{Map, Value as Json, json};
+use serde_json::{Value as Json, json};
 
-use super::{front, names};
+use super::{front, license, names};
 use crate::hash::Hash;
 use crate::report::words::{size, thousands};
 use crate::spec::about::About;
@@ -115,11 +115,9 @@ pub fn files(card: &str) -> Vec<String> {
 
 /// What programs read.
 fn facts(card: &Card<'_>) -> Json {
-    let mut facts = Map::new();
-    let told = card.told.license.as_ref();
-    if let Some(license) = told.or(card.about.license.as_ref()) {
-        facts.insert("license".to_owned(), license.to_lowercase().into());
-    }
+    let told = card.told.license.as_deref();
+    let chosen = told.or(card.about.license.as_deref());
+    let mut facts = chosen.map(license::facts).unwrap_or_default();
     for (name, values) in [
         ("language", &card.told.languages),
         ("task_categories", &card.told.tasks),

@@ -3,4 +3,5 @@
 
 pub mod card;
 mod front;
+mod license;
 pub mod names;

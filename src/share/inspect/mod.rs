@@ -13,6 +13,7 @@ mod sample;
 use serde_json::{Map, Value as Json, json};
 
 use crate::engine::history::RunRecord;
+use crate::engine::lineage::Key;
 use crate::engine::pipe::Pipe;
 use crate::hash::Hash;
 use crate::model::spec::ModelSpec;
@@ -143,6 +144,16 @@ impl Chain<'_> {
             name: format!("{}_{}_{}.json", plain(&began), plain(&task), id("task")),
             json,
         }
+    }
+
+    /// What a record that was lost was made of: what its stage read of that name.
+    fn past_of(&self, lost: &Lost) -> Past {
+        let key: Key = lost.key.as_str().into();
+        let inputs = self.pipe.stages[lost.stage].inputs.iter();
+        let read = inputs.map(|input| (*input, key.clone())).collect();
+        let mut past = self.lives.past_of(read);
+        past.read.entry(lost.stage).or_default().push(key);
+        past
     }
 
     /// The calls of a stage about what a record was made of.

@@ -5,13 +5,16 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use minijinja::Value;
 use serde_json::{Map, Value as Json, json};
 
-use super::Chain;
 use super::message::{Usage, answer, input, output};
 use super::results::{names, number};
+use super::{Chain, Lost};
+use crate::engine::lineage::Key;
 use crate::hash::Hash;
 use crate::record::Record;
-use crate::replay::cassette::Entry;
-use crate::report::page::{Past, Scorer};
+use crate::report::page::{Past, Scorer, scored};
+
+/// The value of a score when a judge gave no clear verdict.
+const UNCLEAR: &str = "unclear";
 
 /// The samples of a chain.
 pub struct Samples {
@@ -25,7 +28,7 @@ pub struct Samples {
 impl Samples {
     /// Of the records of a chain, for the log `eval`.
     pub fn new(chain: &Chain<'_>, model: &str, eval: &str) -> Samples {
-        let scored = chain.scored.iter().map(|(stage, records)| {
+        let by_stage = chain.scored.iter().map(|(stage, records)| {
             let by_key = records.iter().map(|record| (&*record.key, record));
             (*stage, by_key.collect())
         });
@@ -34,7 +37,8 @@ impl Samples {
             model,
             eval,
             names: names(&chain.scorers),
-            scored: scored.collect(),
+            unchanged: scored(chain.pipe, &chain.behind),
+            scored: by_stage.collect(),
         };
         let columns = chain.scorers.iter();
         let columns = columns.map(|s| vec![Vec::new(); columns_of(chain, s).len()]);
@@ -44,14 +48,13 @@ impl Samples {
             used: BTreeMap::new(),
         };
         let mut ids = HashSet::new();
+        let mut counted = HashSet::new();
         for record in &chain.records {
             ids.insert(record.key.to_string());
-            let (json, used) = maker.sample(record, &mut samples.numbers);
+            let past = chain.lives.past(chain.stage, &record.key);
+            let json = maker.sample(record, &past, &mut samples.numbers);
             samples.json.push(json);
-            for (model, used) in used {
-                let sum = samples.used.entry(model).or_default();
-                *sum = Usage::sum([*sum, used].into_iter());
-            }
+            maker.count(&past, &mut counted, &mut samples.used);
         }
         for lost in &chain.failed {
             let stage = chain.name(lost.stage);
@@ -59,12 +62,14 @@ impl Samples {
             if !ids.insert(id.clone()) {
                 id = format!("{id} ({stage})");
             }
-            samples.json.push(maker.lost(&id, stage, &lost.why));
+            let past = chain.past_of(lost);
+            samples.json.push(maker.lost(&id, lost, &past));
+            maker.count(&past, &mut counted, &mut samples.used);
         }
         samples
     }
 
-    /// What all of it used, by model.
+    /// What all of it used, by model; each call once.
     pub fn usage(&self) -> Json {
         by_model(&self.used)
     }
@@ -90,35 +95,54 @@ struct Maker<'a> {
     /// The name of the log.
     eval: &'a str,
     names: Vec<String>,
+    /// The fields of scores that no later stage is known to change.
+    unchanged: HashSet<String>,
     /// The records of the stages that scored, by their keys.
     scored: HashMap<usize, HashMap<&'a str, &'a Record>>,
 }
 
 impl Maker<'_> {
-    fn sample(
-        &self,
-        record: &Record,
-        numbers: &mut [Vec<Vec<f64>>],
-    ) -> (Json, BTreeMap<String, Usage>) {
-        let chain = self.chain;
-        let past = chain.lives.past(chain.stage, &record.key);
-        let entries = match chain.asked {
-            Some(stage) => chain.entries(&past, stage),
-            None => Vec::new(),
-        };
-        let mut used: BTreeMap<String, Usage> = BTreeMap::new();
-        let mut count = |model: &str, entries: &[&Entry]| {
-            let sum = used.entry(model.to_owned()).or_default();
-            let all = entries.iter().map(|entry| Usage::of(entry));
-            *sum = Usage::sum(std::iter::once(*sum).chain(all));
-        };
-        count(self.model, &entries);
-        for scorer in &chain.scorers {
-            let said = chain.entries(&past, scorer.stage);
-            if let Some(first) = said.first() {
-                count(&first.model, &said);
+    fn sample(&self, record: &Record, past: &Past, numbers: &mut [Vec<Vec<f64>>]) -> Json {
+        let mut sample = self.told(&record.key, past);
+        sample["target"] = self.target(past, Some(record));
+        sample["scores"] = self.scores(past, numbers);
+        sample["metadata"] = self.rest(past, record);
+        sample
+    }
+
+    /// A record that did not come to the end, with what was said about it until then. Its scores
+    /// count in no mean.
+    fn lost(&self, id: &str, lost: &Lost, past: &Past) -> Json {
+        let stage = self.chain.name(lost.stage);
+        let mut sample = self.told(id, past);
+        sample["target"] = self.target(past, None);
+        let columns = self.chain.scorers.iter();
+        let columns = columns.map(|s| vec![Vec::new(); columns_of(self.chain, s).len()]);
+        let mut scores = self.scores(past, &mut columns.collect::<Vec<_>>());
+        let scorers = self.chain.scorers.iter().zip(&self.names);
+        for (_, name) in scorers.filter(|(scorer, _)| scorer.stage == lost.stage) {
+            // A judge who gave no clear verdict.
+            if let Some(said) = self.chain.entries(past, lost.stage).last() {
+                scores[name.as_str()] = json!({
+                    "value": UNCLEAR, "explanation": said.reply.text, "history": [],
+                });
             }
         }
+        sample["scores"] = scores;
+        sample["metadata"] = json!({"stage": stage});
+        sample["error"] = json!({
+            "message": format!("{stage}: {}", lost.why), "traceback": "", "traceback_ansi": "",
+        });
+        sample
+    }
+
+    /// A sample with what was asked and what came back, and nothing else yet.
+    fn told(&self, id: &str, past: &Past) -> Json {
+        let chain = self.chain;
+        let entries = match chain.asked {
+            Some(stage) => chain.entries(past, stage),
+            None => Vec::new(),
+        };
         // Of several questions about a record the last, which may hold the others.
         let last = entries.last().copied();
         let asked = last.map(input).unwrap_or_default();
@@ -129,42 +153,45 @@ impl Maker<'_> {
         } else {
             Json::Array(asked)
         };
-        let sample = json!({
-            "id": &*record.key,
+        let mut used = BTreeMap::new();
+        self.count(past, &mut HashSet::new(), &mut used);
+        json!({
+            "id": id,
             "epoch": 1,
             "input": input,
-            "target": self.target(&past, record),
+            "target": "",
             "messages": messages,
             "output": last.map_or_else(|| json!({"model": self.model, "choices": []}), output),
-            "scores": self.scores(&past, numbers),
-            "metadata": self.rest(record),
+            "scores": {},
+            "metadata": {},
             "store": {},
             "events": [],
             "model_usage": by_model(&used),
             "attachments": {},
-            "uuid": self.uuid(&record.key),
-        });
-        (sample, used)
-    }
-
-    /// A record that did not come to the end.
-    fn lost(&self, id: &str, stage: &str, why: &str) -> Json {
-        json!({
-            "id": id,
-            "epoch": 1,
-            "input": "",
-            "target": "",
-            "messages": [],
-            "output": {"model": self.model, "choices": []},
-            "scores": {},
-            "metadata": {"stage": stage},
-            "store": {},
-            "events": [],
-            "model_usage": {},
-            "error": {"message": format!("{stage}: {why}"), "traceback": "", "traceback_ansi": ""},
-            "attachments": {},
             "uuid": self.uuid(id),
         })
+    }
+
+    /// Adds up what the calls about a record used that are not `counted` yet: records that were
+    /// made of one may have its calls in common.
+    fn count(
+        &self,
+        past: &Past,
+        counted: &mut HashSet<(usize, Key)>,
+        used: &mut BTreeMap<String, Usage>,
+    ) {
+        let stages = self.chain.scorers.iter().map(|scorer| scorer.stage);
+        for stage in self.chain.asked.into_iter().chain(stages) {
+            for key in past.read.get(&stage).into_iter().flatten() {
+                if !counted.insert((stage, key.clone())) {
+                    continue;
+                }
+                for entry in self.chain.calls.entries(stage, key) {
+                    let sum = used.entry(entry.model.clone()).or_default();
+                    *sum = Usage::sum([*sum, Usage::of(entry)].into_iter());
+                }
+            }
+        }
     }
 
     /// A name that no other sample has.
@@ -183,13 +210,13 @@ impl Maker<'_> {
     }
 
     /// What would have been right: a text, or several.
-    fn target(&self, past: &Past, record: &Record) -> Json {
+    fn target(&self, past: &Past, record: Option<&Record>) -> Json {
         let by_scorer = self.chain.scorers.iter().find_map(|scorer| {
             let field = scorer.reference.as_deref()?;
             self.then(past, scorer)?.fields.get(field)
         });
         let fields = ["reference", "target"].into_iter();
-        let by_name = || fields.clone().find_map(|field| record.fields.get(field));
+        let by_name = || fields.clone().find_map(|field| record?.fields.get(field));
         match by_scorer.or_else(by_name).map(plain) {
             None | Some(Json::Null) => json!(""),
             Some(Json::Array(all)) => all.iter().map(text).collect(),
@@ -219,7 +246,7 @@ impl Maker<'_> {
             let value = match columns {
                 _ if values.is_empty() && words.is_empty() => continue,
                 // A judge without a verdict, which gave reasons all the same.
-                _ if values.is_empty() => json!("unclear"),
+                _ if values.is_empty() => json!(UNCLEAR),
                 [column] => values.remove(column).unwrap_or_default(),
                 _ => Json::Object(values),
             };
@@ -243,13 +270,21 @@ impl Maker<'_> {
         Json::Object(scores)
     }
 
-    /// The fields that are nowhere else.
-    fn rest(&self, record: &Record) -> Json {
-        let scored = |name: &str| {
+    /// The fields that are nowhere else: scores too, if a later stage changed them.
+    fn rest(&self, past: &Past, record: &Record) -> Json {
+        let told = |name: &str, value: &Value| {
             let mut scorers = self.chain.scorers.iter();
-            scorers.any(|scorer| scorer.columns.iter().any(|column| column == name))
+            self.unchanged.contains(name)
+                && scorers.any(|scorer| {
+                    let then = self.then(past, scorer);
+                    scorer.columns.iter().any(|column| column == name)
+                        && then.is_some_and(|then| then.fields.get(name) == Some(value))
+                })
         };
-        let fields = record.fields.iter().filter(|(name, _)| !scored(name));
+        let fields = record
+            .fields
+            .iter()
+            .filter(|(name, value)| !told(name, value));
         let fields = fields.map(|(name, value)| (name.to_string(), plain(value)));
         Json::Object(fields.collect())
     }

@@ -81,7 +81,7 @@ pub enum Format {
     /// short as can be, dates as ISO 8601 has them, empty cells as empty texts.
     Xlsx,
     /// Columns with types, which values keep; dates, times and decimals are text, as ISO 8601
-    /// has them.
+    /// has them, with a `Z` behind moments that the file says to be in UTC.
     Parquet,
 }
 
@@ -158,6 +158,8 @@ impl Load {
     fn open(&self, cx: &Build<'_>, peek: bool) -> Result<Reader, Diagnostic> {
         let path = cx.path(&self.path);
         let format = self.format()?;
+        // Of columns with types, those that are not taken may be such as records cannot hold.
+        let peek = peek && format != Format::Parquet;
         let key = self.key.as_ref().filter(|_| !peek);
         let fields = self.fields.as_ref().filter(|_| !peek);
         let reader = Reader::open(
@@ -251,7 +253,7 @@ impl Load {
 
 impl Verb for Load {
     const NAME: &'static str = "load";
-    const VERSION: u32 = 2;
+    const VERSION: u32 = 3;
 
     fn inputs(&self) -> (usize, usize) {
         (0, 0)

@@ -1,11 +1,14 @@
-//! The rows of a Parquet file. Owns what a value is in a record; the file's format is the crate
-//! `parquet`'s business.
+//! The rows of a Parquet file, one by one. `footer` and `fit` say what is not read, `value` what a
+//! value is in a record; the file's format is the crate `parquet`'s business.
 //!
 //! Dates and times are text, as ISO 8601 has them; decimals are text, so that no digit is lost.
 
+mod fit;
 mod footer;
+mod int96;
 #[cfg(test)]
 mod tests;
+mod value;
 
 use std::cell::Cell;
 use std::fs::File;
@@ -14,19 +17,18 @@ use std::path::Path;
 use std::sync::{Arc, Once};
 
 use bytes::Bytes;
-use minijinja::Value;
-use parquet::basic::{ConvertedType, LogicalType, Repetition, TimeUnit, Type as Physical};
 use parquet::errors::ParquetError;
 use parquet::file::reader::{ChunkReader, FileReader, SerializedFileReader};
-use parquet::record::Field;
 use parquet::record::reader::{ReaderIter, TreeBuilder};
 use parquet::schema::types::{SchemaDescPtr, SchemaDescriptor, Type};
 
+use self::fit::Unfit;
+use self::int96::Stamps;
+use self::value::{Wrong, value};
 use super::reader::{OpenError, Options};
 use super::trouble::Trouble;
 use crate::diag::Diagnostic;
 use crate::record::Fields;
-use crate::text::moment::{date, moment, time};
 
 /// Groups of columns inside each other at most.
 const DEEPEST: usize = 32;
@@ -39,6 +41,7 @@ pub struct Rows {
     /// The row group that comes next.
     group: usize,
     rows: Option<ReaderIter>,
+    stamps: Stamps,
     /// Rows so far.
     pub count: u64,
 }
@@ -67,6 +70,14 @@ impl Rows {
                     let fault = trouble.say(what);
                     fault.help("name the columns to take in `fields`")
                 }
+                Unfit::Twice(name) => trouble
+                    .say(format!("two columns have the name `{name}`"))
+                    .help("give them different names, or name others to take in `fields`"),
+                Unfit::Packed(name, how) => {
+                    let what = format!("the column `{name}` is compressed with {how}");
+                    let fault = trouble.say(format!("{what}, which `clue` does not read"));
+                    fault.help("write it again with `zstd`, `snappy`, `gzip` or `lz4`")
+                }
                 Unfit::Unsound => trouble.say("its columns are not sound"),
             })
         })
@@ -86,9 +97,7 @@ impl Rows {
             .filter(|column| named(column.name()))
             .cloned()
             .collect();
-        if let Some(column) = columns.iter().find(|column| !is_known(column, 0)) {
-            return Err(Unfit::Column(column.name().to_owned()));
-        }
+        fit::look(&columns, file.metadata())?;
         let root = Type::group_type_builder(schema.name())
             .with_fields(columns)
             .build();
@@ -98,6 +107,7 @@ impl Rows {
             file: Box::new(file),
             group: 0,
             rows: None,
+            stamps: Stamps::default(),
             count: 0,
         })
     }
@@ -135,9 +145,13 @@ impl Rows {
                     self.count += 1;
                     let columns = self.wanted.root_schema().get_fields();
                     let fields = row.get_column_iter().zip(columns);
+                    let stamps = &mut self.stamps;
                     let fields = fields.map(|((name, field), column)| {
-                        let value = value(field, Some(column))
-                            .map_err(|why| Unread::Value(name.clone(), why))?;
+                        let value = value(field, Some(column), stamps);
+                        let value = value.map_err(|wrong| match wrong {
+                            Wrong::Damaged => Unread::Damaged,
+                            Wrong::Value(why) => Unread::Value(name.clone(), why),
+                        })?;
                         Ok((Arc::from(name.as_str()), value))
                     });
                     return fields.collect::<Result<Fields, Unread>>().map(Some);
@@ -149,23 +163,17 @@ impl Rows {
             let group = self.group;
             self.group += 1;
             let (file, wanted) = (&self.file, &self.wanted);
-            let rows = guarded(|| {
+            let read = guarded(|| {
                 let group = file.get_row_group(group)?;
-                TreeBuilder::new().as_iter(wanted.clone(), &*group)
+                let columns = wanted.root_schema().get_fields();
+                let named = |name: &str| columns.iter().any(|column| column.name() == name);
+                let stamps = Stamps::of(&*group, named)?;
+                Ok((TreeBuilder::new().as_iter(wanted.clone(), &*group)?, stamps))
             });
-            self.rows = Some(rows.map_err(broken)?);
+            let (rows, stamps) = read.map_err(broken)?;
+            (self.rows, self.stamps) = (Some(rows), stamps);
         }
     }
-}
-
-/// Why a file cannot be opened.
-enum Unfit {
-    /// It is no Parquet file, or damaged.
-    None,
-    /// A column that records cannot hold.
-    Column(String),
-    /// Its columns are none together.
-    Unsound,
 }
 
 /// Why a row cannot be read.
@@ -222,179 +230,4 @@ fn guarded<T>(read: impl FnOnce() -> Result<T, ParquetError>) -> Result<T, Parqu
     let done = panic::catch_unwind(AssertUnwindSafe(read));
     QUIET.set(false);
     done.unwrap_or_else(|_| Err(ParquetError::General("damaged".to_owned())))
-}
-
-/// True for columns that can be read: the crate takes for granted that others do not come.
-fn is_known(column: &Type, depth: usize) -> bool {
-    let info = column.get_basic_info();
-    if !info.has_repetition() || depth > DEEPEST {
-        return false;
-    }
-    let converted = info.converted_type();
-    if column.is_primitive() {
-        use ConvertedType as C;
-        return match column.get_physical_type() {
-            Physical::BOOLEAN | Physical::FLOAT | Physical::DOUBLE | Physical::INT96 => true,
-            Physical::INT32 => matches!(
-                converted,
-                C::NONE
-                    | C::INT_8
-                    | C::INT_16
-                    | C::INT_32
-                    | C::UINT_8
-                    | C::UINT_16
-                    | C::UINT_32
-                    | C::DATE
-                    | C::TIME_MILLIS
-                    | C::DECIMAL
-            ),
-            Physical::INT64 => matches!(
-                converted,
-                C::NONE
-                    | C::INT_64
-                    | C::UINT_64
-                    | C::TIME_MICROS
-                    | C::TIMESTAMP_MILLIS
-                    | C::TIMESTAMP_MICROS
-                    | C::DECIMAL
-            ),
-            Physical::BYTE_ARRAY => matches!(
-                converted,
-                C::NONE | C::UTF8 | C::ENUM | C::JSON | C::DECIMAL
-            ),
-            Physical::FIXED_LEN_BYTE_ARRAY => {
-                let half = info.logical_type_ref() == Some(&LogicalType::Float16);
-                half || converted == C::DECIMAL
-            }
-        };
-    }
-    let inner = column.get_fields();
-    let repeated = |inner: &Type| {
-        let info = inner.get_basic_info();
-        info.has_repetition() && info.repetition() == Repetition::REPEATED
-    };
-    let sound = match (converted, inner) {
-        (ConvertedType::LIST, [list]) => {
-            repeated(list) && (list.is_primitive() || !list.get_fields().is_empty())
-        }
-        (ConvertedType::MAP | ConvertedType::MAP_KEY_VALUE, [entry]) => {
-            repeated(entry) && entry.is_group() && entry.get_fields().len() == 2
-        }
-        (ConvertedType::LIST | ConvertedType::MAP | ConvertedType::MAP_KEY_VALUE, _) => false,
-        _ => !inner.is_empty(),
-    };
-    sound && inner.iter().all(|inner| is_known(inner, depth + 1))
-}
-
-/// A value as records hold it; `column` is its type in the file, if that is known.
-fn value(field: &Field, column: Option<&Type>) -> Result<Value, &'static str> {
-    Ok(match field {
-        Field::Null => Value::from(()),
-        Field::Bool(value) => Value::from(*value),
-        Field::Byte(value) => Value::from(i64::from(*value)),
-        Field::Short(value) => Value::from(i64::from(*value)),
-        Field::Int(value) => Value::from(i64::from(*value)),
-        Field::Long(value) => match column.and_then(nanoseconds) {
-            Some(true) => Value::from(moment(*value, 1_000_000_000)),
-            Some(false) => Value::from(time(*value, 1_000_000_000)),
-            None => Value::from(*value),
-        },
-        Field::UByte(value) => Value::from(u64::from(*value)),
-        Field::UShort(value) => Value::from(u64::from(*value)),
-        Field::UInt(value) => Value::from(u64::from(*value)),
-        Field::ULong(value) => Value::from(*value),
-        // By their digits: 0.1 stays 0.1.
-        Field::Float16(value) => number(value.to_string().parse().unwrap_or(f64::NAN))?,
-        Field::Float(value) => number(value.to_string().parse().unwrap_or(f64::NAN))?,
-        Field::Double(value) => number(*value)?,
-        Field::Decimal(_) => Value::from(field.to_string()),
-        Field::Str(text) => Value::from(text.as_str()),
-        Field::Bytes(bytes) => match std::str::from_utf8(bytes.data()) {
-            Ok(text) => Value::from(text),
-            Err(_) => return Err("is not text in UTF-8"),
-        },
-        Field::Date(days) => Value::from(date(i64::from(*days))),
-        Field::TimeMillis(ticks) => Value::from(time(i64::from(*ticks), 1_000)),
-        Field::TimeMicros(ticks) => Value::from(time(*ticks, 1_000_000)),
-        Field::TimestampMillis(ticks) => Value::from(moment(*ticks, 1_000)),
-        Field::TimestampMicros(ticks) => Value::from(moment(*ticks, 1_000_000)),
-        Field::Group(row) => {
-            let inner = |at: usize, name: &str| {
-                let inner = group_of(column?).get(at)?;
-                (inner.name() == name).then_some(&**inner)
-            };
-            let members = row.get_column_iter().enumerate();
-            let members = members.map(|(at, (name, field))| {
-                let value = value(field, inner(at, name))?;
-                Ok((name.clone(), value))
-            });
-            let members: Vec<(String, Value)> = members.collect::<Result<_, &str>>()?;
-            let fields = members
-                .into_iter()
-                .map(|(name, value)| (name.into(), value));
-            Value::from_object(fields.collect::<Fields>())
-        }
-        Field::ListInternal(list) => {
-            let column = column.and_then(element);
-            let items = list.elements().iter().map(|item| value(item, column));
-            Value::from(items.collect::<Result<Vec<Value>, _>>()?)
-        }
-        Field::MapInternal(map) => {
-            let entry = column.and_then(|column| group_of(column).first());
-            let inner = |at: usize| entry.and_then(|entry| Some(&**group_of(entry).get(at)?));
-            let entries = map.entries().iter().map(|(key, item)| {
-                let name = match key {
-                    Field::Str(name) => name.clone(),
-                    key => value(key, inner(0))?.to_string(),
-                };
-                Ok((Arc::from(name), value(item, inner(1))?))
-            });
-            Value::from_object(entries.collect::<Result<Fields, &str>>()?)
-        }
-    })
-}
-
-/// The members of a group; none of what is none.
-fn group_of(column: &Type) -> &[Arc<Type>] {
-    match column {
-        Type::GroupType { fields, .. } => fields,
-        Type::PrimitiveType { .. } => &[],
-    }
-}
-
-/// The type of the items of a list, by the rules of the format for lists, old ones too:
-/// `LogicalTypes.md`, "Lists", in its specification.
-fn element(column: &Type) -> Option<&Type> {
-    if column.get_basic_info().converted_type() != ConvertedType::LIST {
-        // What is repeated without being called a list.
-        return Some(column);
-    }
-    let repeated = group_of(column).first()?;
-    let [only] = group_of(repeated) else {
-        return Some(repeated);
-    };
-    let info = only.get_basic_info();
-    let is_list = repeated.get_basic_info().converted_type() == ConvertedType::LIST
-        || info.has_repetition() && info.repetition() == Repetition::REPEATED;
-    let name = repeated.name();
-    let is_item = !is_list && (name == "array" || name.ends_with("_tuple"));
-    Some(if is_item { repeated } else { only })
-}
-
-/// JSON has no other numbers. What is not a number is missing, as pandas has it.
-fn number(value: f64) -> Result<Value, &'static str> {
-    match value {
-        value if value.is_nan() => Ok(Value::from(())),
-        value if value.is_infinite() => Err("is infinite"),
-        value => Ok(Value::from(value)),
-    }
-}
-
-/// Of a column of nanoseconds: true if they are moments, false if they are times of day.
-fn nanoseconds(column: &Type) -> Option<bool> {
-    match column.get_basic_info().logical_type_ref()? {
-        LogicalType::Timestamp(kind) => (kind.unit == TimeUnit::NANOS).then_some(true),
-        LogicalType::Time(kind) => (kind.unit == TimeUnit::NANOS).then_some(false),
-        _ => None,
-    }
 }

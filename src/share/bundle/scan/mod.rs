@@ -2,7 +2,9 @@
 //! no key, and no short value that tells who somebody is, as a whole ([`words`]). Memory follows
 //! the texts, not the records, which stream by. Tells places and numbers, never what was found.
 
+mod fold;
 mod index;
+mod tags;
 mod views;
 pub mod words;
 
@@ -185,7 +187,12 @@ impl Scan {
                     look(&whole);
                 }
             }
-            _ => look(text),
+            _ => {
+                look(text);
+                if let Some(spaced) = fold::spaced(text) {
+                    look(&spaced);
+                }
+            }
         }
     }
 }
@@ -273,6 +280,30 @@ mod tests {
             let one = record("1", json!({ "value": value }));
             let text = "123456.5 123456 2 1e300";
             assert!(found(&[text], &[], &[one])[0].is_empty(), "{value}");
+        }
+    }
+
+    #[test]
+    fn no_way_to_write_words_hides_them() {
+        let one = record("1", json!({"text": "Zoë fiel über die große Treppe"}));
+        let other = record(
+            "2",
+            json!({"text": "one\u{200b}two\u{200b}three four five"}),
+        );
+        for text in [
+            "Zo&euml; fiel &uuml;ber die gro&szlig;e Treppe",
+            "Zoe\u{308} fiel u\u{308}ber die große Treppe",
+            "Zoë fiel über die gro\u{ad}ße Trep\u{ad}pe",
+            "zoë fiel über die GROSSE treppe",
+            "Zo%C3%AB%20fiel%20%C3%BCber%20die%20gro%C3%9Fe%20Treppe",
+            "Zo%25C3%25AB%2520fiel%2520%25C3%25BCber%2520die%2520gro%25C3%259Fe%2520Treppe",
+            "Zo<b>ë</b> fi<i>el</i><br>über die gro<wbr>ße Treppe",
+            "Zoë&nbsp;fiel&nbsp;&#252;ber&nbsp;die&nbsp;gro&#xdf;e",
+            "one two three four five",
+            "one\u{200b}two\u{200b}three four five",
+        ] {
+            let both = [one.clone(), other.clone()];
+            assert!(!found(&[text], &[], &both)[0].is_empty(), "{text}");
         }
     }
 

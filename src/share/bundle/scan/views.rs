@@ -3,57 +3,47 @@
 //! where they are, and no new ones are made, so that lines can be named.
 
 use std::borrow::Cow;
+use std::collections::HashSet;
 
-/// Texts in texts: JSON in JSON in HTML is as deep as it gets.
-const DEEPEST: usize = 4;
+use super::fold;
+use super::tags::{Gap, without};
+use crate::hash::Hash;
+
+/// Texts in texts: JSON in JSON in HTML in an address is as deep as it gets.
+const DEEPEST: usize = 5;
+/// Most bytes of the name of a character reference of HTML; the longest has 31.
+const NAME: usize = 40;
 
 /// Goes through a text, and through what it says with its escapes resolved: those of each kind by
 /// themselves, as what looks like one of another kind may be what is meant; once, twice, as often
-/// as there are some; and without tags, which stand between words and are none.
+/// as there are some; and without tags, which stand between words, or within one, and are none.
+/// How many views there may be does not depend on the text's size.
 pub fn views(text: &str, each: &mut dyn FnMut(&str)) {
-    deeper(text, 0, each);
+    deeper(text, 0, &mut HashSet::new(), each);
 }
 
-fn deeper(text: &str, depth: usize, each: &mut dyn FnMut(&str)) {
+fn deeper(text: &str, depth: usize, seen: &mut HashSet<Hash>, each: &mut dyn FnMut(&str)) {
     each(text);
-    if let Some(plain) = resolved(text, '%', percent) {
-        each(&plain);
+    if let Some(spaced) = fold::spaced(text) {
+        each(&spaced);
     }
     if depth == DEEPEST {
         return;
     }
-    let mut more = |plain: Option<String>| {
-        if let Some(plain) = plain {
-            deeper(&plain, depth + 1, each);
+    let kinds: [fn(&str) -> Option<String>; 5] = [
+        |text| without(text, Gap::Always),
+        |text| without(text, Gap::Blocks),
+        |text| resolved(text, '\\', backslash),
+        |text| resolved(text, '&', entity),
+        |text| resolved(text, '%', percent),
+    ];
+    for kind in kinds {
+        // In whatever order they are resolved, mostly the same comes out.
+        let new = |plain: &String| seen.insert(Hash::of_bytes(plain.as_bytes()));
+        if let Some(plain) = kind(text).filter(new) {
+            deeper(&plain, depth + 1, seen, each);
         }
-    };
-    more(untagged(text));
-    more(resolved(text, '\\', backslash));
-    more(resolved(text, '&', entity));
-}
-
-/// A text without tags as in HTML or XML, if there are some.
-fn untagged(text: &str) -> Option<String> {
-    let mut plain = String::new();
-    let mut rest = text;
-    let mut any = false;
-    while let Some(at) = rest.find('<') {
-        let (before, tag) = rest.split_at(at);
-        plain.push_str(before);
-        let begins = |c: char| c.is_ascii_alphabetic() || c == '/' || c == '!';
-        let end = tag[1..]
-            .starts_with(begins)
-            .then(|| tag.find('>'))
-            .flatten();
-        let length = end.map_or(1, |end| end + 1);
-        any |= end.is_some();
-        // Lines stay.
-        plain.push(' ');
-        plain.extend(tag[..length].chars().filter(|c| *c == '\n'));
-        rest = &tag[length..];
     }
-    plain.push_str(rest);
-    any.then_some(plain)
 }
 
 /// What an escape at the beginning of a text stands for, and its length in bytes.
@@ -124,29 +114,23 @@ fn backslash(text: &str) -> Option<(Cow<'static, str>, usize)> {
     Some((one(c), 2 + digits))
 }
 
-/// A character reference of HTML.
+/// A character reference of HTML. Browsers do not need its semicolon.
 fn entity(text: &str) -> Option<(Cow<'static, str>, usize)> {
-    let end = text.bytes().take(12).position(|byte| byte == b';')?;
+    let in_name = |byte: &u8| byte.is_ascii_alphanumeric() || *byte == b'#';
+    let name = text.bytes().skip(1).take(NAME);
+    let end = 1 + name.take_while(|byte| in_name(byte)).count();
     let name = text.get(1..end)?;
-    let said = match name.strip_prefix('#') {
-        Some(number) => {
-            let code = match number.strip_prefix(['x', 'X']) {
-                Some(digits) => hex(digits),
-                None => number.parse().ok(),
-            };
-            one(char::from_u32(code?)?)
-        }
-        None => match name {
-            "amp" => "&".into(),
-            "lt" => "<".into(),
-            "gt" => ">".into(),
-            "quot" => "\"".into(),
-            "apos" => "'".into(),
-            "nbsp" => " ".into(),
-            _ => return None,
-        },
-    };
-    Some((said, end + 1))
+    let length = end + usize::from(text[end..].starts_with(';'));
+    if let Some(number) = name.strip_prefix('#') {
+        let code = match number.strip_prefix(['x', 'X']) {
+            Some(digits) => hex(digits),
+            None => number.parse().ok(),
+        };
+        return Some((one(char::from_u32(code?)?), length));
+    }
+    let reference = format!("&{name};");
+    let said = html_escape::decode_html_entities(&reference);
+    (said != reference).then(|| (said.replace('\n', " ").into(), length))
 }
 
 /// Bytes as addresses write them: as many in a row as there are.
@@ -194,20 +178,41 @@ mod tests {
             "\"tw\\u006f words\"",
             "two words",
             "two<br/>words",
+            "two&nbsp;words",
+            "two&NewLine;words",
+            "two%2520words",
+            "two%25252520words",
+            "two%26nbsp%3Bwords",
+            "two%5Cnwords",
+            "tw<b>o</b> words",
+            "tw<!-- > no -->o<br>words",
             "{\"a\": \"two\\u003cb\\u003ewords\"}",
         ] {
-            assert!(shows(text, "two words"), "{:?}", all(text));
+            let said = all(text).join("\n").replace('\u{a0}', " ");
+            assert!(said.contains("two words"), "{said}");
         }
         assert!(shows("\\ud83d\\ude00", "😀"));
         assert!(shows("%C3%A9t%c3%a9", "été"));
+        assert!(shows("caf&eacute;", "café") && shows("&Auml;&szlig;", "Äß"));
+        assert!(shows("caf&eacute au lait", "café au lait"));
+        assert!(shows("a&CounterClockwiseContourIntegral;b", "a∳b"));
+        assert_eq!(all("a&nosuchname;b &; &").len(), 1);
         assert_eq!(all("plain").len(), 1);
         // What looks like an escape and is none stays, whatever is around it.
         assert!(shows("\"50%20 &lt; x\\n\"", "50%20 &lt; x "));
     }
 
+    #[test]
+    fn the_number_of_views_does_not_grow_with_the_text() {
+        let part = "\\u0026amp;%2526 <b>x</b><br>\\\\n&lt;i&gt; < <!-- ";
+        let views = |times| all(&part.repeat(times)).len();
+        assert!(views(3) <= 252, "{}", views(3));
+        assert_eq!(views(3), views(30));
+    }
+
     proptest! {
         #[test]
-        fn lines_stay_and_nothing_panics(text in "(?s)[\\\\&%#<>/xuU;n0-9a-fA-F\n é😀]{0,60}") {
+        fn lines_stay_and_nothing_panics(text in "(?s)[\\\\&%#<>/!xuU;n0-9a-fA-F-\n é😀]{0,60}") {
             let lines = text.matches('\n').count();
             for view in all(&text) {
                 prop_assert_eq!(view.matches('\n').count(), lines);

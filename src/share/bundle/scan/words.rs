@@ -1,8 +1,12 @@
 //! Words, and runs of words, as hashes: what punctuation, line breaks and capitals do not change.
 //! Owns what a word is; knows nothing of where texts come from.
 //!
-//! A word is a run of letters and digits in lower case. Hashes have 64 bits: runs that differ
+//! A word is a run of letters and digits, composed and without case ([`fold`](super::fold)). Hashes have 64 bits: runs that differ
 //! share one by chance alone, in fewer than one of a million scans of a thousand million words.
+
+use unicode_normalization::char::is_combining_mark;
+
+use super::fold::{composed, folded};
 
 /// Words of a run that must not leave.
 pub const RUN: usize = 5;
@@ -41,6 +45,7 @@ fn mix(mut hash: u64) -> u64 {
 
 /// Goes through the words of a text.
 pub fn words(text: &str, mut each: impl FnMut(Word)) {
+    let text = &*composed(text);
     let bytes = text.as_bytes();
     let (mut at, mut line) = (0, 1);
     let mut word = Word::default();
@@ -62,14 +67,16 @@ pub fn words(text: &str, mut each: impl FnMut(Word)) {
                 break;
             };
             at += c.len_utf8();
-            if c.is_alphanumeric() {
+            // A mark belongs to the letter before it.
+            let is_mark = word.chars > 0 && is_combining_mark(c);
+            if c.is_alphanumeric() || is_mark {
                 let mut coded = [0; 4];
-                for c in c.to_lowercase() {
+                for c in folded(c) {
                     for byte in c.encode_utf8(&mut coded).bytes() {
                         put(&mut hash, byte);
                     }
+                    word.chars += u32::from(c.is_alphanumeric());
                 }
-                word.chars += 1;
                 word.digit |= c.is_numeric();
                 word.letter |= c.is_alphabetic();
                 continue;
@@ -234,6 +241,16 @@ mod tests {
             assert!(!finds(note, text), "{text}");
         }
         assert!(finds("Über Öl und Ähren geht es", "ÖL und ähren GEHT es!"));
+        let note = "Die Straße zum großen Café";
+        for text in [
+            "die STRASSE zum GROSSEN café",
+            "die Strasse zum grossen cafe\u{301}",
+            "die Stra\u{ad}ße zum gro\u{200b}ßen Café",
+            "die Straſse zum großen ｃａｆé",
+        ] {
+            assert!(finds(note, text), "{text}");
+        }
+        assert!(finds("Fuss12", "fuß12") && finds("Fuß123", "FUSS123"));
     }
 
     #[test]

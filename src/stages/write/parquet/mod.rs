@@ -118,11 +118,16 @@ impl Body {
     /// The disk fails, or Parquet cannot have such columns.
     #[cfg(feature = "parquet")]
     pub fn write(&mut self, columns: &Columns, bytes: &mut Vec<u8>) -> Result<bool, Fault> {
+        let settled = columns.settled();
         let mut file = match self.file.take() {
             Some(file) => file,
-            None => file::File::new(&columns.settled()).map_err(broken)?,
+            None => file::File::new(&settled).map_err(broken)?,
         };
         let rows = self.next()?;
+        if settled.is_empty() && !rows.is_empty() {
+            let fault = Diagnostic::error("these records have no fields, and Parquet no such rows");
+            return Err(fault.help("write them as `jsonl`, or keep a field").into());
+        }
         if rows.is_empty() {
             bytes.extend(file.finish().map_err(broken)?);
             return Ok(false);

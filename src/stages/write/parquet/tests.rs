@@ -115,6 +115,19 @@ fn no_records_and_no_columns_are_a_file_too() {
 }
 
 #[test]
+fn rows_without_columns_are_refused() {
+    let what = crate::stages::write::elsewhere::What::of_stage();
+    let stage = Stage::new("write", "path: x.json");
+    let sink = what.and_then(|what| what.sink("x.parquet", &stage.build()));
+    let mut sink = sink.unwrap_or_else(|_| panic!("no sink"));
+    let mut bytes = Vec::new();
+    for record in &records(&["{}", "{}"]) {
+        assert!(sink.record(record, &mut bytes).is_ok());
+    }
+    assert!(sink.end(&mut bytes).is_err());
+}
+
+#[test]
 fn a_record_that_does_not_fit_is_lost_alone() {
     let stage = Stage::new("write", "path: x.parquet");
     let (bytes, lost) = stage.raw(&records(&[r#"{"a":1}"#, r#"{"a":"hush"}"#, r#"{"a":2}"#]));
