@@ -3,7 +3,10 @@ those that are not met what stands in the way (as profiles showed it)."""
 
 from .table import ratio, seconds, size
 
-FSYNC = "start-up, and waiting for the disk: an answer is on it before it is used, a few at a time"
+CALL = (
+    "what a call costs beyond the loop's, start-up, and waiting for the disk, as an answer is on it "
+    "before it is used"
+)
 RECORD = (
     "the record of the last run, a megabyte, is read and written twice, stages are looked up in a "
     "list, and paths are resolved anew for each output"
@@ -48,7 +51,7 @@ def calls(result):
             f"{count:,} calls at 0 ms: 80 % of the bare loop's rate", f"{share:.0%}", share >= 0.8,
             f"{loop}; it makes them in {seconds(bare['wall'])} with {seconds(bare['cpu'])} of CPU on "
             "cores that the server shares, so that every microsecond of CPU a call shows",
-            FSYNC,
+            CALL,
         )
     extra = (ours["cpu"] - bare["cpu"]) / many
     yield (
