@@ -71,7 +71,7 @@ def tools(bench, job, notes, table, missing):
     """Names and words of what does a job."""
     table = [table] if table else []
     param = [f"-pdiagnoses={table[0]}"] if table else []
-    words = ["run", "data.yaml", "-q", "--store", "store", "--out", ".", f"-pnotes={notes}", *param]
+    words = ["run", "data.yaml", "-q", "--yes", "--store", "store", "--out", ".", f"-pnotes={notes}", *param]
     yield "clue", [bench.clue, *words]
     yield "Python script (csv)", [sys.executable, bench.here / "peers/table_csv.py", job, notes, *table]
     try:

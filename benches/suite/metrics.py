@@ -38,7 +38,7 @@ def write_pairs(home, count, words):
 
 def ours_anew(bench, home, pinned, budget):
     """What a run costs that begins without a cache."""
-    words = [*pinned, bench.clue, "run", "score.yaml", "-q", "--store", "store"]
+    words = [*pinned, bench.clue, "run", "score.yaml", "-q", "--yes", "--store", "store"]
     forget = lambda: shutil.rmtree(home / "store", ignore_errors=True)
     return median(lambda: once(words, home), prepare=forget, budget=budget)
 
@@ -91,7 +91,7 @@ def bertscore(bench, home, rows, missing):
     settings["options"] = json.dumps({"model": str(model), "layer": 6})
     (home / "score.yaml").write_text(PAIRS % settings)
     for cores in sorted({bench.cores, 1}, reverse=True):
-        bench.say(f"metrics: BERTScore on {cores} cores")
+        bench.say(f"metrics: BERTScore, cores: {cores}")
         pinned = ["taskset", "-c", f"0-{cores - 1}"]
         cost = ours_anew(bench, home, pinned, budget=20)
 
