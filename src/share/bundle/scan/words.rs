@@ -1,8 +1,9 @@
 //! Words, and runs of words, as hashes: what punctuation, line breaks and capitals do not change.
 //! Owns what a word is; knows nothing of where texts come from.
 //!
-//! A word is a run of letters and digits, composed and without case ([`fold`](super::fold)). Hashes have 64 bits: runs that differ
-//! share one by chance alone, in fewer than one of a million scans of a thousand million words.
+//! A word is a run of letters and digits, composed and without case (`fold`). Hashes have 64 bits:
+//! runs that differ share one by chance alone, in fewer than one of a million scans of a thousand
+//! million words.
 
 use unicode_normalization::char::is_combining_mark;
 
