@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Measures `clue` against what people use instead, and against what the machine can do at all.
 
-    python3 benches/run.py [calls] [dag] [metrics] [data] [--quick] [--keep] [--clue PATH]
+    python3 benches/run.py [calls] [dag] [metrics] [data] [scale] [--quick] [--keep] [--clue PATH]
 
 Without names all suites run. Prints a table for each, and writes benches/RESULTS.md from the last
 results of every suite. Peers are installed with pip under target/bench; what can't be had is
@@ -19,10 +19,10 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE))
 
-from suite import calls, dag, data, machine, metrics, report  # noqa: E402
+from suite import calls, dag, data, machine, metrics, report, scale  # noqa: E402
 from suite.peers import Peers  # noqa: E402
 
-SUITES = {"calls": calls, "dag": dag, "metrics": metrics, "data": data}
+SUITES = {"calls": calls, "dag": dag, "metrics": metrics, "data": data, "scale": scale}
 
 
 class Bench:

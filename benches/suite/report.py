@@ -1,5 +1,6 @@
 """Tables of results in Markdown, suite by suite and as the whole of RESULTS.md."""
 
+from . import scale as scale_
 from . import targets
 from .peers import PINS
 from .table import markdown, number, ratio, seconds, size
@@ -34,7 +35,7 @@ def machine(results):
 
 
 def suite(name, result):
-    parts = [f"## {name}", {"calls": calls, "dag": dag, "metrics": metrics, "data": data}[name](result)]
+    parts = [f"## {name}", {"calls": calls, "dag": dag, "metrics": metrics, "data": data, "scale": scale}[name](result)]
     parts += [f"Left out: {peer}: {why}" for peer, why in result["missing"].items()]
     return "\n\n".join(parts)
 
@@ -122,4 +123,20 @@ def data(result):
             f"{row['bytes'] / row['cpu'] / 1e6:,.0f} MB/s", size(row["rss"]), ratio(row["wall"] / ours["wall"]),
         ])
     head = ["job", "tool", "time", "CPU", "rate", "rate a core", "memory", "time to clue's"]
+    return f"{intro}\n\n{markdown(head, rows)}"
+
+
+def scale(result):
+    intro = (
+        f"What `clue plan --estimate` tells of {scale_.NOTES:,} notes, each with a call for its statements "
+        f"and two for questions, and of {scale_.MODELS} models that answer {scale_.CASES} cases each: from a "
+        f"run on {result['notes']:,} notes ({seconds(result['sample']['wall'])}) against servers that take "
+        f"{scale_.LATENCY} ms and {scale_.WIDTH} calls at once from each worker."
+    )
+    rows = [
+        [row["workers"], row["servers"], f"{row['calls']:,}", f"{row['tokens']:,}",
+         f"{row['seconds'] / 60:,.1f} min", seconds(row["wall"])]
+        for row in result["rows"]
+    ]
+    head = ["workers", "servers of each model", "calls", "tokens", "would take", "told in"]
     return f"{intro}\n\n{markdown(head, rows)}"
