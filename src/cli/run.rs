@@ -382,11 +382,7 @@ async fn go(
     drop((shop, calls, events));
     let errors = match way.shard {
         Some(shard) => shard::errors(pipe, shard),
-        None => {
-            // This run tells of all failures that are left.
-            shard::all_errors(pipe).try_for_each(|file| remove(&file))?;
-            pipe.folders.out.join("errors.jsonl")
-        }
+        None => pipe.folders.out.join("errors.jsonl"),
     };
     let missing = Missing::of(way, survey, &board);
     let good = outcome.is_good(pipe, &board) && missing.is_empty();
@@ -395,7 +391,10 @@ async fn go(
     let kept = remember(store, pipe, survey, did, before, facts, &id);
     let listed = write_failures(&errors, &outcome.failures).and_then(|()| match way.shard {
         Some(_) => Ok(()),
-        None => missing.write(pipe),
+        // This run tells of all failures that are left.
+        None => shard::all_errors(pipe)
+            .try_for_each(|file| remove(&file))
+            .and_then(|()| missing.write(pipe)),
     });
     let _ = tokio::time::timeout(std::time::Duration::from_secs(1), display).await;
     let summary = Summary {
