@@ -132,7 +132,9 @@ pub fn script(profile: &Slurm, job: &Job<'_>) -> String {
     for line in &profile.setup {
         let _ = writeln!(text, "{}", line.value);
     }
-    let before = profile.container.iter().map(|word| shell(word));
+    // Slurm's commands are no part of containers: what looks after tasks needs them.
+    let container = profile.container.iter().filter(|_| job.works);
+    let before = container.map(|word| shell(word));
     let words = job.words.iter().map(|word| match word {
         Word::Text(word) => shell(word),
         Word::Share(count) => format!("\"$SLURM_ARRAY_TASK_ID/{count}\""),
