@@ -135,7 +135,7 @@ fn a_real_slurm_runs_it() {
     }
     let cluster = Cluster::start();
     let expected = undisturbed();
-    let cases: [Case; 15] = [
+    let cases: [Case; 17] = [
         ("plain", plain),
         ("cancelled", a_cancelled_task_is_submitted_again),
         ("limit", a_time_limit_is_told_and_tried_again),
@@ -153,7 +153,9 @@ fn a_real_slurm_runs_it() {
         ),
         ("twice", unanswered::a_second_ctrl_c_ends_at_once),
         ("swept", folders_of_jobs_stay_while_they_live),
-        ("container", containers::tasks_run_in_a_container),
+        ("boxed", containers::apptainer_runs_tasks),
+        ("srun", containers::srun_runs_tasks),
+        ("lost", containers::a_folder_that_is_not_there_is_told_once),
     ];
     // Side by side: they share the node, and nothing else. The node is drained first.
     a_drained_node_is_waited_for(&cluster, &expected);
