@@ -13,8 +13,8 @@ use tokio::runtime::Runtime;
 
 use super::states::{State, of_sacct, of_scontrol};
 
-/// How long a question may take.
-const ANSWER: Duration = Duration::from_secs(20);
+/// How long a question may take: longer than most sites let one wait (`MessageTimeout`).
+const ANSWER: Duration = Duration::from_secs(60);
 /// How long a submission may take: a busy controller lets one wait.
 const SUBMISSION: Duration = Duration::from_secs(90);
 

@@ -183,6 +183,11 @@ impl Drop for Cluster {
     fn drop(&mut self) {
         let mut all = self.command("scancel");
         let _ = all.args(["--user=root", "--quiet"]).status();
+        // Whoever drops it may be failing: what does not end is left alone.
+        let start = Instant::now();
+        while start.elapsed() < MOST && !self.says("squeue -h").is_empty() {
+            std::thread::sleep(LOOK);
+        }
         for name in ["slurmd", "slurmctld", "munge"] {
             self.kill(name);
         }

@@ -135,7 +135,7 @@ fn a_real_slurm_runs_it() {
     }
     let cluster = Cluster::start();
     let expected = undisturbed();
-    let cases: [Case; 17] = [
+    let cases: [Case; 18] = [
         ("plain", plain),
         ("cancelled", a_cancelled_task_is_submitted_again),
         ("limit", a_time_limit_is_told_and_tried_again),
@@ -152,6 +152,7 @@ fn a_real_slurm_runs_it() {
             unanswered::a_submission_that_is_accepted_all_the_same,
         ),
         ("twice", unanswered::a_second_ctrl_c_ends_at_once),
+        ("in_vain", unanswered::what_cannot_be_cancelled_is_told),
         ("swept", folders_of_jobs_stay_while_they_live),
         ("boxed", containers::apptainer_runs_tasks),
         ("srun", containers::srun_runs_tasks),
