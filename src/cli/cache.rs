@@ -3,7 +3,9 @@
 use std::collections::HashSet;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::{Duration, UNIX_EPOCH};
 
+use super::old_jobs;
 use super::scratch::sweep;
 use super::session::refuse;
 use super::transfer::{self, Way};
@@ -32,7 +34,8 @@ pub enum Command {
     Stats(Place),
     /// Read everything and say what is damaged; damaged parts are made anew when needed
     Verify(Place),
-    /// Remove artifacts and prompt texts that only older runs used; calls are kept
+    /// Remove artifacts and prompt texts that only older runs used, and what is left of jobs on
+    /// clusters; calls are kept
     Gc {
         #[command(flatten)]
         place: Place,
@@ -83,8 +86,11 @@ fn stats(place: &Place) -> Result<ExitCode, Diagnostic> {
     existing(place)?;
     let store = Store::open_read(&place.store)?;
     let stats = store.stats();
+    let jobs = old_jobs::all(&place.store);
     if place.json {
-        out(&format!("{}\n", serde_json::json!(stats)));
+        let mut told = serde_json::json!(stats);
+        told["jobs"] = serde_json::json!(jobs);
+        out(&format!("{told}\n"));
     } else {
         let line = |what: &str, amount: &Amount| {
             let bytes = size(amount.bytes);
@@ -93,6 +99,9 @@ fn stats(place: &Place) -> Result<ExitCode, Diagnostic> {
         out(&line("calls", &stats.calls));
         out(&line("results", &stats.results));
         out(&line("artifacts", &stats.artifacts));
+        if jobs.count > 0 {
+            out(&line("jobs", &jobs));
+        }
     }
     tell(&store);
     Ok(ExitCode::SUCCESS)
@@ -154,17 +163,26 @@ fn gc(place: &Place, keep_runs: usize, dry_run: bool) -> Result<ExitCode, Diagno
         }
     }
     let freed = store.gc(&keep, dry_run)?;
+    let facts = runs[..kept]
+        .iter()
+        .filter_map(|(_, run)| run.facts.as_ref());
+    let oldest = facts.map(|facts| facts.began).min();
+    let oldest = oldest.map(|began| UNIX_EPOCH + Duration::from_millis(began));
+    let jobs = old_jobs::sweep(&place.store, oldest, dry_run)?;
     if place.json {
-        out(&format!("{}\n", serde_json::json!(freed)));
+        let mut told = serde_json::json!(freed);
+        told["jobs"] = serde_json::json!(jobs);
+        out(&format!("{told}\n"));
     } else {
-        let bytes = freed.entries.bytes + freed.artifacts.bytes + freed.blobs.bytes;
+        let bytes = freed.entries.bytes + freed.artifacts.bytes + freed.blobs.bytes + jobs.bytes;
         let would = if dry_run { "would free" } else { "freed" };
         out(&format!(
-            "{would} {}: {} artifacts, {} prompt texts, {} entries of the log\n",
+            "{would} {}: {} artifacts, {} prompt texts, {} entries of the log, {} of jobs\n",
             size(bytes),
             freed.artifacts.count,
             freed.blobs.count,
-            freed.entries.count
+            freed.entries.count,
+            count(jobs.count, "folder")
         ));
         if left > 0 {
             out(&behind(left, dry_run));

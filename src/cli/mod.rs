@@ -29,6 +29,7 @@ mod locked;
 mod man;
 mod missing;
 mod models;
+mod old_jobs;
 mod paged;
 mod plan;
 mod record;

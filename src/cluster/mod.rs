@@ -3,6 +3,7 @@
 //! pipeline, and nothing of what tasks do.
 
 pub mod k8s;
+pub mod leftover;
 pub mod profile;
 pub mod script;
 pub mod slurm;

@@ -19,6 +19,9 @@ const SHARDS: u32 = 4;
 /// Seconds between looks, where nobody says, and what may be said.
 const POLL: f64 = 5.0;
 const POLLS: std::ops::RangeInclusive<f64> = 0.05..=3600.0;
+/// Seconds that the controller may not answer, where nobody says, and what may be said.
+const PATIENCE: f64 = 1800.0;
+const PATIENCES: std::ops::RangeInclusive<f64> = 0.0..=604_800.0;
 /// How often a task is submitted again.
 const RETRIES: u32 = 2;
 
@@ -77,6 +80,8 @@ pub struct Slurm {
     pub assemble: Assemble,
     /// Seconds between looks at what became of tasks.
     pub poll: Option<Src<f64>>,
+    /// Seconds that Slurm's controller may not answer, while tasks are under way.
+    pub patience: Option<Src<f64>>,
 }
 
 /// Where the outputs are put together.
@@ -170,6 +175,7 @@ impl Default for Slurm {
             options: Vec::new(),
             assemble: Assemble::default(),
             poll: None,
+            patience: None,
         }
     }
 }
@@ -300,6 +306,12 @@ impl Slurm {
         Duration::from_secs_f64(self.poll.as_ref().map_or(POLL, |poll| poll.value))
     }
 
+    /// How long the controller may not answer.
+    pub fn patience(&self) -> Duration {
+        let seconds = self.patience.as_ref();
+        Duration::from_secs_f64(seconds.map_or(PATIENCE, |seconds| seconds.value))
+    }
+
     fn check(&self, faults: &mut Vec<Diagnostic>) {
         let words = [
             &self.partition,
@@ -339,11 +351,8 @@ impl Slurm {
         for name in self.export.iter().flatten().filter(|name| !is_name(name)) {
             faults.push(not_a_name().at(name.span, ""));
         }
-        if let Some(poll) = self.poll.as_ref().filter(|poll| !POLLS.contains(poll)) {
-            let (least, most) = (POLLS.start(), POLLS.end());
-            let fault = Diagnostic::error(format!("expected {least} to {most} seconds"));
-            faults.push(fault.at(poll.span, ""));
-        }
+        check_seconds(&self.poll, &POLLS, faults);
+        check_seconds(&self.patience, &PATIENCES, faults);
         check_counts([&self.shards, &self.max_running], faults);
     }
 }
@@ -403,6 +412,18 @@ fn check_names(env: &BTreeMap<String, Src<String>>, faults: &mut Vec<Diagnostic>
     }
 }
 
+fn check_seconds(
+    said: &Option<Src<f64>>,
+    fits: &std::ops::RangeInclusive<f64>,
+    faults: &mut Vec<Diagnostic>,
+) {
+    if let Some(said) = said.as_ref().filter(|said| !fits.contains(said)) {
+        let (least, most) = (fits.start(), fits.end());
+        let fault = Diagnostic::error(format!("expected {least} to {most} seconds"));
+        faults.push(fault.at(said.span, ""));
+    }
+}
+
 fn check_counts(counts: [&Option<Src<u32>>; 2], faults: &mut Vec<Diagnostic>) {
     for count in counts.into_iter().flatten() {
         if !(1..=MOST_SHARDS).contains(&count.value) {
@@ -448,7 +469,7 @@ mod tests {
             "slurm: {options: [--array=1-9, exclusive, \"--a --b\"]}",
             "slurm: {env: {a b: c}}",
             "slurm: {assemble: there}",
-            "slurm: {shards: 0, max_running: 10001, poll: 0}",
+            "slurm: {shards: 0, max_running: 10001, poll: 0, patience: -1}",
             "k8s: {claim: A_b, mount: work}",
         ];
         let all = all.map(|text| told(text).expect_err(text));

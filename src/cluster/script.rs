@@ -132,16 +132,36 @@ pub fn script(profile: &Slurm, job: &Job<'_>) -> String {
     for line in &profile.setup {
         let _ = writeln!(text, "{}", line.value);
     }
-    let before = profile.container.iter().map(|word| shell(word));
+    if profile.export.is_some() {
+        // Else `srun`, which containers may need, would leave out what was set since.
+        text.push_str("export SLURM_EXPORT_ENV=ALL\n");
+    }
+    let before = container(profile, job);
     let words = job.words.iter().map(|word| match word {
         Word::Text(word) => shell(word),
         Word::Share(count) => format!("\"$SLURM_ARRAY_TASK_ID/{count}\""),
     });
-    let words: Vec<String> = before.chain(words).collect();
+    let words: Vec<String> = before.into_iter().chain(words).collect();
     // In the shell's place, so that signals reach it.
     let _ = writeln!(text, "exec {}", words.join(" "));
     text
 }
+
+/// The words before the command, which have it run in a container, in the same folder as outside:
+/// many begin in another one.
+fn container(profile: &Slurm, job: &Job<'_>) -> Vec<String> {
+    // Slurm's commands are no part of containers: what looks after tasks needs them.
+    if !job.works || profile.container.is_empty() {
+        return Vec::new();
+    }
+    let words = profile.container.iter().map(|word| shell(word));
+    let shells = ["/bin/sh", "-c", GO].map(shell);
+    let dir = shell(&job.dir.display().to_string());
+    words.chain(shells).chain([dir]).collect()
+}
+
+/// Goes to the first word and runs the others. What is not there will not be there next time either.
+const GO: &str = r#"cd "$0" || exit 2; exec "$@""#;
 
 /// A path in a pattern for names of files, in which `%` means something.
 pub fn pattern(path: &Path) -> String {

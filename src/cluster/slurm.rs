@@ -1,5 +1,6 @@
-//! The commands of Slurm. Each has a time within which it must answer: a controller that is down
-//! keeps them waiting for minutes.
+//! The commands of Slurm, as one run uses them: a job whose name does not hold the run's is none of
+//! its jobs. Each has a time within which it must answer: a controller that is down keeps them
+//! waiting for minutes.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -12,8 +13,8 @@ use tokio::runtime::Runtime;
 
 use super::states::{State, of_sacct, of_scontrol};
 
-/// How long a question may take.
-const ANSWER: Duration = Duration::from_secs(20);
+/// How long a question may take: longer than most sites let one wait (`MessageTimeout`).
+const ANSWER: Duration = Duration::from_secs(60);
 /// How long a submission may take: a busy controller lets one wait.
 const SUBMISSION: Duration = Duration::from_secs(90);
 
@@ -31,9 +32,19 @@ pub enum Fault {
     Refused(&'static str, String),
 }
 
-/// A way to Slurm.
+/// What commands say that did not reach the controller, or did not hear from it (`slurm_errno.c`).
+/// What they asked for may have been done all the same.
+const SILENCE: [&str; 4] = [
+    "Unable to contact slurm controller",
+    "Socket timed out on send/recv operation",
+    "Zero Bytes were transmitted or received",
+    "backup controller in standby mode",
+];
+
+/// A way to Slurm, for one run.
 pub struct Slurm {
     runtime: Runtime,
+    run: String,
 }
 
 struct Said {
@@ -43,15 +54,15 @@ struct Said {
 }
 
 impl Slurm {
-    /// A way to the Slurm of this machine.
+    /// A way to the Slurm of this machine, for jobs whose names hold this.
     ///
     /// # Errors
     /// The operating system lets us wait for nothing.
-    pub fn new() -> io::Result<Slurm> {
+    pub fn new(run: String) -> io::Result<Slurm> {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()?;
-        Ok(Slurm { runtime })
+        Ok(Slurm { runtime, run })
     }
 
     fn say(
@@ -81,11 +92,15 @@ impl Slurm {
             }
         };
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).trim_end().to_owned();
-        Ok(Said {
+        let said = Said {
             good: output.status.success(),
             out: text(&output.stdout),
             err: text(&output.stderr),
-        })
+        };
+        if !said.good && SILENCE.iter().any(|words| said.err.contains(words)) {
+            return Err(Fault::Silent(format!("`{program}` says: {}", brief(&said))));
+        }
+        Ok(said)
     }
 
     /// Asks whether a controller is there, which is told at once.
@@ -150,7 +165,8 @@ impl Slurm {
         Ok(ids)
     }
 
-    /// The states of a job's tasks; none if Slurm does not remember it.
+    /// The states of a job's tasks; none if Slurm does not remember it. A controller that lost its
+    /// memory may have given the job's number to another.
     ///
     /// # Errors
     /// Nobody answered.
@@ -159,18 +175,19 @@ impl Slurm {
         let words = ["-o", "show", "job", &job.to_string()].map(str::to_owned);
         let said = self.say("scontrol", &words, ANSWER)?;
         if said.good {
-            return Ok(of_scontrol(&said.out));
+            return Ok(of_scontrol(&said.out, &self.run));
         }
         if !brief(&said).contains("Invalid job id") {
             return Err(Fault::Refused("scontrol", brief(&said)));
         }
-        // It is over for long. Most sites keep accounts; else nobody knows.
+        // It is over for long. Most sites keep accounts; else nobody knows, and what is in the cache
+        // has to tell.
         let format = ["--noheader", "--parsable2", "--allocations"];
         let mut words: Vec<String> = format.map(str::to_owned).to_vec();
-        words.push("--format=JobID,State,ExitCode".to_owned());
+        words.push("--format=JobID,State,ExitCode,JobName".to_owned());
         words.push(format!("--jobs={job}"));
         let said = self.say("sacct", &words, ANSWER);
-        Ok(said.map_or_else(|_| BTreeMap::new(), |said| of_sacct(&said.out)))
+        Ok(said.map_or_else(|_| BTreeMap::new(), |said| of_sacct(&said.out, &self.run)))
     }
 
     /// Cancels jobs, which end a while later.

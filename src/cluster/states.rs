@@ -97,11 +97,15 @@ impl End {
 }
 
 /// The states of the tasks of a job by their indices, from `scontrol -o show job`; that of a job
-/// without tasks has index 0. Pending tasks stand together in a line.
-pub fn of_scontrol(text: &str) -> BTreeMap<u32, State> {
+/// without tasks has index 0. Pending tasks stand together in a line. A job whose name does not hold
+/// `run` is another one.
+pub fn of_scontrol(text: &str, run: &str) -> BTreeMap<u32, State> {
     let mut states = BTreeMap::new();
     for line in text.lines().filter(|line| line.starts_with("JobId=")) {
         let field = |name: &str| field(line, name);
+        if !field("JobName").is_some_and(|name| name.contains(run)) {
+            continue;
+        }
         let Some(word) = field("JobState") else {
             continue;
         };
@@ -117,15 +121,22 @@ pub fn of_scontrol(text: &str) -> BTreeMap<u32, State> {
     states
 }
 
-/// The same from `sacct --noheader --parsable2 --format=JobID,State,ExitCode --allocations`.
-pub fn of_sacct(text: &str) -> BTreeMap<u32, State> {
+/// The same from `sacct --noheader --parsable2 --format=JobID,State,ExitCode,JobName --allocations`,
+/// for a job that the controller does not know: one that accounts tell to be waiting or running was
+/// lost by it, and they never heard how it ended.
+pub fn of_sacct(text: &str, run: &str) -> BTreeMap<u32, State> {
     let mut states = BTreeMap::new();
     for line in text.lines() {
-        let mut parts = line.split('|');
-        let (Some(id), Some(word), Some(exit)) = (parts.next(), parts.next(), parts.next()) else {
+        let mut parts = line.splitn(4, '|');
+        let mut next = || parts.next();
+        let (Some(id), Some(word), Some(exit), Some(name)) = (next(), next(), next(), next())
+        else {
             continue;
         };
         let state = State::of(word, "", exit);
+        if state.is_live() || !name.contains(run) {
+            continue;
+        }
         let tasks = match id.split_once('_') {
             None => vec![0],
             Some((_, task)) => indices(task.trim_matches(['[', ']'])),
@@ -172,20 +183,35 @@ mod tests {
 
     use super::*;
 
-    /// As Slurm 22.05 said it, shortened at the end.
+    /// As Slurm 22.05 said it, with lines of other jobs, and shortened.
     const SHOWN: &str = "\
 JobId=12 ArrayJobId=12 ArrayTaskId=5-7,9%3 ArrayTaskThrottle=3 JobName=clue-p UserId=root(0) Priority=1 JobState=PENDING Reason=JobArrayTaskLimit Dependency=(null) Requeue=1 ExitCode=0:0
 JobId=16 ArrayJobId=12 ArrayTaskId=4 JobName=clue-p JobState=RUNNING Reason=None ExitCode=0:0 RunTime=00:00:04
 JobId=15 ArrayJobId=12 ArrayTaskId=3 JobName=clue-p JobState=FAILED Reason=NonZeroExitCode ExitCode=3:0 RunTime=00:00:04
 JobId=14 ArrayJobId=12 ArrayTaskId=2 JobName=clue-p JobState=CANCELLED Reason=None ExitCode=0:15 RunTime=00:00:04
-JobId=13 ArrayJobId=12 ArrayTaskId=1 JobName=JobState=X JobState=TIMEOUT Reason=TimeLimit ExitCode=0:0
+JobId=13 ArrayJobId=12 ArrayTaskId=1 JobName=JobState=clue-p JobState=TIMEOUT Reason=TimeLimit ExitCode=0:0
 JobId=17 ArrayJobId=12 ArrayTaskId=8 JobName=clue-p JobState=COMPLETED Reason=None ExitCode=0:0
 JobId=18 ArrayJobId=12 ArrayTaskId=10 JobName=clue-p JobState=FAILED Reason=JobLaunchFailure ExitCode=0:9
+JobId=19 ArrayJobId=12 ArrayTaskId=11 JobName=clue-q JobState=RUNNING Reason=None ExitCode=0:0
+JobId=20 ArrayJobId=12 ArrayTaskId=12 JobState=RUNNING Reason=None ExitCode=0:0
+";
+
+    /// As `sacct` of Slurm 22.05 said it with slurmdbd.
+    const ACCOUNTS: &str = "\
+7_1|COMPLETED|0:0|clue-p-w1
+7_2|FAILED|3:0|clue-p-w1
+7_3|FAILED|0:9|clue-p-w1
+7_4|CANCELLED by 1000|0:0|clue-p-w1
+7_5|TIMEOUT|0:0|clue-p-w1
+7_6|OUT_OF_MEMORY|0:125|clue-p-w1
+7_7|RUNNING|0:0|clue-p-w1
+7_[8-9%2]|PENDING|0:0|clue-p-w1
+7_10|COMPLETED|0:0|wrap
 ";
 
     #[test]
     fn tasks_are_read_one_by_one() {
-        let states = of_scontrol(SHOWN);
+        let states = of_scontrol(SHOWN, "clue-p");
         let limit = || State::Pending("JobArrayTaskLimit".to_owned());
         let expected = [
             (1, State::Ended(End::TimedOut)),
@@ -200,30 +226,41 @@ JobId=18 ArrayJobId=12 ArrayTaskId=10 JobName=clue-p JobState=FAILED Reason=JobL
             (10, State::Ended(End::Killed(9))),
         ];
         assert_eq!(states, BTreeMap::from(expected));
-        let alone =
-            of_scontrol("JobId=3 JobName=a JobState=NODE_FAIL Reason=NodeDown ExitCode=0:1");
+        let alone = of_scontrol(
+            "JobId=3 JobName=a JobState=NODE_FAIL Reason=NodeDown ExitCode=0:1",
+            "a",
+        );
         assert_eq!(alone, BTreeMap::from([(0, State::Ended(End::NodeFailed))]));
     }
 
     #[test]
     fn accounts_are_read_too() {
-        let text = "7_[4-5%2]|PENDING|0:0\n7_1|CANCELLED by 1000|0:15\n7_2|COMPLETED|0:0\n\
-                    7_3|OUT_OF_MEMORY|0:125\n";
-        let expected = [
-            (1, State::Ended(End::Cancelled)),
-            (2, State::Ended(End::Done)),
-            (3, State::Ended(End::OutOfMemory)),
-            (4, State::Pending(String::new())),
-            (5, State::Pending(String::new())),
+        let ended = [
+            (1, State::Ended(End::Done)),
+            (2, State::Ended(End::Failed(3))),
+            (3, State::Ended(End::Killed(9))),
+            (4, State::Ended(End::Cancelled)),
+            (5, State::Ended(End::TimedOut)),
+            (6, State::Ended(End::OutOfMemory)),
         ];
-        assert_eq!(of_sacct(text), BTreeMap::from(expected));
+        // What is not over there is over all the same, and nobody knows how.
+        assert_eq!(of_sacct(ACCOUNTS, "clue-p"), BTreeMap::from(ended));
+        let lost = "1_1|CANCELLED|0:0|a clue-p|b\n1_[3-5%2]|CANCELLED|0:0|a clue-p|b\n";
+        let lost: Vec<_> = of_sacct(lost, "clue-p").into_keys().collect();
+        assert_eq!(lost, [1, 3, 4, 5]);
+        let alone = of_sacct(
+            "3|COMPLETED|0:0|clue-p-next\n4|COMPLETED|0:0|wrap\n",
+            "clue-p",
+        );
+        assert_eq!(alone, BTreeMap::from([(0, State::Ended(End::Done))]));
+        assert_eq!(of_sacct("", "clue-p"), BTreeMap::new());
     }
 
     proptest! {
         #[test]
         fn nothing_that_is_said_is_too_odd(text in "(JobId=|JobState=|ArrayTaskId=|[0-9,%:\\-]|[ -~]|\n|é){0,40}") {
-            of_scontrol(&text);
-            of_sacct(&text);
+            of_scontrol(&text, "");
+            of_sacct(&text, "");
         }
 
         #[test]

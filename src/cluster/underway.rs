@@ -35,7 +35,7 @@ pub struct Underway {
     pub next: Option<u64>,
     /// The job that puts the outputs together.
     pub assembly: Option<u64>,
-    /// Jobs that were cancelled; they may not be over.
+    /// Jobs that are to be cancelled, noted before they are; they may not be over.
     pub cancelled: Vec<u64>,
     /// True once the outputs are there.
     pub done: bool,
@@ -104,10 +104,16 @@ impl Underway {
         self.tasks.live().is_empty() && self.assembly.is_none()
     }
 
-    /// Notes that all jobs were cancelled.
-    pub fn cancel(&mut self) {
+    /// True if, as far as is noted, no job of it waits or runs.
+    pub fn is_over(&self) -> bool {
+        self.submitting.is_none() && self.cancelled.is_empty() && self.jobs().is_empty()
+    }
+
+    /// Notes that all jobs are to be cancelled, but for the one that notes it.
+    pub fn cancel(&mut self, but: Option<u64>) {
         let mut cancelled = self.jobs();
         cancelled.append(&mut self.cancelled);
+        cancelled.retain(|job| Some(*job) != but);
         *self = Underway {
             cancelled,
             ..Underway::new(self.plan)
@@ -129,6 +135,12 @@ impl Folder {
         let texts = [real(pipeline), real(out)].map(|path| path.display().to_string());
         let name = Hash::of("clue cluster run v1", &texts).short();
         Folder(real(store).join("jobs").join(name))
+    }
+
+    /// What the names of all its jobs hold, and of no other run's.
+    pub fn run(&self) -> String {
+        let name = self.0.file_name().unwrap_or_default();
+        name.to_string_lossy().into_owned()
     }
 
     fn state(&self) -> PathBuf {
@@ -223,8 +235,11 @@ mod tests {
         let read = folder.read().expect("sound").expect("there");
         assert_eq!(read.jobs(), [12, 13]);
         assert_eq!(read.tasks, state.tasks);
-        state.cancel();
-        assert_eq!((state.jobs(), state.cancelled), (vec![], vec![12, 13]));
+        assert!(!state.is_over());
+        state.cancel(Some(13));
+        assert_eq!((state.jobs(), &state.cancelled), (vec![], &vec![12]));
+        assert!(!state.is_over());
+        assert!(Underway::new(state.plan).is_over());
     }
 
     #[test]

@@ -263,3 +263,65 @@ fn a_hundred_thousand_records_in_little_memory() {
         .count();
     assert_eq!(lines, 99_999);
 }
+
+/// What runs on clusters leave: scripts, logs, and a note of what is under way.
+#[test]
+fn folders_of_jobs_go_once_nobody_needs_them() {
+    let (project, server) = ran();
+    let state = |done: bool, phase: &str| {
+        let zeros = "0".repeat(64);
+        format!(
+            "{{\"version\": 1, \"plan\": \"{zeros}\", \"wave\": 1, \"stages\": [], \"repeats\": 0, \
+             \"submitting\": null, \"next\": null, \"assembly\": null, \"cancelled\": [], \
+             \"done\": {done}, \"tasks\": {{\"1\": {{\"job\": 7, \"failures\": 0, \"asked\": 0, \
+             \"phase\": {phase}}}}}}}"
+        )
+    };
+    let given_up = "{\"given_up\": \"was cancelled\"}";
+    project.write(".clue/jobs/done/state.json", state(true, "\"done\""));
+    project.write(".clue/jobs/failed/state.json", state(false, given_up));
+    project.write(".clue/jobs/failed/wave-1.task-1.log", "a log");
+    // Without Slurm nobody can say that it is over.
+    project.write(".clue/jobs/runs/state.json", state(false, "\"running\""));
+    project.write(".clue/jobs/damaged/state.json", "{");
+    let stats = project.ok("cache stats").stdout;
+    let jobs = stats.lines().last().expect("a line");
+    let cells: Vec<&str> = jobs.split_whitespace().collect();
+    assert_eq!(cells[..2], ["jobs", "4"], "{stats}");
+    let gc = |more: &str| {
+        let mut command = project.command(&format!("cache gc {more}"));
+        let done = crate::support::done(command.env("PATH", "/nowhere").output().expect("runs"));
+        assert_eq!(done.code, 0, "{}", done.stderr);
+        done
+    };
+    let left = || {
+        let names = ["damaged", "done", "failed", "runs"].into_iter();
+        let left = names.filter(|name| project.path(&format!(".clue/jobs/{name}")).exists());
+        left.collect::<Vec<_>>()
+    };
+    // Somebody may follow it who is about to end.
+    let lock = std::fs::File::create(project.path(".clue/jobs/done/lock")).expect("a file");
+    rustix::fs::flock(&lock, rustix::fs::FlockOperation::LockExclusive).expect("locked");
+    gc("");
+    assert_eq!(left().len(), 4);
+    drop(lock);
+    let told = gc("--dry-run");
+    assert!(told.stdout.contains("1 folder of jobs"), "{}", told.stdout);
+    assert!(
+        told.stderr.contains("damaged/state.json"),
+        "{}",
+        told.stderr
+    );
+    assert_eq!(left().len(), 4);
+    let told = gc("--json").stdout;
+    let told: serde_json::Value = serde_json::from_str(&told).expect("JSON");
+    assert_eq!(told["jobs"]["count"], 1);
+    assert_eq!(left(), ["damaged", "failed", "runs"]);
+    // The log of what failed stays for as long as runs from before that do.
+    project.write("prompts/question.j2", "Other: {{ fact }}");
+    project.ok(&words("run", &server));
+    gc("--keep-runs 2");
+    assert_eq!(left(), ["damaged", "failed", "runs"]);
+    gc("--keep-runs 1");
+    assert_eq!(left(), ["damaged", "runs"]);
+}

@@ -1,5 +1,6 @@
 //! Whoever has a run made on Slurm: what it knows, and how it asks.
 
+use std::cell::Cell;
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -13,9 +14,10 @@ use super::stop::Stop;
 use super::submit::Submitter;
 use super::teller::{Teller, asked};
 use super::waves::Waves;
-use crate::cli::codes::INTERRUPTED;
+use crate::cli::codes::{FAILED, INTERRUPTED};
 use crate::cli::how::Args;
 use crate::cli::run::consented;
+use crate::cli::session::refuse;
 use crate::cluster::profile;
 use crate::cluster::slurm::{Fault, Slurm};
 use crate::cluster::states::State;
@@ -24,9 +26,6 @@ use crate::diag::Diagnostic;
 use crate::engine::pipe::Pipe;
 use crate::hash::Hash;
 use crate::trust::need::Need;
-
-/// How long the controller may not answer before nobody waits for it any more.
-const PATIENCE: Duration = Duration::from_secs(30 * 60);
 
 /// Whoever has a run made on Slurm.
 pub(super) struct Coordinator<'a> {
@@ -99,7 +98,7 @@ pub fn run(
         profile: &profile,
         submitter: Submitter::new(args, pipe, &profile, &folder)?,
         folder: &folder,
-        slurm: Slurm::new().map_err(io)?,
+        slurm: Slurm::new(folder.run()).map_err(io)?,
         stop: Stop::listen().map_err(io)?,
         teller: Teller::new(args.how.json, args.how.quiet),
         shards: args.place.shards.unwrap_or(profile.shards()),
@@ -156,15 +155,17 @@ impl Coordinator<'_> {
             };
             let first = self.silent.is_none();
             let since = *self.silent.get_or_insert_with(Instant::now);
-            if first {
+            let lost = matches!(fault, Fault::Command(..));
+            if first && !lost {
                 let text = format!("{fault}; tasks go on, and it is asked again");
                 self.teller.note("warning", &text, json!({}));
             }
-            if since.elapsed() > PATIENCE || matches!(fault, Fault::Command(..)) {
+            if since.elapsed() > self.profile.patience() || lost {
+                self.teller.end();
                 let told = Diagnostic::error(fault.to_string());
-                return Err(told
-                    .help("run again to go on with what is under way")
-                    .into());
+                // Another time it may work: this is no bad input.
+                refuse(&told.help("run again to go on with what is under way"));
+                return Err(over(FAILED));
             }
             if self.stop.within(self.poll()) {
                 let text = "interrupted: jobs that were submitted go on; run again to follow them";
@@ -179,8 +180,41 @@ impl Coordinator<'_> {
         Ok(states.values().any(State::is_live))
     }
 
-    /// True if this process is that job.
-    pub(super) fn is_me(&self, job: u64) -> bool {
-        std::env::var("SLURM_JOB_ID").is_ok_and(|id| id == job.to_string())
+    /// Submits a part, `more` being options for this time. While the controller is away it waits.
+    pub(super) fn submit(&mut self, what: What, more: &[String]) -> Result<u64, Halt> {
+        let ready = self.submitter.ready(&mut self.state, what.clone())?;
+        let options = [&ready.options, more].concat();
+        let again = Cell::new(false);
+        let said = self.ask(|slurm| {
+            // What nobody answered to may have been accepted all the same.
+            if again.replace(true)
+                && let Some(job) = slurm.named(&ready.name)?.last()
+            {
+                return Ok(Ok(*job));
+            }
+            match slurm.submit(&options, &ready.script) {
+                Err(fault @ Fault::Silent(_)) => Err(fault),
+                said => Ok(said),
+            }
+        })?;
+        let job = match said {
+            Ok(job) => job,
+            Err(fault) => {
+                // What was refused is not there.
+                self.state.submitting = None;
+                self.folder.write(&self.state)?;
+                let told = Diagnostic::error(format!("cannot submit: {fault}"));
+                let script = ready.script.display();
+                return Err(told.note(format!("the script is `{script}`")).into());
+            }
+        };
+        self.state.accepted(&what, job);
+        self.folder.write(&self.state)?;
+        Ok(job)
     }
+}
+
+/// The job that this process is, if it is one.
+pub(super) fn own_job() -> Option<u64> {
+    std::env::var("SLURM_JOB_ID").ok()?.parse().ok()
 }

@@ -32,9 +32,7 @@ impl Coordinator<'_> {
         self.state.wave += 1;
         let name = Submitter::orders(self.state.wave);
         self.folder.put(&name, &orders.text())?;
-        let job =
-            self.submitter
-                .submit(&self.slurm, &mut self.state, What::Assembly, Vec::new())?;
+        let job = self.submit(What::Assembly, &[])?;
         let text = format!("job {job} puts the outputs together");
         self.teller.note("assembly", &text, json!({"job": job}));
         if self.place.submit_only {

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 
 use serde_json::json;
 
-use super::coordinator::{Coordinator, Halt, over};
+use super::coordinator::{Coordinator, Halt, over, own_job};
 use super::orders::{Orders, plan_of};
 use super::submit::Submitter;
 use super::teller::asked;
@@ -46,7 +46,7 @@ impl Coordinator<'_> {
             self.look()?;
             let open = self.state.tasks.open();
             if !open.is_empty() {
-                self.submit(open)?;
+                self.submit_tasks(open)?;
                 if self.place.submit_only {
                     return self.leave();
                 }
@@ -86,7 +86,7 @@ impl Coordinator<'_> {
             .count();
         if cancelled > 1 && cancelled == count {
             // One may have been in the way of something. All at once are meant.
-            self.state.cancel();
+            self.state.cancel(own_job());
             self.folder.write(&self.state)?;
             let text = "all tasks were cancelled: the run stops; run again to go on";
             self.teller.note("warning", text, json!({}));
@@ -180,13 +180,10 @@ impl Coordinator<'_> {
         format!("--array={}{}", ranges(tasks), most.unwrap_or_default())
     }
 
-    fn submit(&mut self, tasks: Vec<u32>) -> Result<(), Halt> {
+    fn submit_tasks(&mut self, tasks: Vec<u32>) -> Result<(), Halt> {
         let array = self.array(&tasks);
         let count = tasks.len();
-        let what = What::Tasks(tasks);
-        let job = self
-            .submitter
-            .submit(&self.slurm, &mut self.state, what, vec![array])?;
+        let job = self.submit(What::Tasks(tasks), &[array])?;
         let wave = self.state.wave;
         let stages = self.state.stages.iter().map(|stage| format!("`{stage}`"));
         let stages = stages.collect::<Vec<_>>().join(", ");
@@ -205,10 +202,8 @@ impl Coordinator<'_> {
             .map(u64::to_string)
             .collect::<Vec<_>>()
             .join(":");
-        let after = vec![format!("--dependency=afterany:{jobs}")];
-        let job = self
-            .submitter
-            .submit(&self.slurm, &mut self.state, What::Next, after)?;
+        let after = format!("--dependency=afterany:{jobs}");
+        let job = self.submit(What::Next, &[after])?;
         let text = format!(
             "job {job} goes on once they are over; follow it with the same command and `--attach`"
         );
@@ -236,20 +231,22 @@ impl Coordinator<'_> {
 
     /// Ctrl-C: cancels all that is under way.
     pub(super) fn cancel(&mut self) -> Result<ExitCode, Halt> {
-        let jobs = self.state.jobs();
-        let jobs: Vec<u64> = jobs.into_iter().filter(|job| !self.is_me(*job)).collect();
+        // Noted first: if this is killed meanwhile, the next run does it.
+        self.state.cancel(own_job());
+        self.folder.write(&self.state)?;
+        let jobs = &self.state.cancelled;
         let listed = jobs
             .iter()
             .map(u64::to_string)
             .collect::<Vec<_>>()
             .join(" ");
-        self.slurm.cancel(&jobs).map_err(|fault| {
-            Diagnostic::error(format!("cannot cancel: {fault}"))
-                .help(format!("do it later: `scancel {listed}`"))
-        })?;
-        self.state.cancel();
-        self.folder.write(&self.state)?;
-        let text = format!("interrupted: job {listed} is cancelled; run again to go on");
+        let text = match self.slurm.cancel(jobs) {
+            Ok(()) => format!("interrupted: job {listed} is cancelled; run again to go on"),
+            Err(fault) => format!(
+                "interrupted, but job {listed} is not cancelled: {fault}; running again cancels it \
+                 and goes on, or do so yourself: `scancel {listed}`"
+            ),
+        };
         self.teller.note("warning", &text, json!({"jobs": jobs}));
         Ok(ExitCode::from(INTERRUPTED))
     }

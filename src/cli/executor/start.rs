@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use serde_json::json;
 
-use super::coordinator::{Coordinator, Halt, over};
+use super::coordinator::{Coordinator, Halt, over, own_job};
 use crate::cli::codes::INTERRUPTED;
 use crate::cluster::states::End;
 use crate::cluster::underway::Underway;
@@ -22,11 +22,14 @@ struct Followed {
 impl Coordinator<'_> {
     /// Finds out what is under way, and goes on with it.
     pub(super) fn begin(&mut self) -> Result<ExitCode, Halt> {
+        let known = self.folder.read()?;
         self.slurm.ping().map_err(|fault| {
             let told = Diagnostic::error(fault.to_string());
-            told.help("nothing was submitted; `clue run` without `--executor` runs it here")
+            told.help(match known.as_ref().is_none_or(Underway::is_over) {
+                true => "nothing was submitted; `clue run` without `--executor` runs it here",
+                false => "what was submitted before goes on; run again later to follow it",
+            })
         })?;
-        let known = self.folder.read()?;
         if known.is_none() && self.place.attach {
             let told = Diagnostic::error("nothing of this pipeline was ever submitted");
             return Err(told.help("leave `--attach` away to start it").into());
@@ -35,9 +38,11 @@ impl Coordinator<'_> {
         let Some(_lock) = followed.lock else {
             return Ok(ExitCode::SUCCESS);
         };
-        self.load()?;
+        let known = self.folder.read()?;
+        self.state = known.unwrap_or_else(|| Underway::new(self.plan));
         self.adopt()?;
-        self.forget_what_was_cancelled()?;
+        self.turn_from_other_plan()?;
+        self.cancel_what_is_left()?;
         if self.state.tasks.given_up().next().is_some() && self.state.jobs().is_empty() {
             if followed.watched || self.place.attach {
                 return Ok(self.failed());
@@ -60,29 +65,29 @@ impl Coordinator<'_> {
         self.go()
     }
 
-    /// Reads what is under way; what was of another plan must be over.
-    fn load(&mut self) -> Result<(), Halt> {
-        self.state = match self.folder.read()? {
-            None => Underway::new(self.plan),
-            Some(state) if state.plan == self.plan => state,
-            Some(old) => {
-                for job in old.jobs() {
-                    if self.is_live(job)? && !self.is_me(job) {
-                        let told = Diagnostic::error(format!(
-                            "job {job} still runs this pipeline as it was before it was changed"
-                        ));
-                        let all = old.jobs().iter().map(u64::to_string).collect::<Vec<_>>();
-                        return Err(told
-                            .help(format!(
-                                "wait for it, or cancel it: `scancel {}`",
-                                all.join(" ")
-                            ))
-                            .into());
-                    }
-                }
-                Underway::new(self.plan)
+    /// What was of another plan must be over, or is still to be cancelled.
+    fn turn_from_other_plan(&mut self) -> Result<(), Halt> {
+        if self.state.plan == self.plan {
+            return Ok(());
+        }
+        let jobs = self.state.jobs();
+        for job in &jobs {
+            if self.is_live(*job)? && own_job() != Some(*job) {
+                let told = Diagnostic::error(format!(
+                    "job {job} still runs this pipeline as it was before it was changed"
+                ));
+                let all = jobs.iter().map(u64::to_string).collect::<Vec<_>>();
+                return Err(told
+                    .help(format!(
+                        "wait for it, or cancel it: `scancel {}`",
+                        all.join(" ")
+                    ))
+                    .into());
             }
-        };
+        }
+        let cancelled = std::mem::take(&mut self.state.cancelled);
+        self.state = Underway::new(self.plan);
+        self.state.cancelled = cancelled;
         Ok(())
     }
 
@@ -99,12 +104,14 @@ impl Coordinator<'_> {
         Ok(())
     }
 
-    /// Waits until cancelled jobs are over: what they still write is not asked for twice.
-    fn forget_what_was_cancelled(&mut self) -> Result<(), Halt> {
+    /// Sees to it that what was to be cancelled is over: what it still writes is not asked for
+    /// twice. Whoever noted it may have been killed before doing it.
+    fn cancel_what_is_left(&mut self) -> Result<(), Halt> {
         for job in std::mem::take(&mut self.state.cancelled) {
             let mut told = false;
             while self.is_live(job)? {
                 if !told {
+                    self.ask(|slurm| slurm.cancel(&[job]))?;
                     let text = format!("waiting for cancelled job {job} to end");
                     self.teller.note("note", &text, json!({"job": job}));
                     told = true;
@@ -123,7 +130,7 @@ impl Coordinator<'_> {
         loop {
             let state = self.folder.read()?;
             let next = state.as_ref().and_then(|state| state.next);
-            let next = next.filter(|job| !self.is_me(*job));
+            let next = next.filter(|job| own_job() != Some(*job));
             let live = match next {
                 Some(job) => self.is_live(job)?.then_some(job),
                 None => None,
@@ -135,7 +142,7 @@ impl Coordinator<'_> {
                 })?;
                 // Whoever had it may have had another job go on since.
                 let now = self.folder.read()?.and_then(|state| state.next);
-                if lock.is_some() && (now == next || now.is_none_or(|job| self.is_me(job))) {
+                if lock.is_some() && (now == next || now.is_none_or(|job| own_job() == Some(job))) {
                     return Ok(Followed { lock, watched });
                 }
                 if lock.is_some() {

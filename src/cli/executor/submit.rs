@@ -1,4 +1,4 @@
-//! Submits parts of a run to Slurm: writes the script, remembers that it is about to, and the job.
+//! Gets parts of a run ready for Slurm: writes the script, and notes that it is about to be submitted.
 
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::path::PathBuf;
@@ -8,7 +8,6 @@ use super::words;
 use crate::cli::how::Args;
 use crate::cluster::profile;
 use crate::cluster::script::{self, Job, Word, options, script};
-use crate::cluster::slurm::{Fault, Slurm};
 use crate::cluster::underway::{Folder, Submission, Underway, What};
 use crate::diag::Diagnostic;
 use crate::engine::pipe::Pipe;
@@ -26,8 +25,10 @@ pub struct Submitter<'a> {
     pub folder: &'a Folder,
     /// The folder that all work in.
     pub dir: PathBuf,
-    /// The path of `clue` there.
+    /// The path of `clue` where tasks run.
     pub program: String,
+    /// The path of this program.
+    pub own: String,
 }
 
 /// A job as it would be submitted.
@@ -38,6 +39,16 @@ pub struct Batch {
     pub file: String,
     /// The script.
     pub text: String,
+}
+
+/// A part of a run as it can be submitted.
+pub struct Ready {
+    /// The job's name, which no other job has.
+    pub name: String,
+    /// Options for `sbatch`.
+    pub options: Vec<String>,
+    /// The file of the script.
+    pub script: PathBuf,
 }
 
 impl<'a> Submitter<'a> {
@@ -64,6 +75,7 @@ impl<'a> Submitter<'a> {
             folder,
             dir: std::env::current_dir().map_err(unknown)?,
             program: program.unwrap_or_else(|| own.display().to_string()),
+            own: own.display().to_string(),
         })
     }
 
@@ -104,6 +116,9 @@ impl<'a> Submitter<'a> {
                 format!("the rest of `{pipeline}`, and its outputs"),
             ),
         };
+        // It is in no container, and `program` may be a path in one.
+        let outside = *what == What::Next && !self.profile.container.is_empty();
+        let program = if outside { &self.own } else { &self.program };
         let needs = self.needs();
         let lacking = needs.iter().filter(|(name, amount)| {
             let said = self
@@ -117,7 +132,7 @@ impl<'a> Submitter<'a> {
         let lacking: Vec<(String, f64)> = lacking.map(|(name, n)| (name.clone(), *n)).collect();
         let said = self.args.how.resources.iter().cloned();
         let words: Vec<Word> = [
-            words::run(self.args, &self.program),
+            words::run(self.args, program),
             words::resources(said.chain(lacking)),
             more,
             words::orders(&self.folder.0.join(Submitter::orders(*wave))),
@@ -176,46 +191,24 @@ impl<'a> Submitter<'a> {
         tokens.chain(params).collect()
     }
 
-    /// Submits a part. `more` are options for this time.
+    /// Gets a part ready: its script is there, and it is noted that it may have been submitted.
     ///
     /// # Errors
-    /// It cannot be written, or is not accepted.
-    pub fn submit(
-        &self,
-        slurm: &Slurm,
-        state: &mut Underway,
-        what: What,
-        more: Vec<String>,
-    ) -> Result<u64, Diagnostic> {
+    /// It cannot be written.
+    pub fn ready(&self, state: &mut Underway, what: What) -> Result<Ready, Diagnostic> {
         let name = self.name(&what, state.wave);
         let batch = self.batch(state, &what, &name);
         self.folder.put(&batch.file, &batch.text)?;
-        let what = state
-            .submitting
-            .insert(Submission {
-                name: name.clone(),
-                what,
-            })
-            .what
-            .clone();
+        state.submitting = Some(Submission {
+            name: name.clone(),
+            what,
+        });
         self.folder.write(state)?;
-        let options = [batch.options, more].concat();
-        let script = self.folder.0.join(&batch.file);
-        let job = match slurm.submit(&options, &script) {
-            Ok(job) => job,
-            Err(fault) => {
-                // What was refused is not there; what nobody answered to may be.
-                if !matches!(fault, Fault::Silent(_)) {
-                    state.submitting = None;
-                    self.folder.write(state)?;
-                }
-                let told = Diagnostic::error(format!("cannot submit: {fault}"));
-                return Err(told.note(format!("the script is `{}`", script.display())));
-            }
-        };
-        state.accepted(&what, job);
-        self.folder.write(state)?;
-        Ok(job)
+        Ok(Ready {
+            name,
+            options: batch.options,
+            script: self.folder.0.join(&batch.file),
+        })
     }
 
     /// A name that no other job has.
@@ -227,6 +220,6 @@ impl<'a> Submitter<'a> {
         };
         let random = RandomState::new().build_hasher().finish() as u32;
         let pipeline = script::label(&self.pipe.pipeline.name);
-        format!("clue-{pipeline}-{kind}-{random:08x}")
+        format!("clue-{pipeline}-{kind}-{}-{random:08x}", self.folder.run())
     }
 }

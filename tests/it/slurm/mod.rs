@@ -1,187 +1,23 @@
 //! `clue run --executor slurm` on a real Slurm of one node, that the test starts. Needs Slurm and
 //! munge, and root: runs if `CLUE_TEST_SLURM` is set.
 
+mod away;
+mod cluster;
+mod containers;
+mod unanswered;
+
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
-use std::path::{Path, PathBuf};
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
 
 use serde_json::Value as Json;
 
 use rustix::process::{Pid, Signal, kill_process};
 
 use crate::support::{Done, Project, Server, done};
-
-/// How long anything may take before the test fails: for machines that are busy.
-const MOST: Duration = Duration::from_secs(120);
-/// How often is looked.
-const LOOK: Duration = Duration::from_millis(50);
-
-/// A Slurm of one node, in a folder, ended with the test.
-struct Cluster {
-    dir: tempfile::TempDir,
-    node: String,
-}
-
-impl Cluster {
-    fn start() -> Cluster {
-        let dir = tempfile::Builder::new()
-            .prefix("clue-slurm")
-            .tempdir()
-            .expect("a folder");
-        let node = output(Command::new("hostname").arg("-s"));
-        let cluster = Cluster { dir, node };
-        for name in ["run", "state", "spool"] {
-            std::fs::create_dir(cluster.path(name)).expect("a folder");
-        }
-        let key: Vec<u8> = (0..128_u32).map(|at| (at * 97 % 251) as u8).collect();
-        std::fs::write(cluster.path("munge.key"), key).expect("written");
-        run(Command::new("chmod")
-            .arg("600")
-            .arg(cluster.path("munge.key")));
-        run(Command::new("chmod").arg("755").arg(cluster.path("")));
-        let at = |name: &str, file: &str| format!("--{name}={}", cluster.path(file).display());
-        run(cluster.command("munged").arg("--force").args([
-            at("key-file", "munge.key"),
-            at("socket", "run/munge.sock"),
-            at("pid-file", "run/munge.pid"),
-            at("log-file", "munge.log"),
-            at("seed-file", "munge.seed"),
-        ]));
-        std::fs::write(cluster.conf(), cluster.settings()).expect("written");
-        // Two devices that are none, to be counted alone.
-        let gpus = "Name=gpu File=/dev/null\nName=gpu File=/dev/zero\n";
-        std::fs::write(cluster.path("gres.conf"), gpus).expect("written");
-        run(cluster.command("slurmctld").arg("-c"));
-        run(&mut cluster.command("slurmd"));
-        until("the node is there", || {
-            output(cluster.command("sinfo").args(["-h", "-o", "%T"])) == "idle"
-        });
-        cluster
-    }
-
-    /// Ends one of its daemons.
-    fn kill(&self, name: &str) {
-        let pid = std::fs::read_to_string(self.path(&format!("run/{name}.pid")));
-        let pid = pid
-            .ok()
-            .and_then(|pid| Pid::from_raw(pid.trim().parse().ok()?));
-        if let Some(pid) = pid {
-            let _ = kill_process(pid, Signal::KILL);
-        }
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.dir.path().join(name)
-    }
-
-    fn conf(&self) -> PathBuf {
-        self.path("slurm.conf")
-    }
-
-    fn settings(&self) -> String {
-        let dir = self.dir.path().display();
-        let node = &self.node;
-        let [control, daemon] = ports();
-        format!(
-            "ClusterName=clue\nSlurmctldHost={node}(127.0.0.1)\nSlurmUser=root\nSlurmdUser=root\n\
-             AuthType=auth/munge\nAuthInfo=socket={dir}/run/munge.sock\nCredType=cred/munge\n\
-             SlurmctldPort={control}\nSlurmdPort={daemon}\n\
-             SlurmctldPidFile={dir}/run/slurmctld.pid\nSlurmdPidFile={dir}/run/slurmd.pid\n\
-             SlurmctldLogFile={dir}/slurmctld.log\nSlurmdLogFile={dir}/slurmd.log\n\
-             StateSaveLocation={dir}/state\nSlurmdSpoolDir={dir}/spool\n\
-             ProctrackType=proctrack/linuxproc\nTaskPlugin=task/none\nReturnToService=2\n\
-             SchedulerParameters=batch_sched_delay=0,sched_interval=1\n\
-             GresTypes=gpu\nSelectType=select/cons_tres\nSelectTypeParameters=CR_Core_Memory\nDefMemPerCPU=100\n\
-             SlurmdParameters=config_overrides\nJobAcctGatherType=jobacct_gather/none\n\
-             AccountingStorageType=accounting_storage/none\nMinJobAge=3600\nKillWait=2\n\
-             OverTimeLimit=0\n\
-             NodeName={node} NodeAddr=127.0.0.1 CPUs=8 RealMemory=8000 Gres=gpu:2\n\
-             PartitionName=main Nodes=ALL Default=YES\n"
-        )
-    }
-
-    fn command(&self, program: &str) -> Command {
-        let mut command = Command::new(program);
-        // Daemons are not where users look for programs.
-        let path = std::env::var("PATH").unwrap_or_default();
-        command.env("PATH", format!("{path}:/usr/sbin"));
-        command.env("SLURM_CONF", self.conf());
-        command
-    }
-
-    /// What one of Slurm's commands says.
-    fn says(&self, words: &str) -> String {
-        let mut words = words.split_whitespace();
-        let mut command = self.command(words.next().expect("a program"));
-        output(command.args(words))
-    }
-
-    /// `clue` with these words on this Slurm.
-    fn clue(&self, project: &Project, words: &str) -> Command {
-        let mut command = project.command(words);
-        command.env("SLURM_CONF", self.conf());
-        command
-    }
-
-    /// The tasks of jobs whose names hold `name`, as `job_task state`, all that there were.
-    fn tasks(&self, name: &str) -> Vec<String> {
-        let all = self.says("squeue -h -r -t all --format=%j|%F_%K|%T");
-        let all = all.lines().filter_map(|line| {
-            let (job, rest) = line.split_once('|')?;
-            job.contains(name).then(|| rest.replace('|', " "))
-        });
-        all.collect()
-    }
-
-    /// Waits for a task in a state: the task.
-    fn wait(&self, name: &str, state: &str) -> String {
-        let mut found = None;
-        until(&format!("a task of {name} is {state}"), || {
-            let tasks = self.tasks(name);
-            found = tasks
-                .iter()
-                .find_map(|task| Some(task.strip_suffix(state)?.trim().to_owned()));
-            found.is_some()
-        });
-        found.expect("a task")
-    }
-}
-
-impl Drop for Cluster {
-    fn drop(&mut self) {
-        let mut all = self.command("scancel");
-        let _ = all.args(["--user=root", "--quiet"]).status();
-        for name in ["slurmd", "slurmctld", "munge"] {
-            self.kill(name);
-        }
-    }
-}
-
-/// Two free ports.
-fn ports() -> [u16; 2] {
-    let listen = || std::net::TcpListener::bind(("127.0.0.1", 0)).expect("a port");
-    [listen(), listen()].map(|listener| listener.local_addr().expect("an address").port())
-}
-
-fn run(command: &mut Command) {
-    let status = command.stdout(Stdio::null()).stderr(Stdio::null()).status();
-    assert!(status.expect("runs").success(), "{command:?}");
-}
-
-fn output(command: &mut Command) -> String {
-    let output = command.stdin(Stdio::null()).output().expect("runs");
-    String::from_utf8_lossy(&output.stdout).trim().to_owned()
-}
-
-fn until(what: &str, mut there: impl FnMut() -> bool) {
-    let start = Instant::now();
-    while !there() {
-        assert!(start.elapsed() < MOST, "not within time: {what}");
-        std::thread::sleep(LOOK);
-    }
-}
+use cluster::{Cluster, until};
 
 /// Two waves: `best` needs all facts before the first is asked about.
 const PIPELINE: &str = r#"clue: 1
@@ -271,6 +107,23 @@ fn asked(server: &Server) -> u64 {
     server.count("/stats", "requests")
 }
 
+/// Puts a program before the real one of its name, which it can run itself by that name.
+fn in_front(project: &Project, command: &mut Command, name: &str, script: &str) {
+    let file = format!("bin/{name}");
+    project.write(&file, format!("#!/bin/sh\nPATH=${{PATH#*:}}\n{script}\n"));
+    let may_run = std::fs::Permissions::from_mode(0o755);
+    std::fs::set_permissions(project.path(&file), may_run).expect("set");
+    let path = std::env::var("PATH").unwrap_or_default();
+    let bin = project.path("bin");
+    command.env("PATH", format!("{}:{path}", bin.display()));
+}
+
+/// Ctrl-C.
+fn interrupt(child: &Child) {
+    let pid = Pid::from_raw(child.id() as i32).expect("a process");
+    kill_process(pid, Signal::INT).expect("there");
+}
+
 /// A case by its name: it gets the cluster and the outputs as they should be.
 type Case = (&'static str, fn(&Cluster, &[u8]));
 
@@ -282,7 +135,7 @@ fn a_real_slurm_runs_it() {
     }
     let cluster = Cluster::start();
     let expected = undisturbed();
-    let cases: [Case; 10] = [
+    let cases: [Case; 18] = [
         ("plain", plain),
         ("cancelled", a_cancelled_task_is_submitted_again),
         ("limit", a_time_limit_is_told_and_tried_again),
@@ -293,6 +146,17 @@ fn a_real_slurm_runs_it() {
         ("served", each_task_has_its_own_server),
         ("allowed", records_that_may_fail_hold_up_nothing),
         ("refused", what_stays_wrong_is_not_tried_again),
+        ("unsent", unanswered::a_submission_that_nobody_got),
+        (
+            "unheard",
+            unanswered::a_submission_that_is_accepted_all_the_same,
+        ),
+        ("twice", unanswered::a_second_ctrl_c_ends_at_once),
+        ("in_vain", unanswered::what_cannot_be_cancelled_is_told),
+        ("swept", folders_of_jobs_stay_while_they_live),
+        ("boxed", containers::apptainer_runs_tasks),
+        ("srun", containers::srun_runs_tasks),
+        ("lost", containers::a_folder_that_is_not_there_is_told_once),
     ];
     // Side by side: they share the node, and nothing else. The node is drained first.
     a_drained_node_is_waited_for(&cluster, &expected);
@@ -445,6 +309,34 @@ fn a_killed_coordinator_is_no_loss(cluster: &Cluster, expected: &[u8]) {
     assert_eq!(cluster.tasks("clue-killed-w").len(), 6);
 }
 
+/// Whoever followed them was killed, so that only Slurm knows what became of them.
+fn folders_of_jobs_stay_while_they_live(cluster: &Cluster, _: &[u8]) {
+    let server = Server::bad("");
+    let project = held("swept", "");
+    let mut child = begin(on_slurm(cluster, &project, "swept", &server, ""));
+    let task = cluster.wait("clue-swept-w1", "RUNNING");
+    child.kill().expect("killed");
+    child.wait().expect("waits");
+    assert_eq!(old_jobs(cluster, &project), "0 folders of jobs");
+    forget_the_job(cluster, &project);
+    assert_eq!(old_jobs(cluster, &project), "0 folders of jobs");
+    let job = task.split('_').next().expect("a job");
+    cluster.says(&format!("scancel {job}"));
+    until("all are over", || {
+        let tasks = cluster.tasks("clue-swept");
+        tasks.iter().all(|task| task.ends_with("CANCELLED"))
+    });
+    assert_eq!(old_jobs(cluster, &project), "1 folder of jobs");
+}
+
+/// The folders of jobs that cleaning up would remove.
+fn old_jobs(cluster: &Cluster, project: &Project) -> String {
+    let told = finish(cluster.clue(project, "cache gc --keep-runs 0 --dry-run"));
+    good(&told);
+    let (_, jobs) = told.stdout.trim_end().rsplit_once(", ").expect("a list");
+    jobs.to_owned()
+}
+
 /// Makes it as if the coordinator had been killed before it noted the number of its job.
 fn forget_the_job(cluster: &Cluster, project: &Project) {
     let folders = std::fs::read_dir(project.path(".clue/jobs")).expect("a folder");
@@ -472,8 +364,7 @@ fn ctrl_c_cancels(cluster: &Cluster, expected: &[u8]) {
     let project = held("interrupted", "");
     let child = begin(on_slurm(cluster, &project, "interrupted", &server, ""));
     cluster.wait("clue-interrupted-w1", "RUNNING");
-    let pid = Pid::from_raw(child.id() as i32).expect("a process");
-    kill_process(pid, Signal::INT).expect("there");
+    interrupt(&child);
     let told = end(child);
     assert_eq!(told.code, 130, "{}", told.stderr);
     assert!(
