@@ -5,9 +5,27 @@
 //! has (whence `inline(always)`: a function is compiled for the CPU of its caller only as a part
 //! of it). Sums have a fixed order and nothing is fused, so that any width gives the same numbers.
 
-use pulp::Arch;
+use pulp::{Arch, Simd, WithSimd};
 
 use super::config::Activation;
+
+/// Runs what is compiled for each kind of CPU.
+#[inline(always)]
+fn with_vectors(work: impl FnMut()) {
+    Arch::new().dispatch(Work(work));
+}
+
+/// A closure by itself would be called as `FnOnce`, by a function that is not inlined.
+struct Work<F>(F);
+
+impl<F: FnMut()> WithSimd for Work<F> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(mut self, _: S) {
+        (self.0)();
+    }
+}
 
 /// How many sums a row is added up in.
 const LANES: usize = 16;
@@ -21,7 +39,7 @@ pub struct Norm<'a> {
 
 /// Adds a bias to each row.
 pub fn add_bias(rows: &mut [f32], bias: &[f32]) {
-    Arch::new().dispatch(
+    with_vectors(
         #[inline(always)]
         || {
             for row in rows.chunks_exact_mut(bias.len()) {
@@ -45,7 +63,7 @@ pub fn activate(rows: &mut [f32], bias: &[f32], activation: Activation) {
 
 #[inline(always)]
 fn map(rows: &mut [f32], bias: &[f32], f: impl Fn(f32) -> f32) {
-    Arch::new().dispatch(
+    with_vectors(
         #[inline(always)]
         || {
             for row in rows.chunks_exact_mut(bias.len()) {
@@ -60,7 +78,7 @@ fn map(rows: &mut [f32], bias: &[f32], f: impl Fn(f32) -> f32) {
 /// Adds a bias and the row of `others` to each row, then norms it.
 pub fn add_norm(rows: &mut [f32], bias: &[f32], others: &[f32], norm: &Norm) {
     let width = bias.len();
-    Arch::new().dispatch(
+    with_vectors(
         #[inline(always)]
         || {
             let others = others.chunks_exact(width);
@@ -81,7 +99,7 @@ pub fn add_norm(rows: &mut [f32], bias: &[f32], others: &[f32], norm: &Norm) {
 
 /// Softmax of each row, times `scale`.
 pub fn softmax(rows: &mut [f32], width: usize, scale: f32) {
-    Arch::new().dispatch(
+    with_vectors(
         #[inline(always)]
         || {
             for row in rows.chunks_exact_mut(width) {
@@ -100,7 +118,7 @@ pub fn softmax(rows: &mut [f32], width: usize, scale: f32) {
 
 /// Scales each row to length 1.
 pub fn unit(rows: &mut [f32], width: usize) {
-    Arch::new().dispatch(
+    with_vectors(
         #[inline(always)]
         || {
             for row in rows.chunks_exact_mut(width) {
