@@ -12,8 +12,8 @@ RECORD = (
     "list, and paths are resolved anew for each output"
 )
 CANDLE = (
-    "gemm's matrix products, which pack a layer's weights anew for each batch; what is between them is "
-    "one pass each over memory"
+    "about two thirds of the time are gemm's AVX-512 kernels; the rest is its packing, copies of queries, keys and "
+    "values by head, and softmax, GELU and norms between the products"
 )
 
 
