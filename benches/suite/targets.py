@@ -12,8 +12,8 @@ RECORD = (
     "list, and paths are resolved anew for each output"
 )
 CANDLE = (
-    "candle's matrix products without AVX-512 (the feature `x86-v4` of gemm), threads that spin while "
-    "they wait for each other, and `erf` and `exp` number by number"
+    "gemm's matrix products, which pack a layer's weights anew for each batch; what is between them is "
+    "one pass each over memory"
 )
 
 

@@ -4,11 +4,10 @@
 //! J. Devlin et al., "BERT: Pre-training of Deep Bidirectional Transformers", 2019; Y. Liu et
 //! al., "RoBERTa", 2019. Layer norm comes after each sum, dropout is off.
 
-use candle_core::{D, Device, Result, Tensor};
-use candle_nn::ops::softmax_last_dim;
-use candle_nn::{LayerNorm, Linear, Module};
+use candle_core::{Device, Result, Tensor};
 
 use super::config::{Activation, Config};
+use super::ops::{self, Norm};
 use super::weights::Weights;
 
 /// Its weights on a device.
@@ -17,7 +16,7 @@ pub struct Encoder {
     positions: Tensor,
     /// The embedding of the first segment: there is only one.
     segment: Tensor,
-    norm: LayerNorm,
+    norm: Norm,
     layers: Vec<Layer>,
     heads: usize,
     activation: Activation,
@@ -27,14 +26,19 @@ pub struct Encoder {
 }
 
 struct Layer {
-    query: Linear,
-    key: Linear,
-    value: Linear,
+    /// Queries, keys and values, in one product.
+    asked: Linear,
     attended: Linear,
-    attended_norm: LayerNorm,
+    attended_norm: Norm,
     wide: Linear,
     narrow: Linear,
-    norm: LayerNorm,
+    norm: Norm,
+}
+
+struct Linear {
+    /// Row by row of the input, as the product reads it: it need not turn it around each time.
+    weight: Tensor,
+    bias: Tensor,
 }
 
 /// The prefix of the names of a model's weights, if they are there up to a layer.
@@ -71,34 +75,45 @@ impl Reader<'_> {
             .tensor(&format!("{}{name}", self.path), self.device)
     }
 
-    fn linear(&self, name: &str) -> std::result::Result<Linear, String> {
-        let part = self.at(name);
-        Ok(Linear::new(
-            part.tensor("weight")?,
-            Some(part.tensor("bias")?),
-        ))
+    /// Several of the same input in one, side by side.
+    fn linear(&self, names: &[&str]) -> std::result::Result<Linear, String> {
+        let all = |what: &str| {
+            let parts = names.iter().map(|name| self.at(name).tensor(what));
+            let parts: Vec<Tensor> = parts.collect::<std::result::Result<_, _>>()?;
+            Tensor::cat(&parts, 0).map_err(|e| e.to_string())
+        };
+        let turned = |tensor: Tensor| tensor.t()?.contiguous();
+        Ok(Linear {
+            weight: turned(all("weight")?).map_err(|e| e.to_string())?,
+            bias: all("bias")?,
+        })
     }
 
     /// Old files have older names.
-    fn norm(&self, name: &str) -> std::result::Result<LayerNorm, String> {
+    fn norm(&self, name: &str) -> std::result::Result<Norm, String> {
         let part = self.at(name);
         let either = |name: &str, old: &str| {
             let known = self.weights.shape(&format!("{}{name}", part.path));
             part.tensor(if known.is_some() { name } else { old })
         };
-        let (weight, bias) = (either("weight", "gamma")?, either("bias", "beta")?);
-        Ok(LayerNorm::new(weight, bias, self.eps))
+        Ok(Norm {
+            weight: either("weight", "gamma")?,
+            bias: either("bias", "beta")?,
+            eps: self.eps,
+        })
     }
 
     fn layer(&self) -> std::result::Result<Layer, String> {
         Ok(Layer {
-            query: self.linear("attention.self.query")?,
-            key: self.linear("attention.self.key")?,
-            value: self.linear("attention.self.value")?,
-            attended: self.linear("attention.output.dense")?,
+            asked: self.linear(&[
+                "attention.self.query",
+                "attention.self.key",
+                "attention.self.value",
+            ])?,
+            attended: self.linear(&["attention.output.dense"])?,
             attended_norm: self.norm("attention.output.LayerNorm")?,
-            wide: self.linear("intermediate.dense")?,
-            narrow: self.linear("output.dense")?,
+            wide: self.linear(&["intermediate.dense"])?,
+            narrow: self.linear(&["output.dense"])?,
             norm: self.norm("output.LayerNorm")?,
         })
     }
@@ -152,16 +167,20 @@ impl Encoder {
     /// # Errors
     /// A token is not in the vocabulary, or the weights do not fit together.
     pub fn states(&self, texts: &[&[u32]]) -> Result<Vec<Tensor>> {
-        let longest = texts.iter().map(|text| text.len()).max().unwrap_or(0);
-        let mut ids = Vec::with_capacity(texts.len() * longest);
-        let mut positions = Vec::with_capacity(ids.capacity());
-        let mut mask = Vec::with_capacity(ids.capacity());
+        if self.on_gpu() {
+            self.encode(texts, &Batch::filled(texts, &self.device)?)
+        } else {
+            self.encode(texts, &Batch::apart(texts))
+        }
+    }
+
+    fn encode(&self, texts: &[&[u32]], batch: &Batch) -> Result<Vec<Tensor>> {
+        let (mut ids, mut positions) = (Vec::new(), Vec::new());
         for text in texts {
             let mut position = self.first_position;
-            for at in 0..longest {
+            for at in 0..batch.rows(text) {
                 let id = text.get(at).copied().unwrap_or(self.pad);
                 ids.push(id);
-                mask.push(if at < text.len() { 0f32 } else { f32::MIN });
                 // RoBERTa counts its padding tokens at no position.
                 if self.first_position > 0 && id == self.pad {
                     positions.push(self.pad);
@@ -171,67 +190,148 @@ impl Encoder {
                 }
             }
         }
-        let shape = (texts.len(), longest);
-        let mask = match texts.iter().all(|text| text.len() == longest) {
-            true => None,
-            false => Some(Tensor::from_vec(
-                mask,
-                (texts.len(), 1, 1, longest),
-                &self.device,
-            )?),
-        };
         let embed = |table: &Tensor, ids: Vec<u32>| {
-            let ids = Tensor::from_vec(ids, texts.len() * longest, &self.device)?;
-            let width = table.dim(1)?;
-            table
-                .index_select(&ids, 0)?
-                .reshape((shape.0, shape.1, width))
+            let ids = Tensor::new(ids, &self.device)?;
+            table.index_select(&ids, 0)
         };
-        let sum = (embed(&self.words, ids)? + embed(&self.positions, positions)?)?;
-        let mut states = self.norm.forward(&sum.broadcast_add(&self.segment)?)?;
+        let (words, positions) = (embed(&self.words, ids)?, embed(&self.positions, positions)?);
+        let mut states = ops::add_norm(words, &self.segment, &positions, &self.norm)?;
         for layer in &self.layers {
-            states = self.layer(layer, &states, mask.as_ref())?;
+            states = self.layer(layer, &states, batch)?;
         }
-        let length = states.sqr()?.sum_keepdim(D::Minus1)?.sqrt()?;
-        let states = states.broadcast_div(&length)?;
-        let rows = texts.iter().enumerate();
-        // A copy, so that the rest of the batch can go.
-        rows.map(|(at, text)| states.get(at)?.narrow(0, 0, text.len())?.copy())
-            .collect()
+        let states = ops::unit(states)?;
+        let mut start = 0;
+        let rows = texts.iter().map(|text| {
+            // A copy, so that the rest of the batch can go.
+            let rows = states.narrow(0, start, text.len())?.force_contiguous();
+            start += batch.rows(text);
+            rows
+        });
+        rows.collect()
     }
 
-    fn layer(&self, layer: &Layer, states: &Tensor, mask: Option<&Tensor>) -> Result<Tensor> {
-        let (texts, tokens, width) = states.dims3()?;
-        let split = |linear: &Linear| {
-            let shape = (texts, tokens, self.heads, width / self.heads);
-            linear
-                .forward(states)?
-                .reshape(shape)?
-                .transpose(1, 2)?
-                .contiguous()
+    /// From the states of the texts' tokens, a row each, to those after this layer.
+    fn layer(&self, layer: &Layer, states: &Tensor, batch: &Batch) -> Result<Tensor> {
+        let asked = states.matmul(&layer.asked.weight)?;
+        let asked = ops::add_bias(asked, &layer.asked.bias)?;
+        let mut start = 0;
+        let attended = batch.blocks.iter().map(|block| {
+            let rows = block.texts * block.tokens;
+            let asked = asked.narrow(0, start, rows)?;
+            start += rows;
+            self.attended(&asked, block, batch.mask.as_ref())
+        });
+        let attended = Tensor::cat(&attended.collect::<Result<Vec<Tensor>>>()?, 0)?;
+        let attended = attended.matmul(&layer.attended.weight)?;
+        let states = ops::add_norm(attended, &layer.attended.bias, states, &layer.attended_norm)?;
+        let wide = states.matmul(&layer.wide.weight)?;
+        let wide = ops::activate(wide, &layer.wide.bias, self.activation)?;
+        let narrow = wide.matmul(&layer.narrow.weight)?;
+        ops::add_norm(narrow, &layer.narrow.bias, &states, &layer.norm)
+    }
+
+    /// What the tokens of texts of the same length attend to, a row each, from the rows of their
+    /// queries, keys and values.
+    fn attended(&self, asked: &Tensor, block: &Block, mask: Option<&Tensor>) -> Result<Tensor> {
+        let (rows, width) = asked.dims2()?;
+        let head = width / 3 / self.heads;
+        let asked = asked.reshape((block.texts, block.tokens, 3, self.heads, head))?;
+        // By text, head and token.
+        let part = |at: usize| {
+            let part = asked.narrow(2, at, 1)?.squeeze(2)?;
+            part.transpose(1, 2)?.contiguous()
         };
-        let (query, key, value) = (
-            split(&layer.query)?,
-            split(&layer.key)?,
-            split(&layer.value)?,
-        );
-        let scale = 1.0 / ((width / self.heads) as f64).sqrt();
-        let mut likeness = (query.matmul(&key.t()?)? * scale)?;
-        if let Some(mask) = mask {
-            likeness = likeness.broadcast_add(mask)?;
+        let (query, key, value) = (part(0)?, part(1)?, part(2)?);
+        let scale = 1.0 / (head as f64).sqrt();
+        let attention = ops::attention(query.matmul(&key.t()?)?, scale, mask)?;
+        let attended = attention.matmul(&value)?;
+        attended.transpose(1, 2)?.reshape((rows, width / 3))
+    }
+}
+
+/// How the rows of some texts' tokens follow each other.
+struct Batch {
+    blocks: Vec<Block>,
+    /// What is added before a softmax, where a text is shorter than its block.
+    mask: Option<Tensor>,
+}
+
+/// Texts of the same length, one after the other.
+struct Block {
+    texts: usize,
+    tokens: usize,
+}
+
+impl Batch {
+    /// Each text is a block, so that it makes no difference which ones are encoded together.
+    fn apart(texts: &[&[u32]]) -> Batch {
+        let block = |text: &&[u32]| Block {
+            texts: 1,
+            tokens: text.len(),
+        };
+        let blocks = texts.iter().map(block).collect();
+        Batch { blocks, mask: None }
+    }
+
+    /// All are one block, filled up to the longest: few operations, and large ones.
+    fn filled(texts: &[&[u32]], device: &Device) -> Result<Batch> {
+        let lengths = texts.iter().map(|text| text.len());
+        let longest = lengths.clone().max().unwrap_or(0);
+        let block = Block {
+            texts: texts.len(),
+            tokens: longest,
+        };
+        let mask = if lengths.clone().all(|length| length == longest) {
+            None
+        } else {
+            let of = |length| (0..longest).map(move |at| if at < length { 0f32 } else { f32::MIN });
+            let mask: Vec<f32> = lengths.flat_map(of).collect();
+            let shape = (texts.len(), 1, 1, longest);
+            Some(Tensor::from_vec(mask, shape, device)?)
+        };
+        Ok(Batch {
+            blocks: vec![block],
+            mask,
+        })
+    }
+
+    /// How many rows one of its texts has.
+    fn rows(&self, text: &[u32]) -> usize {
+        match self.blocks.as_slice() {
+            [one] => one.tokens,
+            _ => text.len(),
         }
-        let attended = softmax_last_dim(&likeness)?.matmul(&value)?;
-        let attended = attended.transpose(1, 2)?.reshape((texts, tokens, width))?;
-        let attended = layer.attended.forward(&attended)?;
-        let states = layer.attended_norm.forward(&(attended + states)?)?;
-        let wide = layer.wide.forward(&states)?;
-        let wide = match self.activation {
-            Activation::Gelu => wide.gelu_erf()?,
-            Activation::GeluTanh => wide.gelu()?,
-            Activation::Relu => wide.relu()?,
-        };
-        layer
-            .norm
-            .forward(&(layer.narrow.forward(&wide)? + states)?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+
+    #[test]
+    fn what_is_filled_up_changes_nothing() {
+        let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/bertscore");
+        for model in ["tiny-bert", "tiny-roberta"] {
+            let config = Config::read(&golden.join(model).join("config.json")).expect("a config");
+            let weights = golden.join(model).join("model.safetensors");
+            let weights = Weights::open(&weights).expect("weights");
+            let encoder = Encoder::load(&weights, &config, 2, &Device::Cpu).expect("a model");
+            let texts: [&[u32]; 3] = [&[2, 5, 6, 7, 3], &[2, 8, 3], &[2, 6, 5, 3]];
+            let filled = Batch::filled(&texts, &Device::Cpu).expect("a batch");
+            assert!(filled.mask.is_some());
+            let filled = encoder.encode(&texts, &filled).expect("states");
+            let apart = encoder.states(&texts).expect("states");
+            for (filled, apart) in filled.iter().zip(&apart) {
+                assert_eq!(filled.dims(), apart.dims());
+                let numbers = |states: &Tensor| states.flatten_all()?.to_vec1::<f32>();
+                let filled = numbers(filled).expect("numbers");
+                let apart = numbers(apart).expect("numbers");
+                for (filled, apart) in filled.iter().zip(&apart) {
+                    assert!((filled - apart).abs() < 1e-6, "{filled} {apart}");
+                }
+            }
+        }
     }
 }

@@ -26,6 +26,10 @@ mod known;
 #[cfg(feature = "bert")]
 mod matching;
 #[cfg(feature = "bert")]
+mod ops;
+#[cfg(feature = "bert")]
+mod parallel;
+#[cfg(feature = "bert")]
 mod pickles;
 #[cfg(feature = "bert")]
 pub mod place;
@@ -37,6 +41,8 @@ mod scorer;
 mod tests;
 #[cfg(feature = "bert")]
 mod tokens;
+#[cfg(feature = "bert")]
+mod vector;
 #[cfg(feature = "bert")]
 mod weights;
 
@@ -80,7 +86,7 @@ pub struct BertScore {
 
 impl Metric for BertScore {
     const NAME: &'static str = "bertscore";
-    const VERSION: u32 = 1;
+    const VERSION: u32 = 2;
     // Not `model`: its name chooses the layer and the baseline.
     const PATHS: &[&str] = &["idf", "baseline"];
 

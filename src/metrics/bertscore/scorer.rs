@@ -1,9 +1,11 @@
 //! Scoring in batches: every text is encoded once, with texts of about its length. Owns the
-//! order of the work, and the models that several stages share.
+//! order of the work, its threads, and the models that several stages share.
 
 use std::collections::{BTreeSet, HashMap};
+use std::num::NonZero;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::thread::available_parallelism;
 
 use candle_core::{Device, Tensor};
 
@@ -13,6 +15,7 @@ use super::encoder::{self, Encoder};
 use super::idf;
 use super::known;
 use super::matching::Cosines;
+use super::parallel;
 use super::place;
 use super::rescale::Baseline;
 use super::tokens::Tokens;
@@ -21,8 +24,8 @@ use crate::diag::Diagnostic;
 use crate::metrics::registry::{Pair, Scorer, Scores};
 use crate::text::strip;
 
-/// How many tokens are encoded together, padding included: about what stays in a CPU's cache,
-/// and about what fills a GPU.
+/// How many tokens are encoded together at most, padding included: about what stays in a CPU's
+/// cache, and about what fills a GPU.
 const TOGETHER_ON_CPU: usize = 512;
 const TOGETHER_ON_GPU: usize = 16_384;
 
@@ -114,16 +117,15 @@ impl BertScorer {
         order.sort_by_key(|at| tokens[*at].len());
         if !order.is_empty() {
             let encoder = self.model.encoder()?;
-            let together = if encoder.on_gpu() {
-                TOGETHER_ON_GPU
-            } else {
-                TOGETHER_ON_CPU
-            };
-            for batch in batches(&order, |at| tokens[at].len(), together) {
+            let all = order.iter().map(|at| tokens[*at].len()).sum();
+            let (threads, together) = share(all, encoder.on_gpu());
+            let batches = batches(&order, |at| tokens[at].len(), together);
+            let states = parallel::map(&batches, threads, |batch| {
                 let ids: Vec<&[u32]> = batch.iter().map(|at| tokens[*at].as_slice()).collect();
-                let states = encoder
-                    .states(&ids)
-                    .map_err(|e| format!("the model failed: {e}"))?;
+                encoder.states(&ids)
+            });
+            for (batch, states) in batches.into_iter().zip(states) {
+                let states = states.map_err(|e| format!("the model failed: {e}"))?;
                 for (at, states) in batch.iter().zip(states) {
                     let weights = self.weights.of(&tokens[*at]);
                     encoded.insert(texts[*at], Encoded { states, weights });
@@ -173,6 +175,16 @@ impl Scorer for BertScorer {
 fn texts(pair: &Pair) -> impl Iterator<Item = &str> {
     let references = pair.references.iter().map(|text| &**text);
     std::iter::once(&*pair.prediction).chain(references)
+}
+
+/// On how many threads so many tokens are encoded, and how many of them together. One thread
+/// computes a whole batch: threads that share a matrix product wait for each other at its end.
+fn share(tokens: usize, on_gpu: bool) -> (usize, usize) {
+    if on_gpu {
+        return (1, TOGETHER_ON_GPU);
+    }
+    let threads = available_parallelism().map_or(1, NonZero::get);
+    (threads, tokens.div_ceil(threads).min(TOGETHER_ON_CPU))
 }
 
 /// Parts of `order`, which is sorted by length, of at most `together` tokens with padding; or of
@@ -260,6 +272,8 @@ impl Model {
 
     fn load(&self) -> Result<Encoder, String> {
         let device = Device::cuda_if_available(0).map_err(|e| format!("no device: {e}"))?;
+        // No product is worth threads of its own: see `share`.
+        gemm::set_threading_threshold(usize::MAX);
         let weights = Weights::open(&self.path).map_err(|fault| fault.message)?;
         Encoder::load(&weights, &self.config, self.layer, &device)
     }

@@ -127,9 +127,8 @@ fn scores_do_not_depend_on_the_batch() {
     let long = "you of the ".repeat(30);
     let others = [Pair::new(&long, "a"), pair, Pair::new("b", &long)];
     let among = scorer.score_all(&others).swap_remove(1).expect("scores");
-    for (alone, among) in alone.iter().zip(&among) {
-        assert!((alone - among).abs() < 1e-6);
-    }
+    // To the last bit: scores are kept pair by pair.
+    assert_eq!(alone, among);
 }
 
 #[test]
@@ -252,4 +251,16 @@ fn sizes_that_do_not_fit_are_told() {
         why.starts_with("the model failed") && !why.contains("pain"),
         "{why}"
     );
+}
+
+/// Another version would be compiled beside candle's, whose settings would then change nothing.
+#[test]
+fn there_is_one_version_of_what_candle_computes_with() {
+    let lock = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.lock"));
+    for name in ["gemm", "pulp"] {
+        let entries = lock
+            .lines()
+            .filter(|line| *line == format!("name = \"{name}\""));
+        assert_eq!(entries.count(), 1, "{name}");
+    }
 }
