@@ -6,6 +6,7 @@
 
 use std::fmt;
 
+use serde::de::Visitor;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// A 256-bit BLAKE3 hash, written as 64 lower-case hex digits.
@@ -62,14 +63,28 @@ impl fmt::Debug for Hash {
 
 impl Serialize for Hash {
     fn serialize<S: Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
-        s.collect_str(self)
+        s.serialize_str(&blake3::Hash::from_bytes(self.0).to_hex())
     }
 }
 
 impl<'de> Deserialize<'de> for Hash {
     fn deserialize<D: Deserializer<'de>>(d: D) -> Result<Hash, D::Error> {
-        let text = std::borrow::Cow::<str>::deserialize(d)?;
-        Hash::parse(&text).ok_or_else(|| serde::de::Error::custom("expected 64 hex digits"))
+        d.deserialize_str(Digits)
+    }
+}
+
+/// Reads a hash without a copy of its text: records of runs hold thousands.
+struct Digits;
+
+impl Visitor<'_> for Digits {
+    type Value = Hash;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("64 hex digits")
+    }
+
+    fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<Hash, E> {
+        Hash::parse(text).ok_or_else(|| E::custom("expected 64 hex digits"))
     }
 }
 
@@ -80,7 +95,7 @@ impl<'de> Deserialize<'de> for Hash {
 pub fn canonical_json<T: Serialize + ?Sized>(value: &T) -> Vec<u8> {
     let mut json = serde_json::to_value(value).unwrap_or(serde_json::Value::Null);
     json.sort_all_objects();
-    json.to_string().into_bytes()
+    serde_json::to_vec(&json).unwrap_or_default()
 }
 
 #[cfg(test)]

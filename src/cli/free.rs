@@ -4,7 +4,7 @@
 use std::path::{Path, PathBuf};
 
 use super::missing;
-use super::replace::{read_files, real};
+use super::replace::{Places, real};
 use super::session::Settings;
 use crate::diag::Diagnostic;
 use crate::engine::pipe::Pipe;
@@ -26,7 +26,7 @@ pub fn free(pipe: &Pipe, settings: &Settings, path: &Path) -> Result<PathBuf, Di
     written.extend(lists.map(|name| pipe.folders.out.join(name)));
     let why = if written.iter().any(|path| is_it(path)) {
         "is an output of the pipeline"
-    } else if read_files(&pipe.pipeline).contains(&place) || given.iter().any(|path| is_it(path)) {
+    } else if Places::read_by(&pipe.pipeline).has(&place) || given.iter().any(|path| is_it(path)) {
         "is read by the pipeline"
     } else if cache.is_ok_and(|cache| place.starts_with(cache)) {
         "lies in the cache"
@@ -39,9 +39,9 @@ pub fn free(pipe: &Pipe, settings: &Settings, path: &Path) -> Result<PathBuf, Di
 
 /// A fault for each output that would take the place of a file that the pipeline reads.
 pub fn over_inputs(pipe: &Pipe) -> Vec<Diagnostic> {
-    let read = read_files(&pipe.pipeline);
+    let read = Places::read_by(&pipe.pipeline);
     let outputs = (0..pipe.stages.len()).filter_map(|at| Some((at, out_file(pipe, at)?)));
-    let over = outputs.filter(|(_, path)| path.canonicalize().is_ok_and(|at| read.contains(&at)));
+    let over = outputs.filter(|(_, path)| read.has(path));
     let fault = |(at, path): (usize, PathBuf)| {
         let what = format!(
             "`{}` would be written over what the pipeline reads",

@@ -1,9 +1,10 @@
 //! Replaces files of the user's as a whole. Owns what may be replaced: regular files alone, and
 //! none that a pipeline reads. A link stays one, and its file keeps its rights.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 use std::fs;
 use std::io::{self, Write};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use crate::diag::Diagnostic;
@@ -66,36 +67,65 @@ pub fn replace(path: &Path, bytes: &[u8]) -> Result<(), Diagnostic> {
         .map_err(|error| Diagnostic::error(format!("cannot write `{}`: {error}", path.display())))
 }
 
-/// The files that a pipeline reads, resolved: itself, what it includes, and whatever settings of
-/// its stages and models name.
-pub fn read_files(pipeline: &Pipeline) -> HashSet<PathBuf> {
-    let mut found: HashSet<PathBuf> = pipeline
-        .sources
-        .all()
-        .filter_map(|(path, _)| path.canonicalize().ok())
-        .collect();
-    // What is written is no input, even if a file of that name lies beside the pipeline.
-    let stages = pipeline.stages.iter().filter(|s| s.verb.value != "write");
-    let stages = stages.map(|stage| (&stage.config, &stage.dir));
-    let models = pipeline
-        .models
-        .iter()
-        .map(|model| (&model.node, &model.dir));
-    for (node, dir) in stages.chain(models) {
-        named(node, dir, &mut found);
-    }
-    found
-}
+/// Files that are there, by device and inode: to ask for these is quicker than to resolve paths.
+#[derive(Default)]
+pub struct Places(HashMap<(u64, u64), Vec<PathBuf>>);
 
-fn named(node: &Node, dir: &Path, found: &mut HashSet<PathBuf>) {
-    match &node.value {
-        NodeValue::Str(text) => {
-            let path = dir.join(text).canonicalize();
-            found.extend(path.ok().filter(|path| path.is_file()));
+impl Places {
+    /// The files that a pipeline reads: itself, what it includes, and whatever settings of its
+    /// stages and models name.
+    pub fn read_by(pipeline: &Pipeline) -> Places {
+        let mut found = Places::default();
+        found.also_read_by(pipeline);
+        found
+    }
+
+    /// Adds the files that another pipeline reads.
+    pub fn also_read_by(&mut self, pipeline: &Pipeline) {
+        for (path, _) in pipeline.sources.all() {
+            self.add(path.to_owned());
         }
-        NodeValue::Seq(items) => items.iter().for_each(|item| named(item, dir, found)),
-        NodeValue::Map(entries) => entries.iter().for_each(|(_, node)| named(node, dir, found)),
-        _ => {}
+        // What is written is no input, even if a file of that name lies beside the pipeline.
+        let stages = pipeline.stages.iter().filter(|s| s.verb.value != "write");
+        let stages = stages.map(|stage| (&stage.config, &stage.dir));
+        let models = pipeline
+            .models
+            .iter()
+            .map(|model| (&model.node, &model.dir));
+        for (node, dir) in stages.chain(models) {
+            self.named(node, dir);
+        }
+    }
+
+    /// Whether this path leads to one of them. Another link to the same content is another file:
+    /// what replaces it leaves the first one as it is.
+    pub fn has(&self, path: &Path) -> bool {
+        let same = fs::metadata(path).ok();
+        let same = same.and_then(|data| self.0.get(&(data.dev(), data.ino())));
+        same.is_some_and(|others| {
+            let place = path.canonicalize().ok();
+            let there = |other: &PathBuf| other.canonicalize().ok() == place;
+            others.iter().any(there)
+        })
+    }
+
+    /// Adds a file, if it is there.
+    pub fn add(&mut self, path: PathBuf) {
+        if let Ok(data) = fs::metadata(&path)
+            && data.is_file()
+        {
+            let id = (data.dev(), data.ino());
+            self.0.entry(id).or_default().push(path);
+        }
+    }
+
+    fn named(&mut self, node: &Node, dir: &Path) {
+        match &node.value {
+            NodeValue::Str(text) => self.add(dir.join(text)),
+            NodeValue::Seq(items) => items.iter().for_each(|item| self.named(item, dir)),
+            NodeValue::Map(entries) => entries.iter().for_each(|(_, node)| self.named(node, dir)),
+            _ => {}
+        }
     }
 }
 

@@ -9,6 +9,7 @@ use futures::stream::FuturesOrdered;
 use futures::{FutureExt, StreamExt};
 
 use super::board::Kind;
+use super::edge::BATCH;
 use super::halt::{Halt, Reason};
 use super::no_reply::NoReply;
 use super::worker::{Broken, Shop, Worker};
@@ -89,18 +90,25 @@ async fn feed(
         tokio::select! {
             biased;
             Some(done) = next(&mut ready, under_way), if !(ready.is_empty() && under_way.is_empty()) => {
-                let (record, asked) = done;
-                if matches!(asked, Asked::Missing(_)) && enough_without(worker).await {
-                    worker.cut = true;
-                    return Ok(());
+                let mut done = Some(done);
+                let mut settled = Ok(());
+                while let Some((record, asked)) = done.take() {
+                    if matches!(asked, Asked::Missing(_)) && enough_without(worker).await {
+                        worker.cut = true;
+                        return Ok(());
+                    }
+                    settled = settle(worker, &**ask, record, asked, &mut out);
+                    if settled.is_ok() && out.len() < BATCH {
+                        done = next(&mut ready, under_way).now_or_never().flatten();
+                    }
                 }
-                settle(worker, &**ask, record, asked, &mut out)?;
                 let pass_on = async {
                     worker.emit(&mut out).await?;
                     worker.outlet.flush().await;
                     Ok(())
                 };
                 meanwhile(pass_on, under_way, &mut ready).await?;
+                settled?;
                 if worker.deserted() {
                     worker.cut = true;
                     return Ok(());

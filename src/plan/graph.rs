@@ -131,14 +131,21 @@ pub fn plan(
             .sources()
             .filter_map(|i| of(i).map(|p| p.recipe))
             .collect();
+        let identities: Option<Vec<Hash>> = node
+            .sources()
+            .map(|i| of(i).and_then(|p| p.identity))
+            .collect();
         let recipe = node.manifest.key(&recipes);
-        let by_content = content_key(node, |i| of(i).and_then(|p| p.identity));
+        let by_content = identities.map(|identities| match identities == recipes {
+            true => recipe,
+            false => node.manifest.key(&identities),
+        });
         let kept = node.heavy || node.sink;
+        let other = by_content.filter(|key| *key != recipe);
         let output = (kept && !force[at])
             .then(|| {
-                known
-                    .output(recipe)
-                    .or_else(|| by_content.and_then(|key| known.output(key)))
+                let known_by = |key| known.output(key);
+                known_by(recipe).or_else(|| other.and_then(known_by))
             })
             .flatten();
         let fresh = match &output {

@@ -2,7 +2,7 @@
 //! gigabyte isn't read again. The hash decides everything; this only saves the reading of it.
 
 use std::collections::BTreeMap;
-use std::fs::{File, Metadata};
+use std::fs::{self, File, Metadata};
 use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -92,15 +92,16 @@ impl Stats {
     }
 
     fn hash_file_at(&self, path: &Path, now: i128) -> io::Result<Hash> {
-        let file = File::open(path)?;
-        let seen = Seen::of(&file.metadata()?);
         let name = std::path::absolute(path)?.to_str().map(str::to_owned);
         if let Some(name) = &name {
+            let seen = Seen::of(&fs::metadata(path)?);
             let entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
             if let Some(entry) = entries.all.get(name).filter(|e| e.seen == seen) {
                 return Ok(entry.hash);
             }
         }
+        let file = File::open(path)?;
+        let seen = Seen::of(&file.metadata()?);
         let mut hasher = blake3::Hasher::new();
         hasher.update_reader(&file)?;
         let hash = Hash(*hasher.finalize().as_bytes());

@@ -8,7 +8,7 @@ use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use tokio::sync::oneshot;
 
@@ -19,6 +19,10 @@ use crate::hash::Hash;
 
 /// A group is written when it has this many bytes, even when more frames wait.
 const GROUP: usize = 8 << 20;
+
+/// How long a group waits for more frames while many come: the disk takes about as long for one
+/// as for a hundred.
+const LINGER: Duration = Duration::from_millis(2);
 
 /// What the thread is asked to do.
 pub(super) enum Job {
@@ -77,10 +81,15 @@ struct Writer {
 
 impl Writer {
     fn run(&mut self, jobs: &Receiver<Job>) {
+        let mut busy = false;
         while let Ok(first) = jobs.recv() {
             let mut group = Vec::new();
             let mut size = 0;
             let mut next = Some(first);
+            if busy {
+                // Not woken for each of them.
+                std::thread::sleep(LINGER);
+            }
             let mut seal = None;
             while let Some(job) = next.take() {
                 match job {
@@ -99,6 +108,7 @@ impl Writer {
                     next = jobs.try_recv().ok();
                 }
             }
+            busy = group.len() > 1;
             if !group.is_empty() {
                 let frames: Vec<_> = group.iter().map(|(k, h, p, _)| (*k, *h, &p[..])).collect();
                 let outcome = self.write(&frames);

@@ -1,13 +1,13 @@
 //! What a test names, looked up: stages, models and outputs of its pipeline, and the files that
 //! outputs must equal. Reads no data.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use super::case::Case;
-use crate::cli::replace::real;
+use crate::cli::replace::{Places, real};
 use crate::diag::Diagnostic;
 use crate::spec::fence::Fence;
 use crate::spec::pipeline::{Pipeline, StageSpec};
@@ -106,12 +106,14 @@ fn stage(pipeline: &Pipeline, name: &str) -> Result<(), Diagnostic> {
 /// Those that are others.
 pub fn expected(
     case: &Case,
-    mut reads: HashSet<PathBuf>,
+    mut reads: Places,
 ) -> Result<BTreeMap<String, PathBuf>, Vec<Diagnostic>> {
     let fence = Fence::around(&case.path);
     let own = case.path.canonicalize().ok();
     let cassette = case.file.cassette.as_ref();
-    reads.extend(cassette.and_then(|path| case.join(path).canonicalize().ok()));
+    if let Some(path) = cassette {
+        reads.add(case.join(path));
+    }
     let mut faults = Vec::new();
     let mut found = BTreeMap::new();
     for (name, path) in case.file.expect.outputs.iter() {
@@ -127,7 +129,7 @@ pub fn expected(
             "is outside of the test's project, or hidden"
         } else if own.as_ref() == Some(&file) {
             "is the test itself"
-        } else if reads.contains(&file) {
+        } else if reads.has(&file) {
             "is read by the test"
         } else if is_ours(&file) {
             "is a pipeline or a test"

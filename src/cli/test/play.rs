@@ -15,7 +15,7 @@ use super::file::TestFile;
 use super::inputs::{keep, prune, read, sensitive, stand_in};
 use super::known;
 use super::stop::Stop;
-use crate::cli::replace::read_files;
+use crate::cli::replace::Places;
 use crate::cli::replay;
 use crate::cli::scratch::Scratch;
 use crate::cli::session::shapes;
@@ -258,7 +258,7 @@ fn set(place: &mut Home<'_>, may: &May) -> Result<Set, Unplayed> {
         return Err(Unplayed::Bad(rendered(&loaded.faults, &sources)));
     };
     let bad = |faults: Vec<Diagnostic>| Unplayed::Bad(rendered(&faults, &case.sources));
-    let mut reads = read_files(&pipeline);
+    let mut reads = Places::read_by(&pipeline);
     let marked = sensitive(&pipeline, &may.config);
     place.inputs = give(case, &mut pipeline, &marked, &place.folder.join("inputs"))?;
     let wanted = known::wanted(case, &pipeline).map_err(bad)?;
@@ -272,7 +272,7 @@ fn set(place: &mut Home<'_>, may: &May) -> Result<Set, Unplayed> {
     let mut pipe = understand(pipeline, folders, Vec::new())
         .map_err(|(faults, sources)| Unplayed::Bad(place.told(&faults, &sources)))?;
     // Prompts are known by now.
-    reads.extend(read_files(&pipe.pipeline));
+    reads.also_read_by(&pipe.pipeline);
     let files = known::expected(case, reads).map_err(bad)?;
     let hidden = hidden(&mut pipe, place, &may.config);
     mark(&mut pipe, &may.config);
