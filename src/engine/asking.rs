@@ -90,16 +90,24 @@ async fn feed(
         tokio::select! {
             biased;
             Some(done) = next(&mut ready, under_way), if !(ready.is_empty() && under_way.is_empty()) => {
-                let mut done = Some(done);
-                let mut settled = Ok(());
-                while let Some((record, asked)) = done.take() {
-                    if matches!(asked, Asked::Missing(_)) && enough_without(worker).await {
-                        worker.cut = true;
-                        return Ok(());
-                    }
-                    settled = settle(worker, &**ask, record, asked, &mut out);
-                    if settled.is_ok() && out.len() < BATCH {
-                        done = next(&mut ready, under_way).now_or_never().flatten();
+                let (record, asked) = done;
+                if matches!(asked, Asked::Missing(_)) && enough_without(worker).await {
+                    worker.cut = true;
+                    return Ok(());
+                }
+                let mut settled = settle(worker, &**ask, record, asked, &mut out);
+                while settled.is_ok() && out.len() < BATCH {
+                    match next(&mut ready, under_way).now_or_never().flatten() {
+                        // Readers may have enough: they are given what there is before anything
+                        // counts as lost.
+                        Some(done) if !matches!(done.1, Asked::Replies(..)) => {
+                            ready.push_front(done);
+                            break;
+                        }
+                        Some((record, asked)) => {
+                            settled = settle(worker, &**ask, record, asked, &mut out);
+                        }
+                        None => break,
                     }
                 }
                 let pass_on = async {
