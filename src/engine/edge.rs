@@ -116,6 +116,19 @@ impl Outlet {
             })
     }
 
+    /// Waits until it is [`deserted`](Outlet::deserted).
+    pub async fn desertion(&self) {
+        if !self.had_readers {
+            std::future::pending::<()>().await;
+        }
+        for reader in &self.readers {
+            match reader {
+                Sender::Bounded(tx) => tx.closed().await,
+                Sender::Free(tx) => tx.closed().await,
+            }
+        }
+    }
+
     /// Ends the stream well. An outlet that is dropped without this ends it broken.
     pub async fn end(mut self, end: End) {
         self.flush().await;

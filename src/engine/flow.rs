@@ -111,7 +111,7 @@ pub async fn flow(worker: &mut Worker, mut flow: Box<dyn Flow>) -> Result<(), Br
         if full {
             break;
         }
-        while let Some(records) = worker.read(port).await {
+        while let Some(records) = worker.read_wanted(port).await {
             for record in records {
                 let key = record.key.clone();
                 let before = out.len();
@@ -140,6 +140,9 @@ pub async fn flow(worker: &mut Worker, mut flow: Box<dyn Flow>) -> Result<(), Br
                 worker.cut = true;
                 return Ok(());
             }
+        }
+        if worker.cut {
+            return Ok(());
         }
         if worker.inlets[port].ended().is_none() {
             return Err(Broken::Elsewhere);

@@ -118,13 +118,39 @@ impl Worker {
 
     /// The next records of a port, counted.
     pub async fn read(&mut self, port: usize) -> Option<Vec<Record>> {
+        self.ready();
+        let records = self.inlets.get_mut(port)?.next().await?;
+        self.took(&records);
+        Some(records)
+    }
+
+    /// The same; `None` also once nobody needs more records of this stage, which is then cut. Who
+    /// asks models before it learns so that what it waits for is not needed.
+    pub async fn read_wanted(&mut self, port: usize) -> Option<Vec<Record>> {
+        self.ready();
+        let records = tokio::select! {
+            biased;
+            records = self.inlets.get_mut(port)?.next() => records?,
+            () = self.outlet.desertion(), if !self.whole => {
+                self.cut = true;
+                return None;
+            }
+        };
+        self.took(&records);
+        Some(records)
+    }
+
+    /// It begins to read.
+    fn ready(&self) {
         if self.row().state() == State::Waiting {
             self.state(State::Running);
         }
-        let records = self.inlets.get_mut(port)?.next().await?;
+    }
+
+    /// Counts what was read.
+    fn took(&self, records: &[Record]) {
         self.row().begin();
         self.row().read.add(records.len() as u64);
-        Some(records)
     }
 
     /// True when nobody needs more records of this stage.
