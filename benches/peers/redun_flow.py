@@ -1,10 +1,14 @@
 """The graph of `graph.json` as a workflow of redun: a task a node, which reads and writes files."""
 
 import json
+import sys
 
 from redun import File, task
 
 redun_namespace = "bench"
+
+# A chain is an expression in an expression: Python's own limit would end it at about 50 nodes.
+sys.setrecursionlimit(100_000)
 
 
 @task()
