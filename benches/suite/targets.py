@@ -4,13 +4,13 @@ those that are not met what stands in the way (as profiles showed it)."""
 from .table import ratio, seconds, size
 
 CALL = (
-    "what a call costs beyond the loop's, start-up, and waiting for the disk, as an answer is on it "
-    "before it is used"
+    "each call also renders a prompt, hashes its request, reads and stores its answer, which is on the "
+    "disk before it is used, and writes a line; and two processes share the cores"
 )
 RECORD = (
-    "YAML is parsed with a place for every key and value (a fifth of it), the record of the last run, "
-    "a megabyte, is read, compared and written again (a quarter), and each stage is decoded, checked "
-    "and keyed before anything is known of it"
+    "a third of the time the kernel clears memory for the trees of YAML, stages and the record of the "
+    "last run; of the rest, YAML with a place for every key and value takes a fifth, and that record, a "
+    "megabyte that is read, compared and written again, a quarter"
 )
 CANDLE = (
     "about two thirds of the time are gemm's AVX-512 kernels; the rest is its packing, copies of queries, keys and "
