@@ -131,21 +131,18 @@ pub fn plan(
             .sources()
             .filter_map(|i| of(i).map(|p| p.recipe))
             .collect();
-        let identities: Option<Vec<Hash>> = node
-            .sources()
-            .map(|i| of(i).and_then(|p| p.identity))
-            .collect();
         let recipe = node.manifest.key(&recipes);
-        let by_content = identities.map(|identities| match identities == recipes {
-            true => recipe,
-            false => node.manifest.key(&identities),
-        });
+        let named_by_recipe = |i: usize| of(i).is_some_and(|p| p.identity == Some(p.recipe));
+        let by_content = match node.sources().all(named_by_recipe) {
+            true => Some(recipe),
+            false => content_key(node, |i| of(i).and_then(|p| p.identity)),
+        };
         let kept = node.heavy || node.sink;
-        let other = by_content.filter(|key| *key != recipe);
         let output = (kept && !force[at])
             .then(|| {
-                let known_by = |key| known.output(key);
-                known_by(recipe).or_else(|| other.and_then(known_by))
+                known
+                    .output(recipe)
+                    .or_else(|| by_content.and_then(|key| known.output(key)))
             })
             .flatten();
         let fresh = match &output {

@@ -34,8 +34,7 @@ pub fn apptainer_runs_tasks(cluster: &Cluster, expected: &[u8]) {
     // The job that goes on asks Slurm, and so is outside.
     good(&run("--submit-only"));
     good(&run("--attach"));
-    assert_eq!(project.read("out/all.jsonl"), expected);
-    assert_eq!(asked(&server), CALLS);
+    unharmed(&project, &server, expected);
     let lines = |name: &str| String::from_utf8(project.read(name)).expect("UTF-8");
     assert_eq!(lines("images"), "my image.sif\n".repeat(6));
     assert_eq!(lines("bound"), "/my data\n".repeat(6));
@@ -52,8 +51,7 @@ pub fn srun_runs_tasks(cluster: &Cluster, expected: &[u8]) {
     let mut command = on_slurm(cluster, &project, "srun", &server, "");
     command.env("LETTERS", project.path("letters"));
     good(&finish(command));
-    assert_eq!(project.read("out/all.jsonl"), expected);
-    assert_eq!(asked(&server), CALLS);
+    unharmed(&project, &server, expected);
     let letters = String::from_utf8(project.read("letters")).expect("UTF-8");
     assert_eq!(letters, "hello\n".repeat(6));
 }

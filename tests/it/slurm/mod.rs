@@ -87,6 +87,12 @@ fn end(mut child: Child) -> Done {
     done(child.wait_with_output().expect("ends"))
 }
 
+/// The outputs are those of a run that nothing disturbed, and no call was made twice.
+fn unharmed(project: &Project, server: &Server, expected: &[u8]) {
+    assert_eq!(project.read("out/all.jsonl"), expected);
+    assert_eq!(asked(server), CALLS);
+}
+
 fn good(done: &Done) {
     assert_eq!(done.code, 0, "{}{}", done.stdout, done.stderr);
 }
@@ -179,8 +185,7 @@ fn plain(cluster: &Cluster, expected: &[u8]) {
     let project = project("plain", env);
     let told = finish(on_slurm(cluster, &project, "plain", &server, ""));
     good(&told);
-    assert_eq!(project.read("out/all.jsonl"), expected);
-    assert_eq!(asked(&server), CALLS);
+    unharmed(&project, &server, expected);
     assert_eq!(cluster.tasks("clue-plain-w").len(), 6, "{}", told.stderr);
     let greeted = String::from_utf8(project.read("greeted.txt")).expect("UTF-8");
     assert_eq!(greeted, "it's $HOME\n".repeat(6));
@@ -236,8 +241,7 @@ fn a_cancelled_task_is_submitted_again(cluster: &Cluster, expected: &[u8]) {
     good(&told);
     let again = "was cancelled; it is submitted again (1 of 2)";
     assert!(told.stderr.contains(again), "{}", told.stderr);
-    assert_eq!(project.read("out/all.jsonl"), expected);
-    assert_eq!(asked(&server), CALLS);
+    unharmed(&project, &server, expected);
     good(&end(other));
     assert_eq!(cluster.tasks("clue-cancelled-w").len(), 7);
 }
@@ -265,8 +269,7 @@ fn a_drained_node_is_waited_for(cluster: &Cluster, expected: &[u8]) {
     let told = end(child);
     good(&told);
     assert!(!told.stderr.contains("submitted again"), "{}", told.stderr);
-    assert_eq!(project.read("out/all.jsonl"), expected);
-    assert_eq!(asked(&server), CALLS);
+    unharmed(&project, &server, expected);
 }
 
 /// Slurm's shortest limit is a minute: an administrator's hand makes it come sooner.
@@ -282,8 +285,7 @@ fn a_time_limit_is_told_and_tried_again(cluster: &Cluster, expected: &[u8]) {
     good(&told);
     let again = "ran into its time limit; it is submitted again (1 of 2)";
     assert!(told.stderr.contains(again), "{}", told.stderr);
-    assert_eq!(project.read("out/all.jsonl"), expected);
-    assert_eq!(asked(&server), CALLS);
+    unharmed(&project, &server, expected);
 }
 
 fn a_killed_coordinator_is_no_loss(cluster: &Cluster, expected: &[u8]) {
@@ -304,8 +306,7 @@ fn a_killed_coordinator_is_no_loss(cluster: &Cluster, expected: &[u8]) {
         "submitted twice: {}",
         told.stderr
     );
-    assert_eq!(project.read("out/all.jsonl"), expected);
-    assert_eq!(asked(&server), CALLS);
+    unharmed(&project, &server, expected);
     assert_eq!(cluster.tasks("clue-killed-w").len(), 6);
 }
 
@@ -421,8 +422,7 @@ fn submit_only_goes_on_alone(cluster: &Cluster, expected: &[u8]) {
     good(&run("--submit-only"));
     let attached = run("--attach");
     good(&attached);
-    assert_eq!(project.read("out/all.jsonl"), expected);
-    assert_eq!(asked(&server), CALLS);
+    unharmed(&project, &server, expected);
     let tasks: BTreeSet<String> = cluster.tasks("clue-alone-w").into_iter().collect();
     assert_eq!(tasks.len(), 6, "{tasks:?}");
     // Of what is over, the outputs are told again.
