@@ -31,8 +31,13 @@ impl Hash {
 
     /// The key of `value` under `context`, e.g. `"clue call v1"`.
     pub fn of<T: Serialize + ?Sized>(context: &str, value: &T) -> Hash {
+        Hash::of_json(context, serde_json::to_value(value).unwrap_or_default())
+    }
+
+    /// The same of JSON that nobody needs any more.
+    pub fn of_json(context: &str, value: serde_json::Value) -> Hash {
         let mut hasher = blake3::Hasher::new_derive_key(context);
-        hasher.update(&canonical_json(value));
+        hasher.update(&sorted(value));
         Hash(*hasher.finalize().as_bytes())
     }
 
@@ -93,7 +98,10 @@ impl Visitor<'_> for Digits {
 /// A value that JSON cannot hold (a map with keys that are no strings) becomes `null`; the
 /// structs used as keys have none.
 pub fn canonical_json<T: Serialize + ?Sized>(value: &T) -> Vec<u8> {
-    let mut json = serde_json::to_value(value).unwrap_or(serde_json::Value::Null);
+    sorted(serde_json::to_value(value).unwrap_or_default())
+}
+
+fn sorted(mut json: serde_json::Value) -> Vec<u8> {
     json.sort_all_objects();
     serde_json::to_vec(&json).unwrap_or_default()
 }

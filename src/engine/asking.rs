@@ -224,11 +224,15 @@ async fn round(
     requests: Vec<Request>,
 ) -> Result<Vec<(Request, Reply)>, Asked> {
     let row = &shop.board.stages[at];
-    let replies = requests
-        .iter()
-        .map(|request| shop.calls.reply(request, row, key, enough));
-    // One that fails says nothing of the others: they are paid for, and count too.
-    let replies: Result<Vec<Reply>, NoReply> = join_all(replies).await.into_iter().collect();
+    let reply = |request| shop.calls.reply(request, row, key, enough);
+    let replies: Result<Vec<Reply>, NoReply> = match &requests[..] {
+        [request] => reply(request).await.map(|reply| vec![reply]),
+        // One that fails says nothing of the others: they are paid for, and count too.
+        requests => {
+            let replies = join_all(requests.iter().map(reply));
+            replies.boxed().await.into_iter().collect()
+        }
+    };
     match replies {
         Ok(replies) => Ok(requests.into_iter().zip(replies).collect()),
         Err(NoReply::Failed(why)) => Err(Asked::Lost(Fault::Call(why))),

@@ -8,6 +8,7 @@ use std::time::Instant;
 
 use futures::future::join_all;
 use tokio::sync::OnceCell;
+use tokio_util::task::AbortOnDropHandle;
 
 use super::board::{Events, Row};
 use super::budget::{Budget, Limits};
@@ -208,14 +209,6 @@ impl Calls {
             let fault = Diagnostic::error(format!("no model `{name}`"));
             return Err(NoReply::NoModel(Box::new(fault)));
         };
-        // Whoever waits when the run stops has not begun; whoever has begun goes on.
-        let stop = async {
-            tokio::select! {
-                () = self.halt.raised() => {}
-                () = enough.raised() => {}
-            }
-        };
-        let mut stop = std::pin::pin!(stop);
         let begin = async {
             let pass = self.gate.enter(*number).await;
             // Also those that wait for a server to start are sent in the order of the records.
@@ -228,9 +221,10 @@ impl Calls {
                 .map_err(|why| NoReply::Failed(why.to_string()))?;
             Ok((pass, client, permit))
         };
+        // Whoever waits when the run stops has not begun; whoever has begun goes on.
         let (_pass, client, permit) = tokio::select! {
             biased;
-            () = &mut stop => return Err(NoReply::Stopped),
+            () = either(&self.halt, enough) => return Err(NoReply::Stopped),
             begun = begin => begun?,
         };
         if let Err(limit) = self.budget.begin() {
@@ -238,7 +232,16 @@ impl Calls {
             return Err(NoReply::Stopped);
         }
         let sent = Instant::now();
-        let reply = client.ask(request, permit, stop).await;
+        let task = {
+            let (request, halt, enough) = (request.clone(), self.halt.clone(), enough.clone());
+            let asking = async move {
+                let stop = either(&halt, &enough);
+                client.ask(&request, permit, stop).await
+            };
+            // A task of its own, so that all cores take part. It ends with whoever waits for it.
+            AbortOnDropHandle::new(tokio::spawn(asking))
+        };
+        let reply = joined(task).await;
         if let Err(why) = &reply
             && why.is_of_request()
         {
@@ -315,5 +318,25 @@ impl Calls {
         for (lane, _) in self.lanes.values() {
             lane.close().await;
         }
+    }
+}
+
+/// Ends when one of the two is raised.
+async fn either(halt: &Halt, other: &Halt) {
+    tokio::select! {
+        () = halt.raised() => {}
+        () = other.raised() => {}
+    }
+}
+
+/// What a task comes to.
+async fn joined<T>(task: AbortOnDropHandle<T>) -> T {
+    match task.await {
+        Ok(done) => done,
+        Err(ended) => match ended.try_into_panic() {
+            Ok(panic) => std::panic::resume_unwind(panic),
+            // The program ends.
+            Err(_) => std::future::pending().await,
+        },
     }
 }

@@ -32,9 +32,9 @@ impl Api for Anthropic {
 
     fn body(&self, model: &ModelSpec, chat: &Chat) -> Value {
         let (mut system, mut messages) = (Vec::new(), Vec::new());
-        for turn in chat.turns_for(model.system) {
+        for turn in chat.turns_for(model.system).iter() {
             match turn.role {
-                Role::System => system.push(turn.text),
+                Role::System => system.push(turn.text.clone()),
                 role => messages.push(json!({"role": role, "content": turn.text})),
             }
         }

@@ -2,7 +2,7 @@
 //! and the key of a call. Pure; the client does the sending.
 
 use serde::Serialize;
-use serde_json::Value;
+use serde_json::{Map, Value, json};
 
 use super::anthropic::Anthropic;
 use super::chat::{Chat, Question, Reply, Request};
@@ -64,14 +64,16 @@ impl ApiKind {
 /// the address, the token or the concurrency: the same question is the same call wherever
 /// it is asked. With a schema, its text as it is sent too: servers write an answer's properties in
 /// its order, which the body does not tell, because maps are sorted in keys.
-#[derive(Serialize)]
-struct CallKey<'a> {
-    api: ApiKind,
-    id: &'a str,
-    revision: Option<&'a str>,
-    body: &'a Value,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    schema: Option<String>,
+fn chat_key(model: &ModelSpec, chat: &Chat) -> Value {
+    let mut key = Map::new();
+    key.insert("api".to_owned(), json!(model.api()));
+    key.insert("id".to_owned(), json!(model.id));
+    key.insert("revision".to_owned(), json!(model.revision));
+    key.insert("body".to_owned(), model.api().api().body(model, chat));
+    if let Some((_, schema)) = structured::told(model, chat) {
+        key.insert("schema".to_owned(), json!(schema.to_string()));
+    }
+    Value::Object(key)
 }
 
 /// What the key of a text's tokens is made of.
@@ -88,19 +90,12 @@ struct TokensKey<'a> {
 /// The key of a call: equal for equal questions to the same model.
 pub fn call_key(request: &Request) -> Hash {
     let model = &request.model;
-    let (id, revision) = (model.id.as_str(), model.revision.as_deref());
     match &request.question {
-        Question::Chat(chat) => Hash::of(
-            "clue call v1",
-            &CallKey {
-                api: model.api(),
-                id,
-                revision,
-                body: &model.api().api().body(model, chat),
-                schema: structured::told(model, chat).map(|(_, schema)| schema.to_string()),
-            },
-        ),
-        Question::Tokens(text) => Hash::of("clue tokens v1", &TokensKey { id, revision, text }),
+        Question::Chat(chat) => Hash::of_json("clue call v1", chat_key(model, chat)),
+        Question::Tokens(text) => {
+            let (id, revision) = (model.id.as_str(), model.revision.as_deref());
+            Hash::of("clue tokens v1", &TokensKey { id, revision, text })
+        }
     }
 }
 

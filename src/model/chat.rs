@@ -1,5 +1,6 @@
 //! Questions and replies as plain data. Knows nothing of any API.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
@@ -131,9 +132,9 @@ impl Chat {
 
     /// The turns as a model gets them. With [`SystemPrompt::Merge`], system turns are put
     /// before the text of the first user turn, or become one if there is none.
-    pub fn turns_for(&self, system: SystemPrompt) -> Vec<Turn> {
+    pub fn turns_for(&self, system: SystemPrompt) -> Cow<'_, [Turn]> {
         if system == SystemPrompt::Native {
-            return self.turns.clone();
+            return Cow::Borrowed(&self.turns);
         }
         let (systems, mut turns): (Vec<Turn>, Vec<Turn>) = self
             .turns
@@ -141,7 +142,7 @@ impl Chat {
             .cloned()
             .partition(|turn| turn.role == Role::System);
         if systems.is_empty() {
-            return turns;
+            return turns.into();
         }
         let mut parts: Vec<String> = systems.into_iter().map(|turn| turn.text).collect();
         let first = turns.iter_mut().find(|turn| turn.role == Role::User);
@@ -158,7 +159,7 @@ impl Chat {
                 },
             ),
         }
-        turns
+        turns.into()
     }
 }
 

@@ -4,6 +4,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use futures::FutureExt;
 use reqwest::Url;
 
 use super::chat::{Reply, Request};
@@ -186,7 +187,7 @@ impl Client {
         permit: Permit,
         stop: impl Future<Output = ()>,
     ) -> Result<Reply, CallError> {
-        let asked = self.asked(request, permit, stop);
+        let asked = std::pin::pin!(self.asked(request, permit, stop));
         match self.inner.deadline {
             None => asked.await,
             Some(deadline) => tokio::time::timeout(deadline, asked)
@@ -284,9 +285,21 @@ impl Client {
         permit: Permit,
         want: &Want,
     ) -> Result<Reply, (Failure, Permit)> {
-        let Some(after) = self.inner.hedge else {
-            return self.attempt(request, permit).await;
-        };
+        match self.inner.hedge {
+            None => self.attempt(request, permit).await,
+            // Few do, and the others need no room for it.
+            Some(after) => self.hedged(request, permit, want, after).boxed().await,
+        }
+    }
+
+    /// An attempt, and another one at another server if the answer is not there `after` a while.
+    async fn hedged(
+        &self,
+        request: &Request,
+        permit: Permit,
+        want: &Want,
+        after: Duration,
+    ) -> Result<Reply, (Failure, Permit)> {
         let at = permit.at();
         let mut first = std::pin::pin!(self.attempt(request, permit));
         tokio::select! {

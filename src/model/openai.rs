@@ -51,7 +51,8 @@ impl Api for OpenAi {
             })
         })?;
         // llama.cpp, which alone tells its timings, repeats the beginning; vLLM does not.
-        if reply.text.starts_with(&chat.prefill)
+        if !chat.prefill.is_empty()
+            && reply.text.starts_with(&chat.prefill)
             && serde_json::from_slice::<LlamaCpp>(bytes).is_ok()
         {
             reply.text.drain(..chat.prefill.len());

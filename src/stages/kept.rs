@@ -107,7 +107,7 @@ fn shown(request: &Request) -> String {
         return text.to_owned();
     }
     let mut text = String::new();
-    for turn in chat.turns_for(model.system) {
+    for turn in chat.turns_for(model.system).iter() {
         let role = match turn.role {
             Role::System => "system",
             Role::User => "user",

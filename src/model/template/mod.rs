@@ -77,7 +77,7 @@ impl Template {
     /// Why the template makes no text of it, in one line without any text of the chat.
     pub fn text(&self, chat: &Chat, system: SystemPrompt) -> Result<String, String> {
         let _busy = crate::jinja::watch::busy(&"the chat template".into());
-        let mut turns = chat.turns_for(system);
+        let mut turns = chat.turns_for(system).into_owned();
         let open = !chat.prefill.is_empty();
         if open {
             turns.push(Turn {
