@@ -41,6 +41,13 @@ impl Hash {
         Hash(*hasher.finalize().as_bytes())
     }
 
+    /// The same of a value without maps, whose JSON has one order anyway: for much of it.
+    pub fn of_plain<T: Serialize + ?Sized>(context: &str, value: &T) -> Hash {
+        let mut hasher = blake3::Hasher::new_derive_key(context);
+        hasher.update(&serde_json::to_vec(value).unwrap_or_default());
+        Hash(*hasher.finalize().as_bytes())
+    }
+
     /// The first 12 hex digits: enough to name a thing to a person.
     pub fn short(&self) -> String {
         self.to_string()[..12].to_owned()

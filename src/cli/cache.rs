@@ -11,7 +11,7 @@ use super::session::refuse;
 use super::transfer::{self, Way};
 use super::{err, out};
 use crate::diag::Diagnostic;
-use crate::engine::history::RunRecord;
+use crate::engine::runs::all;
 use crate::plan::manifest::Item;
 use crate::report::words::{count, size};
 use crate::store::{Amount, Store};
@@ -139,7 +139,7 @@ fn gc(place: &Place, keep_runs: usize, dry_run: bool) -> Result<ExitCode, Diagno
     }
     existing(place)?;
     let store = Store::open(&place.store)?;
-    let runs = store.runs::<RunRecord>();
+    let runs = all(&store, None);
     let mut keep: HashSet<crate::hash::Hash> = store.call_keys().into_iter().collect();
     // Shares of a run are kept with it, and do not count.
     let whole = runs
@@ -148,6 +148,7 @@ fn gc(place: &Place, keep_runs: usize, dry_run: bool) -> Result<ExitCode, Diagno
         .filter(|(_, (_, run))| !run.is_share());
     let kept = whole.map(|(at, _)| at).nth(keep_runs).unwrap_or(runs.len());
     for (_, run) in &runs[..kept] {
+        keep.extend(run.stages_in);
         for stage in run.stages.values() {
             keep.insert(stage.recipe);
             keep.extend(stage.output.as_ref().map(|output| output.content));

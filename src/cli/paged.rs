@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use super::rehearse::Notes;
 use crate::engine::board::Board;
-use crate::engine::history::RunRecord;
 use crate::engine::keep::Failure;
 use crate::engine::pipe::Pipe;
 use crate::engine::run::Outcome;
+use crate::engine::runs::RunRecord;
 use crate::engine::survey::Survey;
 use crate::replay::cassette::Entry;
 use crate::report::life::Graph;

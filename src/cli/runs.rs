@@ -10,7 +10,7 @@ use super::when::when;
 use super::{err, out};
 use crate::diag::Diagnostic;
 use crate::engine::facts::{Ended, Facts};
-use crate::engine::history::Head;
+use crate::engine::runs::Head;
 use crate::report::words::{brief, count, thousands, time};
 use crate::store::Store;
 use crate::text::secret::redact;

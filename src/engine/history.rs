@@ -1,134 +1,75 @@
-//! What earlier runs left to compare with: the manifest of every stage as it last finished,
-//! and, from that, why a stage has to run again, in the words of the user's files.
+//! What a run leaves for later ones to compare with: the manifest of every stage as it last
+//! finished, and, from that, why a stage has to run again, in the words of the user's files.
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::path::{Path, PathBuf};
-
-use serde::{Deserialize, Serialize};
 
 use super::board::{Board, State, Stint};
 use super::facts::{Facts, now};
 use super::keep::ArtifactRecords;
 use super::latency::Latencies;
 use super::pipe::Pipe;
-use super::run::Outcome;
+use super::run::{Outcome, StageOutcome};
+use super::runs::{Kept, RunRecord, StageRecord, all};
 use super::survey::{Survey, out_file};
 use crate::hash::Hash;
-use crate::plan::graph::{Action, Output};
-use crate::plan::manifest::{Manifest, ParamChange, Then};
+use crate::plan::graph::Action;
+use crate::plan::manifest::{ParamChange, Then};
 use crate::store::{Store, StoreError};
 use crate::text::secret::secrets;
 
-/// What is kept of a run.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct RunRecord {
-    /// The pipeline's file, made absolute.
-    pub pipeline: PathBuf,
-    /// The values of its params.
-    pub params: BTreeMap<String, serde_json::Value>,
-    /// Every stage as it last finished, in this or an earlier run.
-    pub stages: BTreeMap<String, StageRecord>,
-    /// All stages of the pipeline then, finished or not. Runs of older versions have none.
-    #[serde(default)]
-    pub names: BTreeSet<String>,
-    /// When it was, how it ended, what it took. Runs of older versions have none.
-    #[serde(default)]
-    pub facts: Option<Facts>,
-    /// What the stages did that worked in this run.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub stints: BTreeMap<String, Stint>,
-    /// How long the calls of each stage took that a model answered in this run.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub latencies: BTreeMap<String, Latencies>,
-}
-
-/// What lists of runs need of a record: the stages of many runs are much to read.
-#[derive(Clone, Debug, Deserialize)]
-pub struct Head {
-    /// The pipeline's file, made absolute.
-    pub pipeline: PathBuf,
-    /// The values of its params.
-    pub params: BTreeMap<String, serde_json::Value>,
-    /// When it was, how it ended, what it took.
-    #[serde(default)]
-    pub facts: Option<Facts>,
-}
-
-/// A stage as it last finished.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct StageRecord {
-    /// What decided its output.
-    pub manifest: Manifest,
-    /// Its key, inputs included.
-    pub recipe: Hash,
-    /// The stages it read.
-    pub inputs: Vec<String>,
-    /// What came out, for stages whose output is kept.
-    pub output: Option<Output>,
-    /// Records that it emitted then.
-    #[serde(default)]
-    pub rows: Option<u64>,
-    /// When it ran, in milliseconds since 1970: what was in the cache keeps its time.
-    #[serde(default)]
-    pub ran: Option<u64>,
-}
-
-impl RunRecord {
-    /// True for a run that did a share of the work: it has no outputs to tell of.
-    pub fn is_share(&self) -> bool {
-        self.facts
-            .as_ref()
-            .is_some_and(|facts| facts.shard.is_some())
-    }
-}
-
 /// The latest run of a pipeline, shares aside.
 pub fn latest(store: &Store, pipe: &Pipe) -> Option<RunRecord> {
-    let file = absolute(&pipe.pipeline.file);
-    store.find_run(|run: &RunRecord| run.pipeline == file && !run.is_share())
+    let (id, kept) = Kept::latest(store, &absolute(&pipe.pipeline.file))?;
+    kept.whole(store, &id)
 }
 
-/// The stages of the latest run that the pipeline still has.
-fn before(store: &Store, pipe: &Pipe) -> BTreeMap<String, StageRecord> {
-    let last = latest(store, pipe).map(|run| run.stages);
-    let mut stages = last.unwrap_or_default();
-    let names = names(pipe);
-    stages.retain(|name, _| names.contains(name));
-    stages
+/// The latest run of a pipeline, as it was when another one began.
+#[derive(Clone, Default)]
+pub struct Before(Option<(String, Kept)>);
+
+impl Before {
+    /// Its stages that the pipeline still has.
+    fn stages(self, store: &Store, pipe: &Pipe) -> BTreeMap<String, StageRecord> {
+        let last = self.0.and_then(|(id, kept)| kept.whole(store, &id));
+        let mut stages = last.map(|run| run.stages).unwrap_or_default();
+        let names = names(pipe);
+        stages.retain(|name, _| names.contains(name));
+        stages
+    }
 }
 
 /// Keeps that a run begins, so that also one that is killed is known of, unless nothing is to be
-/// done in it. Gives the stages as they were before. A cache that cannot be written is told of when
-/// something that matters does not fit.
-pub fn begun(
-    store: &Store,
-    pipe: &Pipe,
-    survey: &Survey,
-    facts: &Facts,
-    id: &str,
-) -> BTreeMap<String, StageRecord> {
-    let stages = match facts.shard {
-        Some(_) => BTreeMap::new(),
-        None => before(store, pipe),
+/// done in it. Gives the one before. A cache that cannot be written is told of when something that
+/// matters does not fit.
+pub fn begun(store: &Store, pipe: &Pipe, survey: &Survey, facts: &Facts, id: &str) -> Before {
+    let before = match facts.shard {
+        Some(_) => Before::default(),
+        None => Before(Kept::latest(store, &absolute(&pipe.pipeline.file))),
     };
-    if survey
-        .planned
-        .iter()
-        .all(|planned| planned.action == Action::Skip)
-    {
-        return stages;
+    let mut planned = survey.planned.iter();
+    if !planned.all(|planned| planned.action == Action::Skip) {
+        let run = RunRecord {
+            stages: before.clone().stages(store, pipe),
+            ..plain(pipe, facts)
+        };
+        let _ = run.keep(store, id, None);
     }
-    let run = RunRecord {
+    before
+}
+
+/// A run of the pipeline of which no stage is known yet.
+fn plain(pipe: &Pipe, facts: &Facts) -> RunRecord {
+    RunRecord {
         pipeline: absolute(&pipe.pipeline.file),
         params: params(pipe).collect(),
-        stages,
+        stages: BTreeMap::new(),
         names: names(pipe),
+        stages_in: None,
         facts: Some(facts.clone()),
         stints: BTreeMap::new(),
         latencies: BTreeMap::new(),
-    };
-    let _ = store.put_run(id, &run);
-    run.stages
+    }
 }
 
 /// Keeps what a run did, together with what is still true of `before`, the stages as they were
@@ -141,26 +82,29 @@ pub fn remember(
     pipe: &Pipe,
     survey: &Survey,
     (outcome, board): (&Outcome, &Board),
-    before: BTreeMap<String, StageRecord>,
+    before: Before,
     facts: Facts,
     id: &str,
 ) -> Result<(), StoreError> {
-    let run = |stages| RunRecord {
-        pipeline: absolute(&pipe.pipeline.file),
-        params: params(pipe).collect(),
-        stages,
-        names: names(pipe),
-        facts: Some(facts.clone()),
+    let run = RunRecord {
         stints: stints(survey, outcome).collect(),
         latencies: latencies(board).collect(),
+        ..plain(pipe, &facts)
     };
     if facts.shard.is_some() {
-        return store.put_run(id, &run(BTreeMap::new()));
+        return run.keep(store, id, None);
     }
-    let mut stages = before;
+    let finished = finished(survey, outcome);
+    let mark = mark(survey, outcome, &finished);
+    let idle = outcome.stages.iter().all(|done| done.state == State::Fresh);
+    let last = before.0.as_ref().filter(|_| idle);
+    if let Some((_, last)) = last.filter(|(_, last)| last.is_like(mark, store)) {
+        return run.keep_like(last, store, id);
+    }
+    let mut stages = before.stages(store, pipe);
     for (at, done) in outcome.stages.iter().enumerate() {
         let node = &survey.nodes[at];
-        if !finished(survey, outcome, at) {
+        if !finished[at] {
             continue;
         }
         let name = |i: usize| survey.nodes[i].name.clone();
@@ -194,7 +138,25 @@ pub fn remember(
             store.put_blob(&text)?;
         }
     }
-    store.put_run(id, &run(stages))
+    RunRecord { stages, ..run }.keep(store, id, Some(mark))
+}
+
+/// A hash of all that [`remember`] keeps of stages: if nothing was done and it is the same as that
+/// of the run before, so are they.
+fn mark(survey: &Survey, outcome: &Outcome, finished: &[bool]) -> Hash {
+    let stage = |at: usize| {
+        let node = &survey.nodes[at];
+        // The recipe has all of the manifest but the labels.
+        let made = (
+            survey.planned[at].recipe,
+            node.manifest.labels().collect::<Vec<&str>>(),
+            node.sources().collect::<Vec<usize>>(),
+            &outcome.stages[at].output,
+        );
+        (&node.name, finished[at].then_some(made))
+    };
+    let stages: Vec<_> = (0..survey.nodes.len()).map(stage).collect();
+    Hash::of_plain("clue mark v1", &stages)
 }
 
 fn names(pipe: &Pipe) -> BTreeSet<String> {
@@ -216,31 +178,23 @@ fn latencies(board: &Board) -> impl Iterator<Item = (String, Latencies)> {
 
 /// All runs of a pipeline that are remembered, newest first, shares aside.
 pub fn runs(store: &Store, pipe: &Pipe) -> Vec<RunRecord> {
-    let file = absolute(&pipe.pipeline.file);
-    let runs = store.runs::<RunRecord>().into_iter();
+    let runs = all(store, Some(&absolute(&pipe.pipeline.file))).into_iter();
     let runs = runs.map(|(_, run)| run);
-    runs.filter(|run| run.pipeline == file && !run.is_share())
-        .collect()
+    runs.filter(|run| !run.is_share()).collect()
 }
 
 /// True for stages whose output is what their manifest says: made now, or known before.
-fn finished(survey: &Survey, outcome: &Outcome, at: usize) -> bool {
-    match outcome.stages[at].state {
+fn finished(survey: &Survey, outcome: &Outcome) -> Vec<bool> {
+    let mut stages = outcome.stages.iter();
+    let sound = stages.all(|stage| stage.state != State::Broken);
+    let finished = |(at, stage): (usize, &StageOutcome)| match stage.state {
         State::Done | State::Reading => true,
-        State::Fresh => {
-            let kept = survey.nodes[at].heavy || survey.nodes[at].sink;
-            // What is not kept is as fresh as those that were made of it.
-            if kept {
-                survey.planned[at].fresh
-            } else {
-                outcome
-                    .stages
-                    .iter()
-                    .all(|stage| stage.state != State::Broken)
-            }
-        }
+        State::Fresh if survey.nodes[at].heavy || survey.nodes[at].sink => survey.planned[at].fresh,
+        // What is not kept is as fresh as those that were made of it.
+        State::Fresh => sound,
         _ => false,
-    }
+    };
+    outcome.stages.iter().enumerate().map(finished).collect()
 }
 
 /// The values of all params, each under its name in the whole pipeline.
@@ -346,28 +300,4 @@ pub fn new_records(store: &Store, old: &StageRecord, now: &HashSet<String>) -> O
         known += usize::from(now.contains(&*record.ok()?.key));
     }
     Some(now.len() - known)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::engine::facts::Ended;
-
-    #[test]
-    fn records_of_older_and_newer_versions_are_read() {
-        let hash = Hash::of_bytes(b"");
-        let stage = serde_json::json!({
-            "manifest": {"items": []}, "recipe": hash, "inputs": [],
-            "output": {"content": hash, "rows": 3},
-        });
-        let old = serde_json::json!({"pipeline": "/p.yaml", "params": {}, "stages": {"a": stage}});
-        let run: RunRecord = serde_json::from_value(old.clone()).expect("an old record");
-        assert!(run.facts.is_none() && run.stages["a"].ran.is_none());
-        let mut new = old;
-        new["facts"] = serde_json::json!({
-            "program": "9", "began": 1, "ended": "in a new way", "more": [1],
-        });
-        let run: RunRecord = serde_json::from_value(new).expect("a newer record");
-        assert_eq!(run.facts.expect("facts").ended, Ended::Other);
-    }
 }

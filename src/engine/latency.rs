@@ -3,6 +3,7 @@
 
 use std::array;
 use std::collections::BTreeMap;
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -14,15 +15,9 @@ const STEPS: f64 = 4.0;
 /// As many as reach from one millisecond to four hours.
 const MOST: usize = 96;
 
-/// Counts of calls by how long they took, for many threads.
-#[derive(Debug)]
-pub struct Clocked([Count; MOST]);
-
-impl Default for Clocked {
-    fn default() -> Clocked {
-        Clocked(array::from_fn(|_| Count::default()))
-    }
-}
+/// Counts of calls by how long they took, for many threads. Most stages make none.
+#[derive(Debug, Default)]
+pub struct Clocked(OnceLock<Box<[Count; MOST]>>);
 
 impl Clocked {
     /// Counts a call.
@@ -30,12 +25,14 @@ impl Clocked {
         let millis = took.as_secs_f64() * 1000.0;
         // Below a millisecond there is one step; `as` ends at both ends.
         let step = (millis.max(1.0).log2() * STEPS) as usize;
-        self.0[step.min(MOST - 1)].add(1);
+        let counts = || Box::new(array::from_fn(|_| Count::default()));
+        self.0.get_or_init(counts)[step.min(MOST - 1)].add(1);
     }
 
     /// What was counted.
     pub fn taken(&self) -> Latencies {
-        let counts = self.0.iter().enumerate();
+        let counts = self.0.get().into_iter().flat_map(|counts| counts.iter());
+        let counts = counts.enumerate();
         let counts = counts.filter_map(|(step, count)| {
             let count = count.get();
             (count > 0).then_some((u8::try_from(step).ok()?, count))

@@ -19,6 +19,7 @@ pub mod no_reply;
 pub mod past;
 pub mod pipe;
 pub mod run;
+pub mod runs;
 pub mod shard;
 pub mod stock;
 pub mod survey;

@@ -3,7 +3,7 @@
 //! and what cannot; makes nothing itself.
 
 use super::facts::Ended;
-use super::history::{RunRecord, StageRecord};
+use super::runs::{RunRecord, StageRecord};
 use super::survey::Survey;
 use crate::hash::Hash;
 use crate::plan::graph::{Action, Planned};

@@ -229,7 +229,8 @@ fn check(pipe: &mut Pipe, sources: &mut Sources, faults: &mut Vec<Diagnostic>) {
             sources,
             faults,
         });
-        let marked = stage.verb.settings()["sensitive"] == serde_json::Value::Bool(true);
+        let marked = stage.spec.config.get("sensitive");
+        let marked = marked.is_some_and(|node| matches!(node.value, NodeValue::Bool(true)));
         let inherited = stage.sources().any(|i| pipe.stages[i].sensitive);
         pipe.stages[at].sensitive = marked || inherited;
     }

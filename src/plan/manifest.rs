@@ -124,6 +124,17 @@ impl Manifest {
         Hash::of("clue stage v1", &StageKey { manifest, inputs })
     }
 
+    /// The names of files, prompts and models, which decide nothing.
+    pub fn labels(&self) -> impl Iterator<Item = &str> {
+        self.items.iter().filter_map(|item| match item {
+            Item::File { path, .. } | Item::Prompt { path, .. } => Some(path.as_str()),
+            Item::Model { name, .. } => Some(name.as_str()),
+            Item::Settings { .. } | Item::With { .. } | Item::Verb { .. } | Item::Param { .. } => {
+                None
+            }
+        })
+    }
+
     /// What changed since `old`, in the user's words.
     pub fn changes(&self, old: &Manifest, then: &Then<'_>) -> Vec<String> {
         let mut changes = Vec::new();

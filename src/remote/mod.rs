@@ -31,7 +31,7 @@ use std::path::PathBuf;
 use crate::diag::Diagnostic;
 use crate::engine::facts::Ended;
 use crate::engine::halt::Halt;
-use crate::engine::history::Head;
+use crate::engine::runs::Head;
 use crate::hash::Hash;
 use crate::store::{Part, Store, run_in};
 use crate::trust::config::Config;

@@ -2,14 +2,14 @@
 
 use std::collections::{HashMap, VecDeque};
 
-use petgraph::algo::tarjan_scc;
+use petgraph::algo::{is_cyclic_directed, tarjan_scc};
 use petgraph::graph::DiGraph;
 
 use super::pipeline::StageSpec;
 use crate::diag::{Diagnostic, Span};
 
 /// Reports every circle of stages once: `a → b → c → a`, in the direction the records flow.
-pub fn check(stages: &[StageSpec], faults: &mut Vec<Diagnostic>) {
+pub fn check(stages: &[&StageSpec], faults: &mut Vec<Diagnostic>) {
     let index: HashMap<&str, usize> = stages
         .iter()
         .enumerate()
@@ -23,6 +23,9 @@ pub fn check(stages: &[StageSpec], faults: &mut Vec<Diagnostic>) {
                 graph.add_edge(ids[*from], ids[at], source.span);
             }
         }
+    }
+    if !is_cyclic_directed(&graph) {
+        return;
     }
     let mut circles: Vec<Vec<usize>> = tarjan_scc(&graph)
         .into_iter()

@@ -64,7 +64,7 @@ pub fn bytes(path: &Path) -> io::Result<Vec<u8>> {
 pub fn duplicates(node: &Node, faults: &mut Vec<Diagnostic>) {
     match &node.value {
         NodeValue::Map(entries) => {
-            let mut seen: HashMap<&str, Span> = HashMap::new();
+            let mut seen: HashMap<&str, Span> = HashMap::with_capacity(entries.len());
             for (key, value) in entries {
                 match seen.get(key.name.as_str()) {
                     Some(first) => faults.push(

@@ -55,7 +55,7 @@ pub fn load(path: &Path, overrides: &Overrides, shapes: &Shapes) -> Loaded {
     let pipeline = parts.first().map(|main| {
         expand(&mut entries, &mut faults);
         check_inputs(&entries, &unread, &mut faults);
-        let all: Vec<_> = entries.iter().map(|e| e.stage.clone()).collect();
+        let all: Vec<_> = entries.iter().map(|e| &e.stage).collect();
         cycles::check(&all, &mut faults);
         let stages = remove(entries, &mut faults);
         let stem = path.file_stem().map(|s| s.to_string_lossy().into_owned());

@@ -57,7 +57,11 @@ impl Node {
             duplicate_keys: DuplicateKeyPolicy::PassThrough,
         };
         match serde_yaml::from_str_with_options::<Spanned<Raw>>(text, options) {
-            Ok(raw) => Ok(convert(raw, file, text)),
+            Ok(raw) => {
+                let mut node = node(raw);
+                settle(&mut node, file);
+                Ok(node)
+            }
             Err(error) => {
                 let error = error.without_snippet();
                 let full = error.to_string();
@@ -114,6 +118,41 @@ impl Node {
     }
 }
 
+/// A value as it is read: what is in it knows its place already, in bytes of no file yet.
+struct Raw(NodeValue);
+
+fn node(raw: Spanned<Raw>) -> Node {
+    Node {
+        span: bytes(&raw.referenced),
+        value: raw.value.0,
+    }
+}
+
+fn bytes(place: &Location) -> Span {
+    let span = place.span();
+    let start = span.byte_offset().unwrap_or(span.offset().into()) as u32;
+    Span {
+        file: FileId(0),
+        start,
+        end: start + span.byte_len().unwrap_or(span.len().into()) as u32,
+    }
+}
+
+/// Says of everything in the tree which file it is in.
+fn settle(node: &mut Node, file: FileId) {
+    node.span.file = file;
+    match &mut node.value {
+        NodeValue::Seq(items) => items.iter_mut().for_each(|item| settle(item, file)),
+        NodeValue::Map(entries) => {
+            for (key, node) in entries {
+                key.span.file = file;
+                settle(node, file);
+            }
+        }
+        _ => {}
+    }
+}
+
 fn span_of(place: &Location, file: FileId, text: &str) -> Span {
     let span = place.span();
     let start = span.byte_offset().map_or_else(
@@ -136,49 +175,6 @@ fn span_of(place: &Location, file: FileId, text: &str) -> Span {
     }
 }
 
-fn convert(raw: Spanned<Raw>, file: FileId, text: &str) -> Node {
-    let span = span_of(&raw.referenced, file, text);
-    let value = match raw.value {
-        Raw::Null => NodeValue::Null,
-        Raw::Bool(b) => NodeValue::Bool(b),
-        Raw::Int(n) => NodeValue::Int(n),
-        Raw::Float(x) => NodeValue::Float(x),
-        Raw::Str(s) => NodeValue::Str(s),
-        Raw::Seq(items) => NodeValue::Seq(
-            items
-                .into_iter()
-                .map(|item| convert(item, file, text))
-                .collect(),
-        ),
-        Raw::Map(entries) => NodeValue::Map(
-            entries
-                .into_iter()
-                .map(|(key, value)| {
-                    let span = span_of(&key.referenced, file, text);
-                    (
-                        Key {
-                            name: key.value,
-                            span,
-                        },
-                        convert(value, file, text),
-                    )
-                })
-                .collect(),
-        ),
-    };
-    Node { span, value }
-}
-
-enum Raw {
-    Null,
-    Bool(bool),
-    Int(i64),
-    Float(f64),
-    Str(String),
-    Seq(Vec<Spanned<Raw>>),
-    Map(Vec<(Spanned<String>, Spanned<Raw>)>),
-}
-
 impl<'de> Deserialize<'de> for Raw {
     fn deserialize<D: Deserializer<'de>>(d: D) -> Result<Raw, D::Error> {
         d.deserialize_any(RawVisitor)
@@ -195,11 +191,11 @@ impl<'de> Visitor<'de> for RawVisitor {
     }
 
     fn visit_unit<E>(self) -> Result<Raw, E> {
-        Ok(Raw::Null)
+        Ok(Raw(NodeValue::Null))
     }
 
     fn visit_none<E>(self) -> Result<Raw, E> {
-        Ok(Raw::Null)
+        Ok(Raw(NodeValue::Null))
     }
 
     fn visit_some<D: Deserializer<'de>>(self, d: D) -> Result<Raw, D::Error> {
@@ -207,38 +203,44 @@ impl<'de> Visitor<'de> for RawVisitor {
     }
 
     fn visit_bool<E>(self, value: bool) -> Result<Raw, E> {
-        Ok(Raw::Bool(value))
+        Ok(Raw(NodeValue::Bool(value)))
     }
 
     fn visit_i64<E>(self, value: i64) -> Result<Raw, E> {
-        Ok(Raw::Int(value))
+        Ok(Raw(NodeValue::Int(value)))
     }
 
     fn visit_u64<E>(self, value: u64) -> Result<Raw, E> {
-        Ok(i64::try_from(value).map_or(Raw::Float(value as f64), Raw::Int))
+        Ok(Raw(
+            i64::try_from(value).map_or(NodeValue::Float(value as f64), NodeValue::Int)
+        ))
     }
 
     fn visit_f64<E>(self, value: f64) -> Result<Raw, E> {
-        Ok(Raw::Float(value))
+        Ok(Raw(NodeValue::Float(value)))
     }
 
     fn visit_str<E>(self, value: &str) -> Result<Raw, E> {
-        Ok(Raw::Str(value.to_owned()))
+        Ok(Raw(NodeValue::Str(value.to_owned())))
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Raw, A::Error> {
         let mut items = Vec::new();
-        while let Some(item) = seq.next_element()? {
-            items.push(item);
+        while let Some(item) = seq.next_element::<Spanned<Raw>>()? {
+            items.push(node(item));
         }
-        Ok(Raw::Seq(items))
+        Ok(Raw(NodeValue::Seq(items)))
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Raw, A::Error> {
         let mut entries = Vec::new();
-        while let Some(key) = map.next_key()? {
-            entries.push((key, map.next_value()?));
+        while let Some(key) = map.next_key::<Spanned<String>>()? {
+            let key = Key {
+                span: bytes(&key.referenced),
+                name: key.value,
+            };
+            entries.push((key, node(map.next_value()?)));
         }
-        Ok(Raw::Map(entries))
+        Ok(Raw(NodeValue::Map(entries)))
     }
 }

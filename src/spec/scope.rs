@@ -180,7 +180,10 @@ impl<'a> Loading<'a> {
 /// Reports names that are used in more than one place. Duplicates within one map are
 /// reported as such already.
 fn unique(parts: &[Part], sections: &[&str], faults: &mut Vec<Diagnostic>) {
-    let mut seen: HashMap<&str, (usize, &str, Span)> = HashMap::new();
+    let all = parts
+        .iter()
+        .flat_map(|part| sections.iter().map(|s| part.section(s).count()));
+    let mut seen: HashMap<&str, (usize, &str, Span)> = HashMap::with_capacity(all.sum());
     for (at, part) in parts.iter().enumerate() {
         for section in sections {
             for (key, _, _) in part.section(section) {

@@ -21,48 +21,46 @@ pub struct Checker<'a> {
 impl Checker<'_> {
     /// Every fault of the node under the schema.
     pub fn check(&self, node: &Node, schema: &Json) -> Vec<Diagnostic> {
-        let mut faults = Vec::new();
+        let mut faults = Faults::Told(Vec::new());
         self.node(node, schema, 0, &mut faults);
-        faults
+        match faults {
+            Faults::Told(faults) => faults,
+            Faults::Noted(_) => Vec::new(),
+        }
     }
 
-    fn node(&self, node: &Node, schema: &Json, depth: usize, faults: &mut Vec<Diagnostic>) {
+    fn node(&self, node: &Node, schema: &Json, depth: usize, faults: &mut Faults) {
         if depth > DEPTH || self.unknown.contains(&node.span) {
             return;
         }
         if *schema == Json::Bool(false) {
-            faults.push(Diagnostic::error("nothing can stand here").at(node.span, ""));
+            faults.add(|| Diagnostic::error("nothing can stand here").at(node.span, ""));
             return;
         }
-        let target = schema["$ref"]
-            .as_str()
-            .and_then(|r| self.shapes.definition(r));
-        if let Some(target) = target {
+        let words = Words::of(schema);
+        if let Some(target) = words.target.and_then(|r| self.shapes.definition(r)) {
             self.node(node, target, depth + 1, faults);
         }
-        for part in list(schema, "allOf") {
+        for part in words.all_of {
             self.node(node, part, depth + 1, faults);
         }
-        for word in ["anyOf", "oneOf"] {
-            let options: Vec<&Json> = list(schema, word).collect();
+        for options in [words.any_of, words.one_of] {
             if !options.is_empty() {
-                self.one_of(node, &options, depth, faults);
+                self.one_of(node, options, depth, faults);
             }
         }
-        let allowed = names(schema);
-        if !allowed.is_empty() {
-            let known = match &node.value {
-                NodeValue::Str(text) => allowed.contains(&text.as_str()),
-                _ => false,
-            };
-            if !known {
-                faults.push(not_among(node, &allowed));
+        if words.names {
+            let allowed = names(schema);
+            if !allowed.is_empty() {
+                if !node.as_str().is_some_and(|text| allowed.contains(&text)) {
+                    faults.add(|| not_among(node, &allowed));
+                }
+                return;
             }
-            return;
         }
-        let types = types(schema);
+        let types = words.types;
         if !types.is_empty() && !types.iter().any(|t| fits(node, t)) {
-            faults.push(wrong_type(node, &types));
+            faults.add(|| wrong_type(node, &types));
             return;
         }
         match &node.value {
@@ -76,7 +74,14 @@ impl Checker<'_> {
                 for (item, inner) in items.iter().zip(list(schema, "prefixItems")) {
                     self.node(item, inner, depth + 1, faults);
                 }
-                count(node, items.len(), schema, "Items", "items", faults);
+                count(
+                    node,
+                    items.len(),
+                    schema,
+                    ["minItems", "maxItems"],
+                    "items",
+                    faults,
+                );
             }
             NodeValue::Int(n) => range(node, *n as f64, schema, faults),
             NodeValue::Float(x) => range(node, *x, schema, faults),
@@ -85,7 +90,7 @@ impl Checker<'_> {
                     node,
                     text.chars().count(),
                     schema,
-                    "Length",
+                    ["minLength", "maxLength"],
                     "characters",
                     faults,
                 );
@@ -94,51 +99,67 @@ impl Checker<'_> {
         }
     }
 
-    fn map(&self, node: &Node, schema: &Json, depth: usize, faults: &mut Vec<Diagnostic>) {
+    fn map(&self, node: &Node, schema: &Json, depth: usize, faults: &mut Faults) {
         let properties = schema["properties"].as_object();
         let other = schema.get("additionalProperties");
         for (key, value) in node.entries() {
             match (properties.and_then(|p| p.get(&key.name)), other) {
                 (Some(inner), _) => self.node(value, inner, depth + 1, faults),
-                (None, Some(Json::Bool(false))) => faults.push(
+                (None, Some(Json::Bool(false))) => faults.add(|| {
+                    let known = properties.into_iter().flat_map(|p| p.keys());
                     Diagnostic::error(format!("unknown key `{}`", key.name))
                         .at(key.span, "")
-                        .suggest(
-                            &key.name,
-                            properties
-                                .into_iter()
-                                .flat_map(|p| p.keys())
-                                .map(String::as_str),
-                        ),
-                ),
+                        .suggest(&key.name, known.map(String::as_str))
+                }),
                 (None, Some(inner)) => self.node(value, inner, depth + 1, faults),
                 (None, None) => {}
             }
         }
         for name in list(schema, "required").filter_map(Json::as_str) {
             if node.get(name).is_none() {
-                let fault = Diagnostic::error(format!("missing key `{name}`")).at(node.span, "");
-                let about = properties
-                    .and_then(|p| p.get(name))
-                    .and_then(|p| p["description"].as_str())
-                    .and_then(|text| text.lines().next());
-                faults.push(match about {
-                    Some(text) => fault.note(format!("`{name}`: {}", text.trim_end_matches('.'))),
-                    None => fault,
+                faults.add(|| {
+                    let fault = Diagnostic::error(format!("missing key `{name}`"));
+                    let fault = fault.at(node.span, "");
+                    let about = properties
+                        .and_then(|p| p.get(name))
+                        .and_then(|p| p["description"].as_str())
+                        .and_then(|text| text.lines().next());
+                    match about {
+                        Some(text) => {
+                            fault.note(format!("`{name}`: {}", text.trim_end_matches('.')))
+                        }
+                        None => fault,
+                    }
                 });
             }
         }
     }
 
     /// Alternatives: the node must fit one. The faults of the one that is nearest are told.
-    fn one_of(&self, node: &Node, options: &[&Json], depth: usize, faults: &mut Vec<Diagnostic>) {
+    fn one_of(&self, node: &Node, options: &[Json], depth: usize, faults: &mut Faults) {
+        let is_it = |option: &Json| {
+            let mut found = Faults::Noted(false);
+            self.node(node, option, depth + 1, &mut found);
+            matches!(found, Faults::Noted(false))
+        };
+        if options.iter().any(is_it) {
+            return;
+        }
+        match faults {
+            Faults::Noted(any) => *any = true,
+            Faults::Told(faults) => self.nearest(node, options, depth, faults),
+        }
+    }
+
+    /// Tells why no alternative fits.
+    fn nearest(&self, node: &Node, options: &[Json], depth: usize, faults: &mut Vec<Diagnostic>) {
         let mut best: Option<(usize, Vec<Diagnostic>)> = None;
         for option in options {
-            let mut found = Vec::new();
+            let mut found = Faults::Told(Vec::new());
             self.node(node, option, depth + 1, &mut found);
-            if found.is_empty() {
-                return;
-            }
+            let Faults::Told(found) = found else {
+                continue;
+            };
             if let Some(far) = self.distance(node, option)
                 && best
                     .as_ref()
@@ -193,6 +214,52 @@ impl Checker<'_> {
                         .count()
             })
             .min()
+    }
+}
+
+/// The faults of a node: told in words, or only noted, where the words may not be needed.
+enum Faults {
+    Told(Vec<Diagnostic>),
+    Noted(bool),
+}
+
+impl Faults {
+    fn add(&mut self, fault: impl FnOnce() -> Diagnostic) {
+        match self {
+            Faults::Told(faults) => faults.push(fault()),
+            Faults::Noted(any) => *any = true,
+        }
+    }
+}
+
+/// What a schema says, found in one pass: to ask for each word takes longer, and most have few.
+#[derive(Default)]
+struct Words<'a> {
+    target: Option<&'a str>,
+    all_of: &'a [Json],
+    any_of: &'a [Json],
+    one_of: &'a [Json],
+    /// True if there may be [`names`].
+    names: bool,
+    types: Vec<&'a str>,
+}
+
+impl<'a> Words<'a> {
+    fn of(schema: &'a Json) -> Words<'a> {
+        let mut words = Words::default();
+        for (word, value) in schema.as_object().into_iter().flatten() {
+            let list = || value.as_array().map_or(&[][..], Vec::as_slice);
+            match word.as_str() {
+                "$ref" => words.target = value.as_str(),
+                "allOf" => words.all_of = list(),
+                "anyOf" => words.any_of = list(),
+                "oneOf" => words.one_of = list(),
+                "enum" | "const" => words.names = true,
+                "type" => words.types = types(schema),
+                _ => {}
+            }
+        }
+        words
     }
 }
 
@@ -275,7 +342,7 @@ fn not_among(node: &Node, allowed: &[&str]) -> Diagnostic {
     }
 }
 
-fn range(node: &Node, value: f64, schema: &Json, faults: &mut Vec<Diagnostic>) {
+fn range(node: &Node, value: f64, schema: &Json, faults: &mut Faults) {
     type Test = fn(f64, f64) -> bool;
     let rules: [(&str, &str, Test); 4] = [
         ("minimum", "at least", |x, bound| x >= bound),
@@ -287,10 +354,10 @@ fn range(node: &Node, value: f64, schema: &Json, faults: &mut Vec<Diagnostic>) {
         if let Some(bound) = schema[word].as_f64()
             && !holds(value, bound)
         {
-            faults.push(
-                Diagnostic::error(format!("expected {text} {bound}, found {value}"))
-                    .at(node.span, ""),
-            );
+            faults.add(|| {
+                let what = format!("expected {text} {bound}, found {value}");
+                Diagnostic::error(what).at(node.span, "")
+            });
         }
     }
 }
@@ -299,21 +366,21 @@ fn count(
     node: &Node,
     len: usize,
     schema: &Json,
-    word: &str,
+    [least, most]: [&str; 2],
     what: &str,
-    faults: &mut Vec<Diagnostic>,
+    faults: &mut Faults,
 ) {
-    let bound = |side: &str| schema[format!("{side}{word}")].as_u64();
+    let bound = |word: &str| schema[word].as_u64();
     let len = len as u64;
-    let wrong = match (bound("min"), bound("max")) {
+    let wrong = match (bound(least), bound(most)) {
         (Some(least), _) if len < least => Some(("at least", least)),
         (_, Some(most)) if len > most => Some(("at most", most)),
         _ => None,
     };
     if let Some((text, bound)) = wrong {
-        faults.push(
-            Diagnostic::error(format!("expected {text} {bound} {what}, found {len}"))
-                .at(node.span, ""),
-        );
+        faults.add(|| {
+            let what = format!("expected {text} {bound} {what}, found {len}");
+            Diagnostic::error(what).at(node.span, "")
+        });
     }
 }

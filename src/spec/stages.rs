@@ -1,6 +1,6 @@
 //! Stages and outputs: which verb, which inputs, and whether they exist.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::path::{Component, Path};
 
 use serde_json::Value as Json;
@@ -181,7 +181,10 @@ impl Reader<'_, '_> {
                 value: "write".to_owned(),
                 span: key.span,
             },
-            config: node.clone(),
+            config: Node {
+                span: node.span,
+                value: NodeValue::Null,
+            },
             on_error,
             is_output: false,
             dir: dir.to_owned(),
@@ -341,16 +344,16 @@ fn part_fits(pattern: &str, part: &str) -> bool {
 
 /// Reports inputs that are not stages. `unread` are stages at fault, reported already.
 pub fn check_inputs(entries: &[Entry], unread: &[String], faults: &mut Vec<Diagnostic>) {
-    let names: Vec<&str> = entries
-        .iter()
-        .filter(|e| !e.stage.is_output)
-        .map(|e| e.stage.name.as_str())
-        .chain(unread.iter().map(String::as_str))
-        .collect();
+    let names = || {
+        let stages = entries.iter().filter(|e| !e.stage.is_output);
+        let read = stages.map(|e| e.stage.name.as_str());
+        read.chain(unread.iter().map(String::as_str))
+    };
+    let known: HashSet<&str> = names().collect();
     for entry in entries {
         let with = entry.stage.with.iter().map(|(_, stage)| stage);
         for input in entry.stage.from.iter().chain(with) {
-            if names.contains(&input.as_str()) {
+            if known.contains(input.as_str()) {
                 continue;
             }
             let is_output = entries.iter().any(|e| e.stage.name.value == input.value);
@@ -361,7 +364,7 @@ pub fn check_inputs(entries: &[Entry], unread: &[String], faults: &mut Vec<Diagn
             } else {
                 Diagnostic::error(format!("no stage `{}`", input.value))
                     .at(input.span, "")
-                    .suggest(input, names.iter().copied())
+                    .suggest(input, names())
             });
         }
     }

@@ -75,6 +75,11 @@ impl Store {
         Ok(hash)
     }
 
+    /// True if a kept text is there.
+    pub fn has_blob(&self, hash: Hash) -> bool {
+        self.blob(hash).is_file()
+    }
+
     /// A kept text. A damaged one is told and removed.
     pub fn get_blob(&self, hash: Hash) -> Option<String> {
         let path = self.blob(hash);
@@ -109,11 +114,15 @@ impl Store {
         runs
     }
 
-    /// The latest run that is wanted, without reading older ones. Damaged ones are told.
-    pub fn find_run<T: DeserializeOwned>(&self, wanted: impl Fn(&T) -> bool) -> Option<T> {
-        for (_, path) in self.run_files() {
+    /// The latest run that is wanted with its id, without reading older ones. Damaged ones are
+    /// told.
+    pub fn find_run<T: DeserializeOwned>(
+        &self,
+        wanted: impl Fn(&T) -> bool,
+    ) -> Option<(String, T)> {
+        for (id, path) in self.run_files() {
             match sealed::read(&path) {
-                Sealed::Sound(run) if wanted(&run) => return Some(run),
+                Sealed::Sound(run) if wanted(&run) => return Some((id, run)),
                 Sealed::Sound(_) | Sealed::Missing => {}
                 Sealed::Damaged => self.tell_run(&path),
             }
@@ -152,6 +161,13 @@ impl Store {
         found.sort();
         found.reverse();
         found
+    }
+
+    /// Tells of a run that is of no use, as what belongs to it is lost.
+    pub fn tell_lost(&self, id: &str) {
+        if let Ok(path) = self.run(id) {
+            self.tell_run(&path);
+        }
     }
 
     pub(super) fn tell_run(&self, path: &Path) {

@@ -56,6 +56,8 @@ struct Entry {
 #[derive(Debug)]
 pub(super) struct Stats {
     path: PathBuf,
+    /// Where relative paths begin.
+    here: PathBuf,
     entries: Mutex<Entries>,
 }
 
@@ -80,6 +82,7 @@ impl Stats {
         };
         Stats {
             path,
+            here: std::env::current_dir().unwrap_or_default(),
             entries: Mutex::new(Entries { all, changed }),
         }
     }
@@ -92,7 +95,9 @@ impl Stats {
     }
 
     fn hash_file_at(&self, path: &Path, now: i128) -> io::Result<Hash> {
-        let name = std::path::absolute(path)?.to_str().map(str::to_owned);
+        let name = std::path::absolute(self.here.join(path))?
+            .to_str()
+            .map(str::to_owned);
         if let Some(name) = &name {
             let seen = Seen::of(&fs::metadata(path)?);
             let entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner);

@@ -5,9 +5,9 @@ use std::path::Path;
 
 use super::side::Side;
 use super::{Args, Failed};
-use crate::engine::history::StageRecord;
 use crate::engine::past::Known;
 use crate::engine::pipe::Pipe;
+use crate::engine::runs::StageRecord;
 use crate::record::Record;
 use crate::report::compare::{
     Called, Cases, Comparison, Decides, Lot, Metric, Numbers, OutFile, Renamed, Row, Settings, Way,

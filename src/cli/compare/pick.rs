@@ -4,7 +4,7 @@ use std::path::Path;
 
 use crate::diag::Diagnostic;
 use crate::engine::facts::Ended;
-use crate::engine::history::RunRecord;
+use crate::engine::runs::{RunRecord, all};
 use crate::store::Store;
 
 /// The runs of a pipeline's file that ended, newest first.
@@ -13,13 +13,12 @@ pub fn ended(store: &Store, file: &Path) -> Vec<(String, RunRecord)> {
         .canonicalize()
         .or_else(|_| std::path::absolute(file))
         .unwrap_or_else(|_| file.to_owned());
-    let runs = store.runs::<RunRecord>().into_iter();
+    let runs = all(store, Some(&path)).into_iter();
     let ended = |run: &RunRecord| {
         let facts = run.facts.as_ref();
         facts.is_none_or(|facts| facts.ended != Ended::Running) && !run.is_share()
     };
-    runs.filter(|(_, run)| run.pipeline == path && ended(run))
-        .collect()
+    runs.filter(|(_, run)| ended(run)).collect()
 }
 
 /// The run that a word means, and its number.

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use similar::TextDiff;
 
 use super::data::Decides;
-use crate::engine::history::RunRecord;
+use crate::engine::runs::RunRecord;
 use crate::hash::Hash;
 use crate::plan::manifest::{Item, Manifest, ParamChange, Then};
 use crate::text::secret::secrets;

@@ -8,7 +8,7 @@ use std::rc::Rc;
 use serde_json::Value as Json;
 
 use super::lot::joined;
-use crate::engine::history::StageRecord;
+use crate::engine::runs::StageRecord;
 use crate::plan::manifest::{Item, Manifest};
 
 /// What the numbers before the keys of a stage's records stand for.

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use serde_json::Value as Json;
 
-use crate::engine::history::StageRecord;
+use crate::engine::runs::StageRecord;
 use crate::plan::manifest::{Item, Manifest};
 
 /// Names of the first run with those that the second has for them.

@@ -12,9 +12,9 @@ mod sample;
 
 use serde_json::{Map, Value as Json, json};
 
-use crate::engine::history::RunRecord;
 use crate::engine::lineage::Key;
 use crate::engine::pipe::Pipe;
+use crate::engine::runs::RunRecord;
 use crate::hash::Hash;
 use crate::model::spec::ModelSpec;
 use crate::record::Record;
