@@ -9,7 +9,7 @@ use super::old_jobs;
 use super::scratch::sweep;
 use super::session::refuse;
 use super::transfer::{self, Way};
-use super::{err, out};
+use super::{out, warn};
 use crate::diag::Diagnostic;
 use crate::engine::runs::all;
 use crate::plan::manifest::Item;
@@ -103,7 +103,7 @@ fn stats(place: &Place) -> Result<ExitCode, Diagnostic> {
             out(&line("jobs", &jobs));
         }
     }
-    tell(&store);
+    warn(&store);
     Ok(ExitCode::SUCCESS)
 }
 
@@ -178,7 +178,7 @@ fn gc(place: &Place, keep_runs: usize, dry_run: bool) -> Result<ExitCode, Diagno
         let bytes = freed.entries.bytes + freed.artifacts.bytes + freed.blobs.bytes + jobs.bytes;
         let would = if dry_run { "would free" } else { "freed" };
         out(&format!(
-            "{would} {}: {} artifacts, {} prompt texts, {} entries of the log, {} of jobs\n",
+            "{would} {}: {} artifacts, {} kept texts, {} entries of the log, {} of jobs\n",
             size(bytes),
             freed.artifacts.count,
             freed.blobs.count,
@@ -189,7 +189,7 @@ fn gc(place: &Place, keep_runs: usize, dry_run: bool) -> Result<ExitCode, Diagno
             out(&behind(left, dry_run));
         }
     }
-    tell(&store);
+    warn(&store);
     Ok(ExitCode::SUCCESS)
 }
 
@@ -200,10 +200,4 @@ fn behind(left: u64, dry_run: bool) -> String {
         "{would} {} that killed commands left behind\n",
         count(left, "folder")
     )
-}
-
-fn tell(store: &Store) {
-    for fault in store.take_faults() {
-        err(&format!("warning: {fault}\n"));
-    }
 }

@@ -9,7 +9,7 @@ use super::consent::allowed;
 use super::free::free;
 use super::locked::{Facts, differences, facts, outputs, tell};
 use super::session::{Common, bad, color, refuse};
-use super::{err, out};
+use super::{err, out, warn};
 use crate::diag::{Diagnostic, Sources};
 use crate::engine::keep::OutFile;
 use crate::engine::pipe::Pipe;
@@ -93,9 +93,7 @@ fn write(args: &Args, pipe: &Pipe, path: &Path) -> Result<ExitCode, Box<Diagnost
         file.write(text.as_bytes())?;
         file.finish()?;
     }
-    for fault in store.take_faults() {
-        err(&format!("warning: {fault}\n"));
-    }
+    warn(&store);
     if args.json {
         out(&format!(
             "{}\n",

@@ -66,6 +66,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use clap::{Parser, Subcommand};
 
+use crate::store::Store;
 use crate::text::visible::harmless;
 
 /// Declarative, cached, resumable pipelines that build and run language-model benchmarks.
@@ -230,6 +231,15 @@ fn out(text: &str) {
         err(&format!(
             "error: cannot write to standard output: {error}\n"
         ));
+    }
+}
+
+/// Prints what is amiss in a cache, as far as it was found.
+fn warn(store: &Store) {
+    let mut faults = store.take_faults();
+    faults.dedup();
+    for fault in faults {
+        err(&format!("warning: {fault}\n"));
     }
 }
 

@@ -7,10 +7,10 @@ use std::sync::Arc;
 use serde::Serialize;
 
 use super::estimate::{self, Flags};
-use super::out;
 use super::rehearse::{Notes, rehearse};
 use super::session::{Common, bad};
 use super::show::stage;
+use super::{out, warn};
 use crate::diag::Diagnostic;
 use crate::engine::history::{latest, new_records, reasons};
 use crate::engine::pipe::Pipe;
@@ -117,6 +117,7 @@ pub fn why(args: &WhyArgs) -> ExitCode {
         let store = Store::open_read(&args.common.settings.store)?;
         let survey = survey(&pipe, &store, &Wanted::default())?;
         let mut rows = rows(&pipe, &store, &survey)?;
+        warn(&store);
         Ok(rows.swap_remove(at))
     })();
     match looked {
@@ -146,12 +147,14 @@ fn look(args: &PlanArgs, pipe: &Arc<Pipe>, wanted: &Wanted) -> Result<String, Di
     let survey = survey(pipe, &store, wanted)?;
     if args.estimate.estimate {
         let made = estimate::made(&args.estimate, pipe, &store, &survey)?;
+        warn(&store);
         return Ok(match args.json {
             true => format!("{}\n", serde_json::json!(made)),
             false => estimate::text(&made),
         });
     }
     let rows = rows(pipe, &store, &survey)?;
+    warn(&store);
     Ok(match args.json {
         true => format!("{}\n", serde_json::json!({ "stages": rows })),
         false => text(&rows),

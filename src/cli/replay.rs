@@ -11,7 +11,7 @@ use super::how;
 use super::run::{Way, prepared};
 use super::scratch::Scratch;
 use super::session::{bad, refuse};
-use super::{err, out};
+use super::{out, warn};
 use crate::diag::Diagnostic;
 use crate::engine::stock::Source;
 use crate::replay::cassette::{self, Entry};
@@ -140,8 +140,6 @@ pub fn fill(store: &Path, entries: &[Entry]) -> Result<(), Diagnostic> {
             .map(|entry| store.put_call(entry.call, &entry.reply));
         runtime.block_on(try_join_all(stored))?;
     }
-    for fault in store.take_faults() {
-        err(&format!("warning: {fault}\n"));
-    }
+    warn(&store);
     Ok(())
 }

@@ -21,7 +21,7 @@ use super::shard::{self, ALL_THERE, next_wave};
 use super::shared::Shared;
 use super::show::stage;
 use super::summary::Summary;
-use super::{err, out};
+use super::{err, out, warn};
 use crate::diag::Diagnostic;
 use crate::engine::board::{Event, Events};
 use crate::engine::calls::{Calls, Means};
@@ -397,6 +397,7 @@ async fn go(
             .and_then(|()| missing.write(pipe)),
     });
     let _ = tokio::time::timeout(std::time::Duration::from_secs(1), display).await;
+    warn(store);
     let summary = Summary {
         pipe,
         board: &board,

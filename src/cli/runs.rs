@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use super::session::refuse;
 use super::when::when;
-use super::{err, out};
+use super::{out, warn};
 use crate::diag::Diagnostic;
 use crate::engine::facts::{Ended, Facts};
 use crate::engine::runs::Head;
@@ -80,9 +80,7 @@ fn listed(args: &Args) -> Result<(), Diagnostic> {
     let runs = runs.filter(|(_, run)| wanted.as_ref().is_none_or(|file| *file == run.pipeline));
     let rows = runs.map(|(id, run)| row(id, run));
     let rows: Vec<Row> = rows.take(args.last.unwrap_or(usize::MAX)).collect();
-    for fault in store.take_faults() {
-        err(&format!("warning: {fault}\n"));
-    }
+    warn(&store);
     if args.json {
         out(&format!("{}\n", serde_json::json!({ "runs": rows })));
     } else if rows.is_empty() {

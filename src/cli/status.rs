@@ -7,10 +7,10 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
-use super::out;
 use super::plan;
 use super::session::{Common, bad};
 use super::when::when;
+use super::{out, warn};
 use crate::diag::Diagnostic;
 use crate::engine::history::latest;
 use crate::engine::pipe::Pipe;
@@ -135,6 +135,7 @@ fn look(args: &Args, pipe: &Arc<Pipe>) -> Result<String, Diagnostic> {
             }
         })
         .collect();
+    warn(&store);
     let began = last.and_then(|run| run.facts);
     Ok(if args.json {
         let run = began.map(|facts| serde_json::json!(facts));

@@ -44,7 +44,7 @@ pub struct Calls {
     flights: Mutex<HashMap<Hash, Flight>>,
     /// What is answered without a model.
     stock: Stock,
-    budget: Budget,
+    budget: Arc<Budget>,
 }
 
 /// What a run has for its calls.
@@ -103,7 +103,7 @@ impl Calls {
             gate: Gate::new(all, means.has),
             flights: Mutex::default(),
             stock,
-            budget: Budget::new(means.limits),
+            budget: Arc::new(Budget::new(means.limits)),
         }
     }
 
@@ -234,9 +234,13 @@ impl Calls {
         let sent = Instant::now();
         let task = {
             let (request, halt, enough) = (request.clone(), self.halt.clone(), enough.clone());
+            let budget = self.budget.clone();
             let asking = async move {
                 let stop = either(&halt, &enough);
-                client.ask(&request, permit, stop).await
+                let price = request.model.price;
+                // Before another call may begin.
+                let heard = |reply: &Reply| budget.spend(reply, price);
+                client.ask(&request, permit, stop, &heard).await
             };
             // A task of its own, so that all cores take part. It ends with whoever waits for it.
             AbortOnDropHandle::new(tokio::spawn(asking))
@@ -263,7 +267,6 @@ impl Calls {
         row.clocked.add(sent.elapsed());
         row.prompt_tokens.add(reply.prompt_tokens.unwrap_or(0));
         row.answer_tokens.add(reply.answer_tokens.unwrap_or(0));
-        self.budget.spend(&reply, request.model.price);
         if let Err(error) = self.store.put_call(key, &reply).await {
             self.halt.raise(Reason::Store(error.to_string()));
             return Err(NoReply::Stopped);

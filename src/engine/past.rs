@@ -210,6 +210,7 @@ mod tests {
             ]
             .into(),
             names: std::collections::BTreeSet::new(),
+            stages_in: None,
             facts: None,
             stints: std::collections::BTreeMap::new(),
             latencies: std::collections::BTreeMap::new(),

@@ -208,7 +208,8 @@ mod tests {
 
     #[test]
     fn records_of_older_and_newer_versions_are_read() {
-        let store = Store::nowhere();
+        let dir = tempfile::tempdir().expect("a folder");
+        let store = Store::open(dir.path()).expect("a cache");
         let hash = Hash::of_bytes(b"");
         let stage = serde_json::json!({
             "manifest": {"items": []}, "recipe": hash, "inputs": [],

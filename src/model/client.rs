@@ -45,6 +45,9 @@ struct Inner {
     backoff: Backoff,
 }
 
+/// Hears a reply.
+pub type Heard<'a> = &'a (dyn Fn(&Reply) + Send + Sync);
+
 /// Hears what is worth telling while calls are made, in words.
 pub type Tell = Box<dyn Fn(String) + Send + Sync>;
 
@@ -178,6 +181,7 @@ impl Client {
     }
 
     /// Asks, and asks again where that may help, until `stop`. What is under way then is awaited.
+    /// `heard` hears the reply before anybody else is sent in its place.
     ///
     /// # Errors
     /// Why the last attempt failed.
@@ -186,8 +190,9 @@ impl Client {
         request: &Request,
         permit: Permit,
         stop: impl Future<Output = ()>,
+        heard: Heard<'_>,
     ) -> Result<Reply, CallError> {
-        let asked = std::pin::pin!(self.asked(request, permit, stop));
+        let asked = std::pin::pin!(self.asked(request, permit, stop, heard));
         match self.inner.deadline {
             None => asked.await,
             Some(deadline) => tokio::time::timeout(deadline, asked)
@@ -202,7 +207,8 @@ impl Client {
     /// As there.
     pub async fn call(&self, request: &Request) -> Result<Reply, CallError> {
         let permit = self.admit(request).await?;
-        self.ask(request, permit, std::future::pending()).await
+        self.ask(request, permit, std::future::pending(), &|_| {})
+            .await
     }
 
     fn hosts(&self) -> String {
@@ -225,6 +231,7 @@ impl Client {
         request: &Request,
         mut permit: Permit,
         stop: impl Future<Output = ()>,
+        heard: Heard<'_>,
     ) -> Result<Reply, CallError> {
         let inner = &*self.inner;
         let mut stop = std::pin::pin!(stop);
@@ -234,7 +241,7 @@ impl Client {
         let mut refused: Option<Instant> = None;
         loop {
             let at = permit.at();
-            let failure = match self.attempts(request, permit, &want).await {
+            let failure = match self.attempts(request, permit, &want, heard).await {
                 Ok(reply) => return Ok(reply),
                 Err((failure, permit)) => {
                     let end = failure.end();
@@ -284,11 +291,15 @@ impl Client {
         request: &Request,
         permit: Permit,
         want: &Want,
+        heard: Heard<'_>,
     ) -> Result<Reply, (Failure, Permit)> {
         match self.inner.hedge {
-            None => self.attempt(request, permit).await,
+            None => self.attempt(request, permit, heard).await,
             // Few do, and the others need no room for it.
-            Some(after) => self.hedged(request, permit, want, after).boxed().await,
+            Some(after) => {
+                let hedged = self.hedged(request, permit, want, after, heard);
+                hedged.boxed().await
+            }
         }
     }
 
@@ -299,9 +310,10 @@ impl Client {
         permit: Permit,
         want: &Want,
         after: Duration,
+        heard: Heard<'_>,
     ) -> Result<Reply, (Failure, Permit)> {
         let at = permit.at();
-        let mut first = std::pin::pin!(self.attempt(request, permit));
+        let mut first = std::pin::pin!(self.attempt(request, permit, heard));
         tokio::select! {
             biased;
             done = &mut first => return done,
@@ -310,7 +322,7 @@ impl Client {
         let Some(permit) = self.pool.another(want, at) else {
             return first.await;
         };
-        let mut second = std::pin::pin!(self.attempt(request, permit));
+        let mut second = std::pin::pin!(self.attempt(request, permit, heard));
         // The first answer counts; a failure only if both fail.
         tokio::select! {
             biased;
@@ -331,13 +343,19 @@ impl Client {
         }
     }
 
-    async fn attempt(&self, request: &Request, permit: Permit) -> Result<Reply, (Failure, Permit)> {
+    async fn attempt(
+        &self,
+        request: &Request,
+        permit: Permit,
+        heard: Heard<'_>,
+    ) -> Result<Reply, (Failure, Permit)> {
         match self.inner.servers[permit.at()].attempt(request).await {
             Ok(reply) => {
                 let prompt = reply.prompt_tokens.unwrap_or(0);
                 let tokens = reply
                     .answer_tokens
                     .map(|answer| prompt.saturating_add(answer));
+                heard(&reply);
                 permit.end(End::Answered(tokens));
                 Ok(reply)
             }

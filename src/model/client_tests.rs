@@ -387,7 +387,7 @@ async fn waiting_ends_when_the_run_stops() {
     let request = request(&spec);
     let permit = client.admit(&request).await.unwrap();
     let stop = tokio::time::sleep(Duration::from_millis(50));
-    let got = client.ask(&request, permit, stop).await;
+    let got = client.ask(&request, permit, stop, &|_| {}).await;
     assert_eq!(got, Err(CallError::Stopped));
 }
 

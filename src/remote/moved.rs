@@ -61,7 +61,7 @@ impl Moved {
             "{} entries of the log, {}, {}, {}: {}",
             thousands(self.entries.count),
             count(self.artifacts.count, "artifact"),
-            count(self.blobs.count, "prompt text"),
+            count(self.blobs.count, "kept text"),
             count(self.runs.count, "run"),
             size(bytes)
         )

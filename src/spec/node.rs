@@ -130,11 +130,11 @@ fn node(raw: Spanned<Raw>) -> Node {
 
 fn bytes(place: &Location) -> Span {
     let span = place.span();
-    let start = span.byte_offset().unwrap_or(span.offset().into()) as u32;
+    let start = span.byte_offset().unwrap_or(span.offset()) as u32;
     Span {
         file: FileId(0),
         start,
-        end: start + span.byte_len().unwrap_or(span.len().into()) as u32,
+        end: start + span.byte_len().unwrap_or(span.len()) as u32,
     }
 }
 

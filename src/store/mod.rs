@@ -6,7 +6,7 @@
 //! | `format.json` | the version of this layout |
 //! | `calls/<writer>.seg` | calls and results, appended by one process each |
 //! | `artifacts/ab/<hash>.jsonl.zst` | whole outputs |
-//! | `blobs/ab/<hash>` | texts that runs refer to, such as prompts |
+//! | `blobs/ab/<hash>` | texts that runs refer to: prompts, and what their stages were |
 //! | `runs/<id>.json` | what was run |
 //! | `files.json` | hashes of the user's files |
 //! | `jobs/`, `logs/` | what clusters were asked to do, and what programs said: none of its business |

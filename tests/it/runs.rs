@@ -121,6 +121,62 @@ fn runs_that_were_killed_or_interrupted_are_kept() {
     assert!(text.contains("running or killed"), "{text}");
 }
 
+/// Where the stages of all runs are kept, newest run first.
+fn kept(project: &Project) -> Vec<String> {
+    let mut files: Vec<_> = std::fs::read_dir(project.path(".clue/runs"))
+        .expect("runs")
+        .map(|file| file.expect("a file").path())
+        .collect();
+    files.sort();
+    let stages = |file: &std::path::PathBuf| {
+        let text = std::fs::read_to_string(file).expect("a record");
+        let record: Json = serde_json::from_str(&text).expect("JSON");
+        let hash = record["data"]["stages_in"].as_str().expect("a hash");
+        format!(".clue/blobs/{}/{hash}", &hash[..2])
+    };
+    files.iter().rev().map(stages).collect()
+}
+
+#[test]
+fn runs_in_which_nothing_was_done_share_their_stages() {
+    let server = Server::bad("");
+    let project = project();
+    for _ in 0..3 {
+        project.ok(&words("run", &server, ""));
+    }
+    let stages = kept(&project);
+    assert_eq!(stages.len(), 3);
+    assert!(stages.iter().all(|other| *other == stages[0]));
+    project.write("facts.j2", "Other. {{ text }}");
+    project.ok(&words("run", &server, ""));
+    assert_ne!(kept(&project)[0], stages[0], "something was done");
+
+    // What runs are made of stays with them when the cache is cleaned up.
+    project.ok("cache gc --keep-runs 1");
+    assert!(!project.path(&stages[0]).exists());
+    let last = kept(&project);
+    assert!(last.len() == 1 && project.path(&last[0]).exists());
+    assert_eq!(states(&project, &server, "")[2], "facts: fresh");
+
+    // Without them a run is of no use, and is told; the next one keeps them anew.
+    std::fs::remove_file(project.path(&last[0])).expect("removed");
+    let told = project.clue(&words("plan", &server, ""));
+    assert!(
+        told.stderr.contains("this run is left out"),
+        "{}",
+        told.stderr
+    );
+    let again = project.ok(&words("run", &server, ""));
+    assert!(
+        again.stderr.contains("this run is left out"),
+        "{}",
+        again.stderr
+    );
+    assert!(project.path(&kept(&project)[0]).exists());
+    let quiet = project.ok(&words("run", &server, ""));
+    assert!(!quiet.stderr.contains("left out"), "{}", quiet.stderr);
+}
+
 /// The state, calls and records of each stage.
 fn states(project: &Project, server: &Server, more: &str) -> Vec<String> {
     let told = project.ok(&words("status", server, &format!("--json {more}")));

@@ -14,11 +14,11 @@ use std::sync::Arc;
 
 use super::codes::REFUSED;
 use super::consent::config;
-use super::err;
 use super::free::free;
 use super::locked::{Facts, facts};
 use super::session::{Common, bad, refuse};
 use super::when::when;
+use super::{err, warn};
 use crate::diag::Diagnostic;
 use crate::engine::history::{params, runs};
 use crate::engine::keep::OutFile;
@@ -217,9 +217,7 @@ fn bundled(args: &Args, pipe: &Arc<Pipe>, config: &Config) -> Result<ExitCode, V
         _ if source.origins.is_empty() => scanned::Found::default(),
         _ => scanned::scan(&source, &leaving).map_err(one)?,
     };
-    for fault in source.store.take_faults() {
-        err(&format!("warning: {fault}\n"));
-    }
+    warn(&source.store);
     if args.dry_run {
         told::dry(&source, &leaving, &hits);
     }

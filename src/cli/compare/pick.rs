@@ -75,6 +75,7 @@ mod tests {
                 pipeline: "/p.yaml".into(),
                 params: BTreeMap::new(),
                 stages: BTreeMap::new(),
+                stages_in: None,
                 names: std::collections::BTreeSet::new(),
                 facts: None,
                 stints: BTreeMap::new(),

@@ -198,10 +198,17 @@ mod tests {
         let stage = serde_json::json!({
             "manifest": {"items": items}, "recipe": hash, "inputs": [], "output": null,
         });
-        let json = serde_json::json!({
-            "pipeline": "/p.yaml", "params": {"n": n}, "stages": {"s": stage, "t": stage},
-        });
-        serde_json::from_value(json).expect("a run")
+        let stages = serde_json::json!({"s": stage, "t": stage});
+        RunRecord {
+            pipeline: "/p.yaml".into(),
+            params: [("n".to_owned(), n.into())].into(),
+            stages: serde_json::from_value(stages).expect("stages"),
+            names: std::collections::BTreeSet::new(),
+            stages_in: None,
+            facts: None,
+            stints: BTreeMap::new(),
+            latencies: BTreeMap::new(),
+        }
     }
 
     #[test]
