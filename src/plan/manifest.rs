@@ -1,7 +1,7 @@
 //! What decides a stage's output, item by item. One list feeds both the key and the text that
 //! says why a stage has to run again.
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer};
 
 use crate::hash::Hash;
 use crate::text::secret::{redact, without};
@@ -66,8 +66,36 @@ pub enum Item {
 
 #[derive(Serialize)]
 struct StageKey<'a> {
-    manifest: Vec<Item>,
+    manifest: Vec<Unlabelled<'a>>,
     inputs: &'a [Hash],
+}
+
+/// An item without its name, if that is the path of a file or the name of a model.
+struct Unlabelled<'a>(&'a Item);
+
+impl Serialize for Unlabelled<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let label = String::new();
+        let item = match self.0 {
+            Item::File { hash, .. } => Item::File {
+                path: label,
+                hash: *hash,
+            },
+            Item::Prompt { hash, .. } => Item::Prompt {
+                path: label,
+                hash: *hash,
+            },
+            Item::Model { value, .. } => Item::Model {
+                name: label,
+                value: value.clone(),
+            },
+            item @ (Item::Settings { .. }
+            | Item::With { .. }
+            | Item::Verb { .. }
+            | Item::Param { .. }) => return item.serialize(serializer),
+        };
+        item.serialize(serializer)
+    }
 }
 
 /// What is known of the time of an old manifest.
@@ -110,17 +138,7 @@ impl Manifest {
     ///
     /// Version 1. Paths of files are left out: content decides, not where it lies.
     pub fn key(&self, inputs: &[Hash]) -> Hash {
-        let mut manifest = self.items.clone();
-        for item in &mut manifest {
-            match item {
-                Item::File { path, .. } | Item::Prompt { path, .. } => path.clear(),
-                Item::Model { name, .. } => name.clear(),
-                Item::Settings { .. }
-                | Item::With { .. }
-                | Item::Verb { .. }
-                | Item::Param { .. } => {}
-            }
-        }
+        let manifest = self.items.iter().map(Unlabelled).collect();
         Hash::of("clue stage v1", &StageKey { manifest, inputs })
     }
 

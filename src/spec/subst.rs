@@ -55,39 +55,37 @@ impl<'a> Filler<'a> {
     /// A node with its strings filled. `schemas` are all that may describe it.
     pub fn fill(&mut self, node: &Node, schemas: &[&Json]) -> Node {
         let shapes = self.shapes;
-        let flat: Vec<&Json> = schemas.iter().flat_map(|s| shapes.flat(s)).collect();
+        let flat = || schemas.iter().flat_map(|s| shapes.flat(s));
         let value = match &node.value {
             NodeValue::Str(text) => {
-                let is_jinja = flat.iter().any(|s| {
-                    s["format"]
-                        .as_str()
-                        .is_some_and(|format| format.starts_with("jinja-"))
-                });
-                if is_jinja || !text.contains("{{") {
+                let is_jinja = |s: &Json| {
+                    let format = s["format"].as_str();
+                    format.is_some_and(|format| format.starts_with("jinja-"))
+                };
+                if !text.contains("{{") || flat().any(is_jinja) {
                     return node.clone();
                 }
                 return self.text(text, node);
             }
             NodeValue::Seq(items) => {
-                let inner: Vec<&Json> = flat.iter().filter_map(|s| s.get("items")).collect();
+                let inner: Vec<&Json> = flat().filter_map(|s| s.get("items")).collect();
                 NodeValue::Seq(items.iter().map(|item| self.fill(item, &inner)).collect())
             }
-            NodeValue::Map(entries) => NodeValue::Map(
-                entries
-                    .iter()
-                    .map(|(key, value)| {
-                        let inner: Vec<&Json> = flat
-                            .iter()
-                            .filter_map(|s| {
-                                s["properties"]
-                                    .get(&key.name)
-                                    .or_else(|| s.get("additionalProperties"))
-                            })
-                            .collect();
-                        (key.clone(), self.fill(value, &inner))
-                    })
-                    .collect(),
-            ),
+            NodeValue::Map(entries) => {
+                let flat: Vec<&Json> = flat().collect();
+                let filled = entries.iter().map(|(key, value)| {
+                    let inner: Vec<&Json> = flat
+                        .iter()
+                        .filter_map(|s| {
+                            s["properties"]
+                                .get(&key.name)
+                                .or_else(|| s.get("additionalProperties"))
+                        })
+                        .collect();
+                    (key.clone(), self.fill(value, &inner))
+                });
+                NodeValue::Map(filled.collect())
+            }
             other => other.clone(),
         };
         Node {
