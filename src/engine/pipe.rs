@@ -59,7 +59,7 @@ pub struct Names {
 /// A stage whose verb is understood.
 pub struct Stage {
     /// What the file says.
-    pub spec: StageSpec,
+    pub spec: Arc<StageSpec>,
     /// Its verb.
     pub verb: Box<dyn AnyVerb>,
     /// The stages it reads, in order of ports.

@@ -1,6 +1,7 @@
 //! From a file and its includes to a [`Pipeline`], or to everything that is wrong with it.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use super::cycles;
 use super::fence::Fence;
@@ -68,7 +69,7 @@ pub fn load(path: &Path, overrides: &Overrides, shapes: &Shapes) -> Loaded {
             fence,
             scopes,
             models,
-            stages,
+            stages: stages.into_iter().map(Arc::new).collect(),
         }
     });
     in_order(&mut faults);

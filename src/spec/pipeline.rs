@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use minijinja::Value;
 use serde::{Deserialize, Serialize};
@@ -29,7 +30,7 @@ pub struct Pipeline {
     /// Models in the files' order, their settings not yet understood.
     pub models: Vec<ModelEntry>,
     /// Stages in the file's order, outputs last (each output is a `write` stage).
-    pub stages: Vec<StageSpec>,
+    pub stages: Vec<Arc<StageSpec>>,
 }
 
 impl Pipeline {

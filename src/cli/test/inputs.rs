@@ -114,7 +114,8 @@ fn sources(stage: &StageSpec) -> impl Iterator<Item = &str> {
 /// The stages that others read.
 pub fn read(pipeline: &Pipeline) -> HashSet<String> {
     let stages = pipeline.stages.iter();
-    stages.flat_map(sources).map(str::to_owned).collect()
+    let read = stages.flat_map(|stage| sources(stage));
+    read.map(str::to_owned).collect()
 }
 
 /// Leaves out the stages that were read `before`, and are read by no stage any more.

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use super::case::Case;
 use crate::cli::replace::{Places, real};
@@ -23,7 +24,7 @@ const LOOK: u64 = 4096;
 pub fn wanted(case: &Case, pipeline: &Pipeline) -> Result<Vec<String>, Vec<Diagnostic>> {
     let mut faults = Vec::new();
     let mut wanted = Vec::new();
-    let written: Vec<(&StageSpec, PathBuf)> = pipeline
+    let written: Vec<(&Arc<StageSpec>, PathBuf)> = pipeline
         .stages
         .iter()
         .filter_map(|stage| Some((stage, writes(stage)?)))

@@ -327,6 +327,7 @@ fn give(
         let mut stages = pipeline.stages.iter_mut();
         match stages.find(|stage| stage.name.value == name && !stage.is_output) {
             Some(stage) => {
+                let stage = Arc::make_mut(stage);
                 let file = stand_in(stage, records, marked.contains(name), folder);
                 let file = file.map_err(|error| {
                     Diagnostic::error(format!("cannot write the records of `{name}`: {error}"))

@@ -17,7 +17,7 @@ use crate::share::bundle::manifest::Manifest;
 use crate::share::bundle::member::fault_of;
 use crate::spec::load;
 use crate::spec::node::{Node, NodeValue};
-use crate::spec::pipeline::{Overrides, Pipeline, StageSpec};
+use crate::spec::pipeline::{Overrides, Pipeline};
 use crate::text::visible::plain;
 use crate::trust::config::Config;
 use crate::trust::sensitive::mark;
@@ -247,13 +247,12 @@ fn prune(pipeline: &mut Pipeline, inputs: &Inputs, yes: bool) -> Vec<(String, La
         }
         removed.extend(more);
     }
-    let (gone, kept): (Vec<StageSpec>, Vec<StageSpec>) = std::mem::take(&mut pipeline.stages)
+    let (gone, kept): (Vec<_>, Vec<_>) = std::mem::take(&mut pipeline.stages)
         .into_iter()
         .partition(|stage| removed.contains_key(&stage.name.value));
     pipeline.stages = kept;
-    let names = gone.into_iter().map(|stage| stage.name.value);
-    names
-        .filter_map(|name| removed.remove_entry(&name))
+    gone.iter()
+        .filter_map(|stage| removed.remove_entry(&stage.name.value))
         .collect()
 }
 
