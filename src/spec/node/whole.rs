@@ -1,120 +1,53 @@
-//! A YAML document as a tree in which every key and value knows its place.
-//! Owns parsing; knows nothing of what the keys mean.
+//! Any YAML document as a tree, by serde-saphyr: anchors, merges, tags and all, and its
+//! message for what is broken.
 
 use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_yaml::options::DuplicateKeyPolicy;
-use serde_yaml::{Location, Spanned};
+use serde_yaml::{Location, Options, Spanned};
 
-use crate::diag::{Diagnostic, FileId, Sources, Span};
+use super::{Key, Node, NodeValue};
+use crate::diag::{Diagnostic, FileId, Span};
 
-/// A YAML value with its place.
-#[derive(Clone, Debug)]
-pub struct Node {
-    /// Where it stands. For maps and sequences: where they begin.
-    pub span: Span,
-    /// What it is.
-    pub value: NodeValue,
+/// The tree of a text.
+///
+/// # Errors
+/// One diagnostic at the place where the YAML is broken.
+pub(super) fn read(text: &str, file: FileId) -> Result<Node, Diagnostic> {
+    match serde_yaml::from_str_with_options::<Spanned<Raw>>(text, options()) {
+        Ok(raw) => {
+            let mut node = node(raw);
+            settle(&mut node, file);
+            Ok(node)
+        }
+        Err(error) => {
+            let error = error.without_snippet();
+            let full = error.to_string();
+            let message = full
+                .split(" at line ")
+                .next()
+                .unwrap_or(&full)
+                .trim()
+                .to_owned();
+            let diagnostic = Diagnostic::error(format!("not valid YAML: {message}"));
+            Err(match error.location() {
+                Some(place) => diagnostic.at(span_of(&place, file, text), ""),
+                None => diagnostic,
+            })
+        }
+    }
 }
 
-/// What a YAML value is. Entries of maps keep their order, and duplicates.
-#[derive(Clone, Debug)]
-pub enum NodeValue {
-    /// `null`, `~`, or nothing.
-    Null,
-    /// `true` or `false`.
-    Bool(bool),
-    /// A whole number.
-    Int(i64),
-    /// Any other number.
-    Float(f64),
-    /// Text.
-    Str(String),
-    /// `[a, b]`
-    Seq(Vec<Node>),
-    /// `{a: b}`
-    Map(Vec<(Key, Node)>),
+/// What one plain scalar means, without its place.
+pub(super) fn scalar(text: &str) -> Option<NodeValue> {
+    let raw = serde_yaml::from_str_with_options::<Raw>(text, options()).ok()?;
+    Some(raw.0)
 }
 
-/// A key of a map with its place.
-#[derive(Clone, Debug)]
-pub struct Key {
-    /// The key.
-    pub name: String,
-    /// Where it stands.
-    pub span: Span,
-}
-
-impl Node {
-    /// Parses a source file.
-    ///
-    /// # Errors
-    /// One diagnostic at the place where the YAML is broken.
-    pub fn parse(sources: &Sources, file: FileId) -> Result<Node, Diagnostic> {
-        let text = sources.text(file);
-        let options = serde_yaml::options! {
-            strict_booleans: true,
-            leading_zero_numbers_as_strings: true,
-            duplicate_keys: DuplicateKeyPolicy::PassThrough,
-        };
-        match serde_yaml::from_str_with_options::<Spanned<Raw>>(text, options) {
-            Ok(raw) => {
-                let mut node = node(raw);
-                settle(&mut node, file);
-                Ok(node)
-            }
-            Err(error) => {
-                let error = error.without_snippet();
-                let full = error.to_string();
-                let message = full
-                    .split(" at line ")
-                    .next()
-                    .unwrap_or(&full)
-                    .trim()
-                    .to_owned();
-                let diagnostic = Diagnostic::error(format!("not valid YAML: {message}"));
-                Err(match error.location() {
-                    Some(place) => diagnostic.at(span_of(&place, file, text), ""),
-                    None => diagnostic,
-                })
-            }
-        }
-    }
-
-    /// The value of a key of a map. With duplicates: the first.
-    pub fn get(&self, name: &str) -> Option<&Node> {
-        self.entries()
-            .iter()
-            .find(|(key, _)| key.name == name)
-            .map(|(_, node)| node)
-    }
-
-    /// The entries of a map; none for other nodes.
-    pub fn entries(&self) -> &[(Key, Node)] {
-        match &self.value {
-            NodeValue::Map(entries) => entries,
-            _ => &[],
-        }
-    }
-
-    /// The text of a string node.
-    pub fn as_str(&self) -> Option<&str> {
-        match &self.value {
-            NodeValue::Str(text) => Some(text),
-            _ => None,
-        }
-    }
-
-    /// What it is, as a message calls it.
-    pub fn kind(&self) -> &'static str {
-        match self.value {
-            NodeValue::Null => "nothing",
-            NodeValue::Bool(_) => "a boolean",
-            NodeValue::Int(_) => "a whole number",
-            NodeValue::Float(_) => "a number",
-            NodeValue::Str(_) => "text",
-            NodeValue::Seq(_) => "a list",
-            NodeValue::Map(_) => "a map",
-        }
+fn options() -> Options {
+    serde_yaml::options! {
+        strict_booleans: true,
+        leading_zero_numbers_as_strings: true,
+        duplicate_keys: DuplicateKeyPolicy::PassThrough,
     }
 }
 
