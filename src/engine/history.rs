@@ -156,7 +156,7 @@ fn mark(survey: &Survey, outcome: &Outcome, finished: &[bool]) -> Hash {
         (&node.name, finished[at].then_some(made))
     };
     let stages: Vec<_> = (0..survey.nodes.len()).map(stage).collect();
-    Hash::of_plain("clue mark v1", &stages)
+    Hash::of("clue mark v1", &stages)
 }
 
 fn names(pipe: &Pipe) -> BTreeSet<String> {

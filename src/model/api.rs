@@ -91,7 +91,7 @@ struct TokensKey<'a> {
 pub fn call_key(request: &Request) -> Hash {
     let model = &request.model;
     match &request.question {
-        Question::Chat(chat) => Hash::of_json("clue call v1", chat_key(model, chat)),
+        Question::Chat(chat) => Hash::of("clue call v1", &chat_key(model, chat)),
         Question::Tokens(text) => {
             let (id, revision) = (model.id.as_str(), model.revision.as_deref());
             Hash::of("clue tokens v1", &TokensKey { id, revision, text })

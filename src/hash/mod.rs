@@ -4,6 +4,8 @@
 //! BLAKE3 in its key-derivation mode, with a context string that names the kind of key and
 //! its version. A change of meaning is a new version.
 
+mod canonical;
+
 use std::fmt;
 
 use serde::de::Visitor;
@@ -31,20 +33,8 @@ impl Hash {
 
     /// The key of `value` under `context`, e.g. `"clue call v1"`.
     pub fn of<T: Serialize + ?Sized>(context: &str, value: &T) -> Hash {
-        Hash::of_json(context, serde_json::to_value(value).unwrap_or_default())
-    }
-
-    /// The same of JSON that nobody needs any more.
-    pub fn of_json(context: &str, value: serde_json::Value) -> Hash {
         let mut hasher = blake3::Hasher::new_derive_key(context);
-        hasher.update(&sorted(value));
-        Hash(*hasher.finalize().as_bytes())
-    }
-
-    /// The same of a value without maps, whose JSON has one order anyway: for much of it.
-    pub fn of_plain<T: Serialize + ?Sized>(context: &str, value: &T) -> Hash {
-        let mut hasher = blake3::Hasher::new_derive_key(context);
-        hasher.update(&serde_json::to_vec(value).unwrap_or_default());
+        hasher.update(&canonical_json(value));
         Hash(*hasher.finalize().as_bytes())
     }
 
@@ -63,7 +53,7 @@ impl Hash {
 
 impl fmt::Display for Hash {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&blake3::Hash::from_bytes(self.0).to_hex())
+        f.write_str(Hex::of(self).text())
     }
 }
 
@@ -75,7 +65,26 @@ impl fmt::Debug for Hash {
 
 impl Serialize for Hash {
     fn serialize<S: Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
-        s.serialize_str(&blake3::Hash::from_bytes(self.0).to_hex())
+        s.serialize_str(Hex::of(self).text())
+    }
+}
+
+/// A hash's digits. BLAKE3's own are made one by one, which takes most of the time of a key.
+struct Hex([u8; 64]);
+
+impl Hex {
+    fn of(hash: &Hash) -> Hex {
+        const DIGITS: &[u8; 16] = b"0123456789abcdef";
+        let mut hex = [0; 64];
+        for (pair, byte) in hex.chunks_exact_mut(2).zip(hash.0) {
+            pair[0] = DIGITS[usize::from(byte >> 4)];
+            pair[1] = DIGITS[usize::from(byte & 15)];
+        }
+        Hex(hex)
+    }
+
+    fn text(&self) -> &str {
+        std::str::from_utf8(&self.0).unwrap_or_default()
     }
 }
 
@@ -105,12 +114,7 @@ impl Visitor<'_> for Digits {
 /// A value that JSON cannot hold (a map with keys that are no strings) becomes `null`; the
 /// structs used as keys have none.
 pub fn canonical_json<T: Serialize + ?Sized>(value: &T) -> Vec<u8> {
-    sorted(serde_json::to_value(value).unwrap_or_default())
-}
-
-fn sorted(mut json: serde_json::Value) -> Vec<u8> {
-    json.sort_all_objects();
-    serde_json::to_vec(&json).unwrap_or_default()
+    canonical::json(value).unwrap_or_else(|_| b"null".to_vec())
 }
 
 #[cfg(test)]
@@ -132,6 +136,8 @@ mod tests {
             &serde_json::json!({"b": [1, 2.5, "é"], "a": true}),
         );
         assert_eq!(Hash::parse(&key.to_string()), Some(key));
+        let blake3 = blake3::Hash::from_bytes(key.0).to_hex();
+        assert_eq!(key.to_string(), blake3.as_str());
         assert_eq!(
             canonical_json(&serde_json::json!({"b": 1.0, "a": "é"})),
             "{\"a\":\"é\",\"b\":1.0}".as_bytes()
