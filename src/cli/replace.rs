@@ -1,7 +1,7 @@
 //! Replaces files of the user's as a whole. Owns what may be replaced: regular files alone, and
 //! none that a pipeline reads. A link stays one, and its file keeps its rights.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fs;
 use std::io::{self, Write};
 use std::os::unix::fs::MetadataExt;
@@ -69,7 +69,11 @@ pub fn replace(path: &Path, bytes: &[u8]) -> Result<(), Diagnostic> {
 
 /// Files that are there, by device and inode: to ask for these is quicker than to resolve paths.
 #[derive(Default)]
-pub struct Places(HashMap<(u64, u64), Vec<PathBuf>>);
+pub struct Places {
+    found: HashMap<(u64, u64), Vec<PathBuf>>,
+    /// All that was looked for: stages share settings, and most of these name no file.
+    looked: HashSet<PathBuf>,
+}
 
 impl Places {
     /// The files that a pipeline reads: itself, what it includes, and whatever settings of its
@@ -101,7 +105,7 @@ impl Places {
     /// what replaces it leaves the first one as it is.
     pub fn has(&self, path: &Path) -> bool {
         let same = fs::metadata(path).ok();
-        let same = same.and_then(|data| self.0.get(&(data.dev(), data.ino())));
+        let same = same.and_then(|data| self.found.get(&(data.dev(), data.ino())));
         same.is_some_and(|others| {
             let place = path.canonicalize().ok();
             let there = |other: &PathBuf| other.canonicalize().ok() == place;
@@ -111,12 +115,16 @@ impl Places {
 
     /// Adds a file, if it is there.
     pub fn add(&mut self, path: PathBuf) {
+        if self.looked.contains(&path) {
+            return;
+        }
         if let Ok(data) = fs::metadata(&path)
             && data.is_file()
         {
             let id = (data.dev(), data.ino());
-            self.0.entry(id).or_default().push(path);
+            self.found.entry(id).or_default().push(path.clone());
         }
+        self.looked.insert(path);
     }
 
     fn named(&mut self, node: &Node, dir: &Path) {

@@ -1,7 +1,7 @@
 //! A pipeline whose verbs and models are understood and checked. Owns the step from names to
 //! things; runs nothing.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, LazyLock};
 
@@ -13,7 +13,7 @@ use crate::model::spec::ModelSpec;
 use crate::plan::graph;
 use crate::spec::node::{Node, NodeValue};
 use crate::spec::pipeline::{Pipeline, Scope, StageSpec};
-use crate::stages::contract::{Build, Check, FieldSet};
+use crate::stages::contract::{Build, Check, FieldSet, Parsed};
 use crate::stages::registry::AnyVerb;
 use crate::stages::{VERBS, verb};
 
@@ -66,6 +66,8 @@ pub struct Stage {
     pub inputs: Vec<usize>,
     /// Named inputs.
     pub with: Vec<(String, usize)>,
+    /// Those of them that have a source in common with an input.
+    pub kin: Vec<String>,
     /// True when its records come from data that is marked `sensitive`.
     pub sensitive: bool,
 }
@@ -171,6 +173,7 @@ fn decode(pipeline: &Pipeline, faults: &mut Vec<Diagnostic>) -> Vec<Stage> {
             Ok(verb) => stages.push(Stage {
                 inputs: Vec::new(),
                 with: Vec::new(),
+                kin: Vec::new(),
                 sensitive: false,
                 verb,
                 spec: spec.clone(),
@@ -190,11 +193,39 @@ fn decode(pipeline: &Pipeline, faults: &mut Vec<Diagnostic>) -> Vec<Stage> {
             .filter_map(|(name, stage)| Some((name.clone(), at(stage)?)))
             .collect();
     }
+    for at in 0..stages.len() {
+        stages[at].kin = kin(&stages, at);
+    }
     stages
+}
+
+/// The named inputs of a stage that have a source in common with its input.
+fn kin(stages: &[Stage], at: usize) -> Vec<String> {
+    let stage = &stages[at];
+    if stage.with.is_empty() {
+        return Vec::new();
+    }
+    let mine = origins(stages, &stage.inputs);
+    let related = |from: usize| origins(stages, &[from]).iter().any(|at| mine.contains(at));
+    let with = stage.with.iter().filter(|(_, from)| related(*from));
+    with.map(|(name, _)| name.clone()).collect()
+}
+
+/// These stages, and all that they read, directly or not.
+fn origins(stages: &[Stage], from: &[usize]) -> BTreeSet<usize> {
+    let mut found = BTreeSet::new();
+    let mut open = from.to_vec();
+    while let Some(at) = open.pop() {
+        if found.insert(at) {
+            open.extend(&stages[at].inputs);
+        }
+    }
+    found
 }
 
 fn check(pipe: &mut Pipe, sources: &mut Sources, faults: &mut Vec<Diagnostic>) {
     let spaces: Vec<(Vec<String>, Vec<String>)> = known_names(&pipe.pipeline);
+    let mut parsed = Parsed::default();
     let mut fields: Vec<FieldSet> = vec![FieldSet::unknown(); pipe.stages.len()];
     for at in pipe.order.clone() {
         let stage = &pipe.stages[at];
@@ -227,6 +258,7 @@ fn check(pipe: &mut Pipe, sources: &mut Sources, faults: &mut Vec<Diagnostic>) {
             params: &spaces[stage.spec.scope].0,
             models: &spaces[stage.spec.scope].1,
             sources,
+            parsed: &mut parsed,
             faults,
         });
         let marked = stage.spec.config.get("sensitive");
@@ -301,35 +333,10 @@ impl Pipe {
                 params: names.params.clone(),
                 with,
             }),
-            kin: self.kin(at),
+            kin: &self.stages[at].kin,
             prompt_dirs: &self.folders.prompts,
             models: &names.models,
         }
-    }
-
-    /// The named inputs of a stage that have a source in common with its input.
-    fn kin(&self, at: usize) -> Vec<String> {
-        let stage = &self.stages[at];
-        if stage.with.is_empty() {
-            return Vec::new();
-        }
-        let mine = self.origins(&stage.inputs);
-        let with = stage.with.iter();
-        with.filter(|(_, from)| !self.origins(&[*from]).is_disjoint(&mine))
-            .map(|(name, _)| name.clone())
-            .collect()
-    }
-
-    /// These stages, and all that they read, directly or not.
-    fn origins(&self, stages: &[usize]) -> HashSet<usize> {
-        let mut found: HashSet<usize> = HashSet::new();
-        let mut open = stages.to_vec();
-        while let Some(at) = open.pop() {
-            if found.insert(at) {
-                open.extend(&self.stages[at].inputs);
-            }
-        }
-        found
     }
 
     /// A stage's index by its name.

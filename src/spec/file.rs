@@ -2,6 +2,7 @@
 //! be read, and finds duplicate keys. Knows nothing of what the keys mean.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
@@ -64,17 +65,27 @@ pub fn bytes(path: &Path) -> io::Result<Vec<u8>> {
 pub fn duplicates(node: &Node, faults: &mut Vec<Diagnostic>) {
     match &node.value {
         NodeValue::Map(entries) => {
-            let mut seen: HashMap<&str, Span> = HashMap::with_capacity(entries.len());
-            for (key, value) in entries {
-                match seen.get(key.name.as_str()) {
-                    Some(first) => faults.push(
+            // To look through a few is faster than to keep them in order.
+            let mut many: HashMap<&str, Span> = HashMap::new();
+            for (at, (key, value)) in entries.iter().enumerate() {
+                let first = if entries.len() <= FEW {
+                    let mut earlier = entries[..at].iter().map(|(key, _)| key);
+                    earlier.find(|k| k.name == key.name).map(|k| k.span)
+                } else {
+                    match many.entry(&key.name) {
+                        Entry::Occupied(first) => Some(*first.get()),
+                        Entry::Vacant(place) => {
+                            place.insert(key.span);
+                            None
+                        }
+                    }
+                };
+                if let Some(first) = first {
+                    faults.push(
                         Diagnostic::error(format!("duplicate key `{}`", key.name))
                             .at(key.span, "again here")
-                            .also(*first, "first here"),
-                    ),
-                    None => {
-                        seen.insert(&key.name, key.span);
-                    }
+                            .also(first, "first here"),
+                    );
                 }
                 duplicates(value, faults);
             }
@@ -83,6 +94,9 @@ pub fn duplicates(node: &Node, faults: &mut Vec<Diagnostic>) {
         _ => {}
     }
 }
+
+/// How many entries a map has at most that is looked through for each of them.
+const FEW: usize = 16;
 
 /// The folder of a file, `.` for a plain file name.
 pub fn folder(path: &Path) -> PathBuf {

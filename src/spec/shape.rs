@@ -1,9 +1,9 @@
 //! Checks a node against a JSON Schema, as far as schemars writes such schemas, and reports
 //! all faults at once with their places.
 
-use serde_json::Value as Json;
+use serde_json::{Map, Value as Json};
 
-use super::node::{Node, NodeValue};
+use super::node::{Key, Node, NodeValue};
 use super::shapes::Shapes;
 use crate::diag::{Diagnostic, Span};
 
@@ -58,52 +58,54 @@ impl Checker<'_> {
                 return;
             }
         }
-        let types = words.types;
-        if !types.is_empty() && !types.iter().any(|t| fits(node, t)) {
-            faults.add(|| wrong_type(node, &types));
+        if words.kind.is_some_and(|kind| !is_of(node, kind)) {
+            faults.add(|| wrong_type(node, &types(schema)));
             return;
         }
         match &node.value {
-            NodeValue::Map(_) => self.map(node, schema, depth, faults),
+            NodeValue::Map(entries) => self.map(node, entries, &words, depth, faults),
             NodeValue::Seq(items) => {
-                if let Some(inner) = schema.get("items") {
+                if let Some(inner) = words.items {
                     for item in items {
                         self.node(item, inner, depth + 1, faults);
                     }
                 }
-                for (item, inner) in items.iter().zip(list(schema, "prefixItems")) {
+                for (item, inner) in items.iter().zip(words.first_items) {
                     self.node(item, inner, depth + 1, faults);
                 }
-                count(
-                    node,
-                    items.len(),
-                    schema,
-                    ["minItems", "maxItems"],
-                    "items",
-                    faults,
-                );
+                if words.bounded {
+                    let bounds = ["minItems", "maxItems"];
+                    count(node, items.len(), schema, bounds, "items", faults);
+                }
             }
-            NodeValue::Int(n) => range(node, *n as f64, schema, faults),
-            NodeValue::Float(x) => range(node, *x, schema, faults),
-            NodeValue::Str(text) => {
+            NodeValue::Int(n) if words.bounded => range(node, *n as f64, schema, faults),
+            NodeValue::Float(x) if words.bounded => range(node, *x, schema, faults),
+            NodeValue::Str(text) if words.bounded => {
+                let bounds = ["minLength", "maxLength"];
                 count(
                     node,
                     text.chars().count(),
                     schema,
-                    ["minLength", "maxLength"],
+                    bounds,
                     "characters",
                     faults,
                 );
             }
-            NodeValue::Null | NodeValue::Bool(_) => {}
+            _ => {}
         }
     }
 
-    fn map(&self, node: &Node, schema: &Json, depth: usize, faults: &mut Faults) {
-        let properties = schema["properties"].as_object();
-        let other = schema.get("additionalProperties");
-        for (key, value) in node.entries() {
-            match (properties.and_then(|p| p.get(&key.name)), other) {
+    fn map(
+        &self,
+        node: &Node,
+        entries: &[(Key, Node)],
+        words: &Words<'_>,
+        depth: usize,
+        faults: &mut Faults,
+    ) {
+        let properties = words.properties;
+        for (key, value) in entries {
+            match (properties.and_then(|p| p.get(&key.name)), words.other) {
                 (Some(inner), _) => self.node(value, inner, depth + 1, faults),
                 (None, Some(Json::Bool(false))) => faults.add(|| {
                     let known = properties.into_iter().flat_map(|p| p.keys());
@@ -115,7 +117,7 @@ impl Checker<'_> {
                 (None, None) => {}
             }
         }
-        for name in list(schema, "required").filter_map(Json::as_str) {
+        for name in words.required.iter().filter_map(Json::as_str) {
             if node.get(name).is_none() {
                 faults.add(|| {
                     let fault = Diagnostic::error(format!("missing key `{name}`"));
@@ -241,7 +243,14 @@ struct Words<'a> {
     one_of: &'a [Json],
     /// True if there may be [`names`].
     names: bool,
-    types: Vec<&'a str>,
+    kind: Option<&'a Json>,
+    items: Option<&'a Json>,
+    first_items: &'a [Json],
+    properties: Option<&'a Map<String, Json>>,
+    other: Option<&'a Json>,
+    required: &'a [Json],
+    /// True if there may be bounds of a number, or of how many items or characters.
+    bounded: bool,
 }
 
 impl<'a> Words<'a> {
@@ -255,11 +264,27 @@ impl<'a> Words<'a> {
                 "anyOf" => words.any_of = list(),
                 "oneOf" => words.one_of = list(),
                 "enum" | "const" => words.names = true,
-                "type" => words.types = types(schema),
+                "type" => words.kind = Some(value),
+                "items" => words.items = Some(value),
+                "prefixItems" => words.first_items = list(),
+                "properties" => words.properties = value.as_object(),
+                "additionalProperties" => words.other = Some(value),
+                "required" => words.required = list(),
+                "minimum" | "maximum" | "exclusiveMinimum" | "exclusiveMaximum" | "minItems"
+                | "maxItems" | "minLength" | "maxLength" => words.bounded = true,
                 _ => {}
             }
         }
         words
+    }
+}
+
+/// Whether a node is of the type, or one of the types, that a schema names.
+fn is_of(node: &Node, kind: &Json) -> bool {
+    match kind {
+        Json::String(one) => fits(node, one),
+        Json::Array(many) => many.iter().filter_map(Json::as_str).any(|t| fits(node, t)),
+        _ => true,
     }
 }
 

@@ -1,5 +1,7 @@
 //! Checks that verbs share: expressions and field names against the fields that exist.
 
+use std::sync::Arc;
+
 use super::contract::{Check, FieldSet};
 use crate::diag::{Diagnostic, Span};
 use crate::jinja::builtin;
@@ -35,7 +37,12 @@ impl Check<'_> {
     /// Checks that an expression parses and reads only names that exist: `fields`, names in
     /// `extra`, `params.*`, and the stages named in `with`.
     pub fn expr(&mut self, expr: &Src<Expr>, fields: &FieldSet, extra: &[&str]) {
-        for Unknown { name, is_test } in expr.value.unknown(self.build.env) {
+        if let Some(names) = self.parsed.get(&expr.value.0).cloned() {
+            return self.names(&names, expr.span, fields, extra);
+        }
+        let unknown = expr.value.unknown(self.build.env);
+        let sound = unknown.is_empty();
+        for Unknown { name, is_test } in unknown {
             let (kind, known, jinjas) = match is_test {
                 true => ("test", TESTS, builtin::TESTS),
                 false => ("filter", FILTERS, builtin::FILTERS),
@@ -49,7 +56,13 @@ impl Check<'_> {
             );
         }
         match expr.value.compile(self.build.env) {
-            Ok(compiled) => self.names(compiled.names(), expr.span, fields, extra),
+            Ok(compiled) => {
+                let names: Arc<[String]> = compiled.names().into();
+                self.names(&names, expr.span, fields, extra);
+                if sound {
+                    self.parsed.insert(expr.value.0.clone(), names);
+                }
+            }
             Err(why) => self.fault(
                 Diagnostic::error(format!("this expression does not parse: {why}"))
                     .at(expr.span, ""),
@@ -69,7 +82,7 @@ impl Check<'_> {
     }
 
     /// Checks root names (with plain attributes, `params.x`) read somewhere in `span`.
-    pub fn names(&mut self, names: Vec<String>, span: Span, fields: &FieldSet, extra: &[&str]) {
+    pub fn names(&mut self, names: &[String], span: Span, fields: &FieldSet, extra: &[&str]) {
         for name in names {
             let (root, rest) = name
                 .split_once('.')

@@ -4,7 +4,7 @@
 //! Operators are synchronous and do no network I/O: the engine feeds them records, sends
 //! the requests that they return, and hands the replies back.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -296,9 +296,14 @@ pub struct Check<'a> {
     pub models: &'a [String],
     /// The user's files; prompts are added as they are read.
     pub sources: &'a mut Sources,
+    /// What the sound expressions so far read.
+    pub parsed: &'a mut Parsed,
     /// Where faults go.
     pub faults: &'a mut Vec<Diagnostic>,
 }
+
+/// The names that sound expressions read, by their text: many stages have the same ones.
+pub type Parsed = HashMap<String, Arc<[String]>>;
 
 /// What a verb needs to build its operator.
 #[derive(Clone)]
@@ -317,7 +322,7 @@ pub struct Build<'a> {
     pub shared: Arc<Shared>,
     /// The named inputs whose records may be among those of the input, with the same keys: both
     /// come from one stage.
-    pub kin: Vec<String>,
+    pub kin: &'a [String],
     /// Folders that shadow the prompts' own, first match wins (`--prompts DIR`).
     pub prompt_dirs: &'a [PathBuf],
     /// The pipeline's models by name.

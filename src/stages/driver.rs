@@ -6,7 +6,7 @@ use std::sync::{Arc, OnceLock};
 
 use minijinja::{Environment, Value};
 
-use super::contract::{Build, Check, Fault, FieldSet, Operator};
+use super::contract::{Build, Check, Fault, FieldSet, Operator, Parsed};
 use crate::diag::{Diagnostic, Sources};
 use crate::jinja::expr::Shared;
 use crate::model::spec::ModelSpec;
@@ -113,7 +113,7 @@ impl Stage {
             }),
             prompt_dirs: &[],
             models: models(),
-            kin: self.kin.clone(),
+            kin: &self.kin,
         }
     }
 
@@ -142,6 +142,7 @@ impl Stage {
             params: &["n".to_owned()],
             models: &["writer".to_owned()],
             sources: &mut sources,
+            parsed: &mut Parsed::default(),
             faults: &mut faults,
         });
         let render = |fault: &Diagnostic| fault.render(&sources, false);

@@ -97,7 +97,7 @@ impl PromptFile {
         match self.load(&cx.build, cx.sources) {
             Ok(prompt) => {
                 for (name, span) in prompt.names() {
-                    cx.names(vec![name.clone()], *span, fields, extra);
+                    cx.names(std::slice::from_ref(name), *span, fields, extra);
                 }
             }
             Err(faults) => faults.into_iter().for_each(|fault| cx.fault(fault)),

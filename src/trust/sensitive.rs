@@ -73,9 +73,9 @@ impl Marked {
     fn by(pipe: &Pipe, config: &Config) -> Marked {
         let mut marked = Marked::of(config);
         for (at, stage) in pipe.stages.iter().enumerate() {
-            let own = stage.verb.settings()["sensitive"] == serde_json::Value::Bool(true);
             // What stands in a test for such a file is marked too, and does not count there.
-            if own && stage.sensitive {
+            let own = || stage.verb.settings()["sensitive"] == serde_json::Value::Bool(true);
+            if stage.sensitive && own() {
                 let loaded = stage.verb.files(&pipe.build(at, Vec::new()));
                 marked.0.extend(loaded.iter().map(|file| real(file)));
             }

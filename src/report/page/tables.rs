@@ -13,7 +13,7 @@ use super::mask::Mask;
 use crate::engine::lineage::Key;
 use crate::engine::pipe::Pipe;
 use crate::record::Record;
-use crate::stages::contract::{Check, FieldSet};
+use crate::stages::contract::{Check, FieldSet, Parsed};
 
 /// Records of a block with details.
 pub const PER: usize = 200;
@@ -248,6 +248,7 @@ pub fn adds(pipe: &Pipe, at: usize) -> Vec<String> {
         params: &params,
         models: &models.keys().cloned().collect::<Vec<_>>(),
         sources: &mut pipe.pipeline.sources.clone(),
+        parsed: &mut Parsed::default(),
         // Of fields that are not there: the pipeline itself was checked.
         faults: &mut Vec::new(),
     });
