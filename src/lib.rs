@@ -9,6 +9,7 @@
 // Layer 0: plain data and pure functions.
 pub mod diag;
 pub mod hash;
+pub mod parallel;
 pub mod record;
 pub mod rng;
 pub mod text;

@@ -159,7 +159,7 @@ fn links(stages: &[Stage]) -> Vec<Vec<usize>> {
 
 /// Decodes the verbs; stages whose settings do not fit are left out.
 fn decode(pipeline: &Pipeline, faults: &mut Vec<Diagnostic>) -> Vec<Stage> {
-    let mut stages = Vec::new();
+    let mut stages = Vec::with_capacity(pipeline.stages.len());
     for spec in &pipeline.stages {
         let Some(def) = verb(&spec.verb) else {
             faults.push(

@@ -2,12 +2,15 @@
 //! cache and the output folder. Reads files to hash them; writes nothing.
 
 use std::collections::HashSet;
+use std::num::NonZero;
 use std::path::PathBuf;
+use std::thread;
 
 use super::pipe::Pipe;
 use super::shard::{Shard, Share};
 use crate::diag::Diagnostic;
 use crate::hash::Hash;
+use crate::parallel;
 use crate::plan::graph::{self, Known, Node, Output, Planned};
 use crate::plan::manifest::{Item, Manifest};
 use crate::plan::waves::Part;
@@ -64,9 +67,7 @@ pub struct Wanted {
 /// # Errors
 /// A file that cannot be read.
 pub fn survey(pipe: &Pipe, store: &Store, wanted: &Wanted) -> Result<Survey, Diagnostic> {
-    let nodes = (0..pipe.stages.len())
-        .map(|at| node(pipe, store, at))
-        .collect::<Result<Vec<Node>, Diagnostic>>()?;
+    let nodes = nodes(pipe, store)?;
     let targets = targets(&nodes, wanted);
     let force: Vec<bool> = (0..nodes.len())
         .map(|at| wanted.force.contains(&at))
@@ -91,6 +92,18 @@ fn targets(nodes: &[Node], wanted: &Wanted) -> Vec<usize> {
     (0..nodes.len())
         .filter(|at| nodes[*at].sink || (nodes[*at].heavy && !read.contains(at)))
         .collect()
+}
+
+/// The stages as the planner sees them.
+fn nodes(pipe: &Pipe, store: &Store) -> Result<Vec<Node>, Diagnostic> {
+    let all: Vec<usize> = (0..pipe.stages.len()).collect();
+    // For few, to start a thread takes longer than to look at them.
+    let threads = match all.len() {
+        0..200 => 1,
+        _ => thread::available_parallelism().map_or(1, NonZero::get),
+    };
+    let nodes = parallel::map(&all, threads, |at| node(pipe, store, *at));
+    nodes.into_iter().collect()
 }
 
 fn node(pipe: &Pipe, store: &Store, at: usize) -> Result<Node, Diagnostic> {
@@ -144,6 +157,7 @@ fn node(pipe: &Pipe, store: &Store, at: usize) -> Result<Node, Diagnostic> {
         let names = stage.with.iter().map(|(name, _)| name.clone()).collect();
         items.push(Item::With { names });
     }
+    let manifest = Manifest { items };
     Ok(Node {
         name: stage.spec.name.value.clone(),
         verb: stage.verb.name().to_owned(),
@@ -155,7 +169,8 @@ fn node(pipe: &Pipe, store: &Store, at: usize) -> Result<Node, Diagnostic> {
             .collect(),
         sink: stage.verb.writes().is_some(),
         asks: !traces.models.is_empty(),
-        manifest: Manifest { items },
+        sealed: manifest.seal(),
+        manifest,
     })
 }
 

@@ -17,13 +17,15 @@ use serde_json::Error;
 /// # Errors
 /// JSON cannot hold it: a map with keys that are no strings, or it refuses.
 pub(super) fn json<T: Serialize + ?Sized>(value: &T) -> Result<Vec<u8>, Error> {
-    let mut out = Out::default();
+    let mut out = Out {
+        json: Vec::with_capacity(512),
+        keys: String::with_capacity(128),
+    };
     value.serialize(&mut out)?;
     Ok(out.json)
 }
 
 /// What is written so far.
-#[derive(Default)]
 struct Out {
     json: Vec<u8>,
     /// The keys of the maps that are open, unescaped, one behind the other.
@@ -44,13 +46,13 @@ impl Out {
         }
     }
 
-    fn map(&mut self, closing: &'static str) -> Map<'_> {
+    fn map(&mut self, closing: &'static str, entries: usize) -> Map<'_> {
         self.json.push(b'{');
         Map {
             closing,
             keys_from: self.keys.len(),
             from: self.json.len(),
-            entries: Vec::new(),
+            entries: Vec::with_capacity(entries),
             out: self,
         }
     }
@@ -282,12 +284,12 @@ impl<'a> Serializer for &'a mut Out {
         Ok(list)
     }
 
-    fn serialize_map(self, _: Option<usize>) -> Result<Map<'a>, Error> {
-        Ok(self.map("}"))
+    fn serialize_map(self, entries: Option<usize>) -> Result<Map<'a>, Error> {
+        Ok(self.map("}", entries.unwrap_or_default()))
     }
 
-    fn serialize_struct(self, _: &'static str, _: usize) -> Result<Map<'a>, Error> {
-        Ok(self.map("}"))
+    fn serialize_struct(self, _: &'static str, fields: usize) -> Result<Map<'a>, Error> {
+        Ok(self.map("}", fields))
     }
 
     fn serialize_struct_variant(
@@ -295,10 +297,10 @@ impl<'a> Serializer for &'a mut Out {
         _: &'static str,
         _: u32,
         variant: &'static str,
-        _: usize,
+        fields: usize,
     ) -> Result<Map<'a>, Error> {
         self.variant(variant)?;
-        Ok(self.map("}}"))
+        Ok(self.map("}}", fields))
     }
 }
 

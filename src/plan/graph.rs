@@ -6,7 +6,7 @@ use petgraph::algo::toposort;
 use petgraph::graph::DiGraph;
 use serde::{Deserialize, Serialize};
 
-use super::manifest::Manifest;
+use super::manifest::{Manifest, Sealed};
 
 /// A stage as the planner sees it.
 #[derive(Clone, Debug)]
@@ -29,6 +29,8 @@ pub struct Node {
     pub asks: bool,
     /// What decides its output.
     pub manifest: Manifest,
+    /// The same as keys have it.
+    pub sealed: Sealed,
 }
 
 impl Node {
@@ -112,7 +114,7 @@ pub fn order(sources: &[Vec<usize>]) -> Result<Vec<usize>, usize> {
 /// The key of a stage over inputs whose identities are all known.
 pub fn content_key(node: &Node, identity: impl Fn(usize) -> Option<Hash>) -> Option<Hash> {
     let inputs: Option<Vec<Hash>> = node.sources().map(identity).collect();
-    Some(node.manifest.key(&inputs?))
+    Some(node.sealed.key(&inputs?))
 }
 
 /// Plans a run: what is known, and what has to run for the `targets`.
@@ -131,7 +133,7 @@ pub fn plan(
             .sources()
             .filter_map(|i| of(i).map(|p| p.recipe))
             .collect();
-        let recipe = node.manifest.key(&recipes);
+        let recipe = node.sealed.key(&recipes);
         let named_by_recipe = |i: usize| of(i).is_some_and(|p| p.identity == Some(p.recipe));
         let by_content = match node.sources().all(named_by_recipe) {
             true => Some(recipe),
@@ -163,7 +165,9 @@ pub fn plan(
             action: Action::Skip,
         });
     }
-    let mut planned: Vec<Planned> = planned.into_iter().flatten().collect();
+    let found = planned.into_iter().flatten();
+    let mut planned = Vec::with_capacity(nodes.len());
+    planned.extend(found);
     let mut wanted: Vec<usize> = targets
         .iter()
         .copied()

@@ -3,7 +3,7 @@
 
 use serde::{Deserialize, Serialize, Serializer};
 
-use crate::hash::Hash;
+use crate::hash::{Hash, canonical_json};
 use crate::text::secret::{redact, without};
 
 /// Everything that decides a stage's output, apart from its inputs.
@@ -64,10 +64,21 @@ pub enum Item {
     },
 }
 
-#[derive(Serialize)]
-struct StageKey<'a> {
-    manifest: Vec<Unlabelled<'a>>,
-    inputs: &'a [Hash],
+/// A manifest as keys have it. It is made once, and the inputs are added for each key.
+#[derive(Clone, Debug)]
+pub struct Sealed(Vec<u8>);
+
+impl Sealed {
+    /// The key of a stage with this manifest over inputs with these identities.
+    ///
+    /// Version 1: the canonical JSON of a map of `inputs` and `manifest`.
+    pub fn key(&self, inputs: &[Hash]) -> Hash {
+        let inputs = canonical_json(inputs);
+        Hash::of_canonical(
+            "clue stage v1",
+            &[b"{\"inputs\":", &inputs, b",\"manifest\":", &self.0, b"}"],
+        )
+    }
 }
 
 /// An item without its name, if that is the path of a file or the name of a model.
@@ -134,12 +145,15 @@ pub struct ParamChange {
 }
 
 impl Manifest {
+    /// What keys are made of. Paths of files are left out: content decides, not where it lies.
+    pub fn seal(&self) -> Sealed {
+        let items: Vec<Unlabelled<'_>> = self.items.iter().map(Unlabelled).collect();
+        Sealed(canonical_json(&items))
+    }
+
     /// The key of a stage with this manifest over inputs with these identities.
-    ///
-    /// Version 1. Paths of files are left out: content decides, not where it lies.
     pub fn key(&self, inputs: &[Hash]) -> Hash {
-        let manifest = self.items.iter().map(Unlabelled).collect();
-        Hash::of("clue stage v1", &StageKey { manifest, inputs })
+        self.seal().key(inputs)
     }
 
     /// The names of files, prompts and models, which decide nothing.
@@ -336,6 +350,18 @@ mod tests {
                 "prompts/statements.j2 line 2 changed"
             ]
         );
+    }
+
+    #[test]
+    fn the_scheme_of_keys_is_pinned() {
+        let manifest = manifest(1, b"x");
+        let inputs = [Hash::of_bytes(b"a"), Hash::of_bytes(b"b")];
+        let prompt = Hash::of_bytes(b"x");
+        let json = serde_json::json!({"inputs": inputs, "manifest": [
+            {"is": "param", "name": "max_notes", "value": 1},
+            {"is": "prompt", "path": "", "hash": prompt},
+        ]});
+        assert_eq!(manifest.key(&inputs), Hash::of("clue stage v1", &json));
     }
 
     #[test]

@@ -98,6 +98,7 @@ mod tests {
             sink: false,
             asks: false,
             manifest: Manifest::default(),
+            sealed: Manifest::default().seal(),
         }
     }
 

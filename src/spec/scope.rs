@@ -131,6 +131,8 @@ impl<'a> Loading<'a> {
                 scope,
             });
         }
+        let of = |part: &Part| part.section("stages").count() + part.section("outputs").count();
+        self.entries.reserve(parts.iter().map(of).sum());
         for (key, node, dir) in parts.iter().flat_map(|part| part.section("stages")) {
             match reader.stage(key, node, dir) {
                 Some(entry) => self.entries.push(entry),

@@ -54,6 +54,9 @@ impl<'a> Filler<'a> {
 
     /// A node with its strings filled. `schemas` are all that may describe it.
     pub fn fill(&mut self, node: &Node, schemas: &[&Json]) -> Node {
+        if !has_braces(node) {
+            return node.clone();
+        }
         let shapes = self.shapes;
         let flat = || schemas.iter().flat_map(|s| shapes.flat(s));
         let value = match &node.value {
@@ -62,7 +65,7 @@ impl<'a> Filler<'a> {
                     let format = s["format"].as_str();
                     format.is_some_and(|format| format.starts_with("jinja-"))
                 };
-                if !text.contains("{{") || flat().any(is_jinja) {
+                if flat().any(is_jinja) {
                     return node.clone();
                 }
                 return self.text(text, node);
@@ -244,6 +247,16 @@ impl<'a> Filler<'a> {
     fn fault(&mut self, error: &minijinja::Error, span: Span) {
         self.faults
             .push(Diagnostic::error(describe(error)).at(span, ""));
+    }
+}
+
+/// Whether there may be something to fill in, anywhere in a node.
+fn has_braces(node: &Node) -> bool {
+    match &node.value {
+        NodeValue::Str(text) => text.contains("{{"),
+        NodeValue::Seq(items) => items.iter().any(has_braces),
+        NodeValue::Map(entries) => entries.iter().any(|(_, value)| has_braces(value)),
+        _ => false,
     }
 }
 

@@ -21,7 +21,7 @@ const SETTLED: i128 = 2_000_000_000;
 
 /// What must be the same for a file to be taken as unchanged. Times are in nanoseconds since
 /// 1970.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Seen {
     size: u64,
     modified: i64,
@@ -45,11 +45,41 @@ impl Seen {
     }
 }
 
+/// A file's hash and what it was [`Seen`] as: not flattened from one, which reads far slower.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 struct Entry {
-    #[serde(flatten)]
-    seen: Seen,
+    size: u64,
+    modified: i64,
+    changed: i64,
+    inode: u64,
     hash: Hash,
+}
+
+impl Entry {
+    fn new(seen: Seen, hash: Hash) -> Entry {
+        let Seen {
+            size,
+            modified,
+            changed,
+            inode,
+        } = seen;
+        Entry {
+            size,
+            modified,
+            changed,
+            inode,
+            hash,
+        }
+    }
+
+    fn seen(&self) -> Seen {
+        Seen {
+            size: self.size,
+            modified: self.modified,
+            changed: self.changed,
+            inode: self.inode,
+        }
+    }
 }
 
 /// The remembered hashes.
@@ -101,7 +131,7 @@ impl Stats {
         if let Some(name) = &name {
             let seen = Seen::of(&fs::metadata(path)?);
             let entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
-            if let Some(entry) = entries.all.get(name).filter(|e| e.seen == seen) {
+            if let Some(entry) = entries.all.get(name).filter(|e| e.seen() == seen) {
                 return Ok(entry.hash);
             }
         }
@@ -113,7 +143,7 @@ impl Stats {
         let still = Seen::of(&file.metadata()?) == seen;
         if let Some(name) = name.filter(|_| still && seen.settled(now)) {
             let mut entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
-            entries.all.insert(name, Entry { seen, hash });
+            entries.all.insert(name, Entry::new(seen, hash));
             entries.changed = true;
         }
         Ok(hash)

@@ -28,7 +28,6 @@ mod matching;
 #[cfg(feature = "bert")]
 mod ops;
 #[cfg(feature = "bert")]
-mod parallel;
 #[cfg(feature = "bert")]
 mod pickles;
 #[cfg(feature = "bert")]

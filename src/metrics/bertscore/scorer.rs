@@ -15,13 +15,13 @@ use super::encoder::{self, Encoder};
 use super::idf;
 use super::known;
 use super::matching::Cosines;
-use super::parallel;
 use super::place;
 use super::rescale::Baseline;
 use super::tokens::Tokens;
 use super::weights::Weights;
 use crate::diag::Diagnostic;
 use crate::metrics::registry::{Pair, Scorer, Scores};
+use crate::parallel;
 use crate::text::strip;
 
 /// How many tokens are encoded together at most, padding included: about what stays in a CPU's

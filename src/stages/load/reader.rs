@@ -27,6 +27,8 @@ use crate::stages::contract::{Fault, Source};
 
 /// Bytes read at once.
 const CHUNK: usize = 256 * 1024;
+/// The same of a small file.
+const LEAST_CHUNK: usize = 4 * 1024;
 /// Records emitted at once.
 const BATCH: usize = 64;
 
@@ -115,18 +117,25 @@ impl Reader {
             return Ok(Reader::new(Body::Parquet(Box::new(rows)), options, trouble));
         }
         let file = File::open(path).map_err(OpenError::Io)?;
-        if file.metadata().is_ok_and(|meta| meta.is_dir()) {
+        let meta = file.metadata().map_err(OpenError::Io)?;
+        if meta.is_dir() {
             return Err(OpenError::Io(io::ErrorKind::IsADirectory.into()));
         }
+        // A pipeline may look into thousands of small files before it runs.
+        let chunk = match usize::try_from(meta.len()) {
+            Ok(length) if meta.is_file() => length.clamp(LEAST_CHUNK, CHUNK),
+            _ => CHUNK,
+        };
         let zipped = path
             .extension()
             .is_some_and(|e| e.eq_ignore_ascii_case("gz"));
         let file: Box<dyn Read + Send> = if zipped {
-            Box::new(MultiGzDecoder::new(BufReader::with_capacity(CHUNK, file)))
+            Box::new(MultiGzDecoder::new(BufReader::with_capacity(chunk, file)))
         } else {
             Box::new(file)
         };
-        let mut input = BufReader::with_capacity(CHUNK, file);
+        let chunk = if zipped { CHUNK } else { chunk };
+        let mut input = BufReader::with_capacity(chunk, file);
         // A byte order mark is no part of the first name.
         match input.fill_buf() {
             Ok(chunk) if chunk.starts_with(b"\xef\xbb\xbf") => input.consume(3),
