@@ -132,10 +132,13 @@ pub fn run(args: &Args) -> ExitCode {
         Ok(None) => {}
         Err(fault) => return refuse_usage(&fault),
     }
-    match prepared(args, &pipe, &Way::of(&args.how)) {
+    let code = match prepared(args, &pipe, &Way::of(&args.how)) {
         Ok(ran) => ran.code,
         Err(fault) => bad(&[*fault], &pipe.pipeline.sources),
-    }
+    };
+    // The process ends: the system takes its memory back at once, not piece by piece.
+    std::mem::forget(pipe);
+    code
 }
 
 /// Says which stages are forced and do not run all the same.
@@ -234,6 +237,8 @@ fn alone(args: &Args, pipe: &Arc<Pipe>, way: &Way) -> Result<Ran, Box<Diagnostic
     let ran = runtime.block_on(ran);
     // A blocking read that never returns must not keep the program from ending.
     runtime.shutdown_background();
+    // As with the pipeline: its memory goes with the process.
+    std::mem::forget(survey);
     ran.map_err(Box::new)
 }
 

@@ -49,9 +49,11 @@ pub fn read(path: &Path, sources: &mut Sources) -> Result<(FileId, Node), Diagno
 /// # Errors
 /// It cannot be read, or is too large.
 pub fn bytes(path: &Path) -> io::Result<Vec<u8>> {
-    let mut bytes = Vec::new();
+    let file = File::open(path)?;
+    let length = file.metadata()?.len().min(MOST);
+    let mut bytes = Vec::with_capacity(usize::try_from(length).unwrap_or_default() + 1);
     // A device may never end.
-    File::open(path)?.take(MOST + 1).read_to_end(&mut bytes)?;
+    file.take(MOST + 1).read_to_end(&mut bytes)?;
     if bytes.len() as u64 > MOST {
         return Err(io::Error::other(format!(
             "it has more than {} MB",
