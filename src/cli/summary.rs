@@ -2,7 +2,7 @@
 //! the records. Pure but for reading back the samples.
 
 use std::fmt::Write;
-use std::fs::File;
+use std::fs::{File, Metadata};
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -12,6 +12,7 @@ use crate::engine::board::{Board, Row, State};
 use crate::engine::pipe::Pipe;
 use crate::engine::run::Outcome;
 use crate::engine::survey::out_file;
+use crate::plan::graph::Output;
 use crate::report::words::{brief, count, size, thousands, time};
 
 /// Records shown of each output.
@@ -81,11 +82,17 @@ impl Summary<'_> {
         }
         let outputs = self.outputs();
         let inner = |at: usize| self.pipe.stages[at].spec.scope != 0;
-        let inners = outputs.iter().filter(|(at, ..)| inner(*at)).count();
+        let inners = outputs.iter().filter(|written| inner(written.at)).count();
         let owns = outputs.len() - inners;
         let mut folders: Vec<Folder> = Vec::new();
-        for (at, path, output, fresh) in outputs {
-            let bytes = path.metadata().map_or(0, |meta| meta.len());
+        for written in outputs {
+            let Written {
+                at,
+                path,
+                output,
+                fresh,
+                bytes,
+            } = written;
             if inner(at) && inners > NAMED {
                 put(&mut folders, self.below_out(&path), bytes, fresh);
                 continue;
@@ -137,7 +144,7 @@ impl Summary<'_> {
     /// The tables that are to be shown.
     pub fn tables(&self) -> String {
         let mut text = String::new();
-        for (at, path, ..) in self.outputs() {
+        for Written { at, path, .. } in self.outputs() {
             let settings = self.pipe.stages[at].verb.settings();
             if settings["show"] == serde_json::Value::Bool(true) {
                 let table = std::fs::read_to_string(&path).unwrap_or_default();
@@ -165,12 +172,12 @@ impl Summary<'_> {
                 "answer_tokens": row.answer_tokens.get(),
             })
         });
-        let outputs = self.outputs().into_iter().map(|(_, path, output, fresh)| {
+        let outputs = self.outputs().into_iter().map(|written| {
             serde_json::json!({
-                "path": path,
-                "records": output.rows,
-                "hash": output.content,
-                "unchanged": fresh,
+                "path": written.path,
+                "records": written.output.rows,
+                "hash": written.output.content,
+                "unchanged": written.fresh,
             })
         });
         serde_json::json!({
@@ -184,19 +191,27 @@ impl Summary<'_> {
         })
     }
 
-    fn outputs(&self) -> Vec<(usize, PathBuf, crate::plan::graph::Output, bool)> {
+    fn outputs(&self) -> Vec<Written> {
         let stages = self.outcome.stages.iter().enumerate();
         stages
             .filter_map(|(at, stage)| {
                 let path = out_file(self.pipe, at)?;
                 let output = stage.output.clone()?;
-                let there = match stage.state {
-                    State::Done | State::Lossy => true,
-                    // Of a file that was not wanted, an older one may stand elsewhere.
-                    State::Fresh => path.is_file(),
-                    _ => false,
+                let fresh = match stage.state {
+                    State::Done | State::Lossy => false,
+                    State::Fresh => true,
+                    _ => return None,
                 };
-                there.then_some((at, path, output, stage.state == State::Fresh))
+                let data = path.metadata().ok();
+                // Of a file that was not wanted, an older one may stand elsewhere.
+                let there = !fresh || data.as_ref().is_some_and(Metadata::is_file);
+                there.then(|| Written {
+                    at,
+                    path,
+                    output,
+                    fresh,
+                    bytes: data.map_or(0, |data| data.len()),
+                })
             })
             .collect()
     }
@@ -206,6 +221,15 @@ impl Summary<'_> {
         rows.map(|row| (row.name.as_str(), row.failed.get()))
             .filter(|(_, failed)| *failed > 0)
     }
+}
+
+/// An output that is there.
+struct Written {
+    at: usize,
+    path: PathBuf,
+    output: Output,
+    fresh: bool,
+    bytes: u64,
 }
 
 /// Counts a file in a folder.
