@@ -223,7 +223,13 @@ fn alone(args: &Args, pipe: &Arc<Pipe>, way: &Way) -> Result<Ran, Box<Diagnostic
         Ok(agreed) => agreed,
         Err(code) => return Ok(Ran::refused(code)),
     };
-    let runtime = tokio::runtime::Builder::new_multi_thread()
+    // To say that there is nothing to do takes no threads.
+    let idle = survey.planned.iter().all(|p| p.action == Action::Skip);
+    let mut runtime = match idle {
+        true => tokio::runtime::Builder::new_current_thread(),
+        false => tokio::runtime::Builder::new_multi_thread(),
+    };
+    let runtime = runtime
         .enable_all()
         .build()
         .map_err(|error| Diagnostic::error(format!("cannot start: {error}")))?;

@@ -116,25 +116,19 @@ impl RunRecord {
         };
         let text = serde_json::to_string(&stages).unwrap_or_default();
         let stages_in = Some(store.put_blob(&text)?);
-        self.put(store, id, stages_in, mark)
+        store.put_run(id, &self.kept(stages_in, mark))
     }
 
-    /// The same of a run with the stages of another one.
+    /// The same of a run that did nothing, with the stages of another one.
     ///
     /// # Errors
     /// As there.
     pub fn keep_like(self, other: &Kept, store: &Store, id: &str) -> Result<(), StoreError> {
-        self.put(store, id, other.stages_in, other.mark)
+        store.put_idle_run(id, &self.kept(other.stages_in, other.mark))
     }
 
-    fn put(
-        self,
-        store: &Store,
-        id: &str,
-        stages_in: Option<Hash>,
-        mark: Option<Hash>,
-    ) -> Result<(), StoreError> {
-        let kept = Kept {
+    fn kept(self, stages_in: Option<Hash>, mark: Option<Hash>) -> Kept {
+        Kept {
             pipeline: self.pipeline,
             params: self.params,
             facts: self.facts,
@@ -144,8 +138,7 @@ impl RunRecord {
             latencies: self.latencies,
             stages: BTreeMap::new(),
             names: BTreeSet::new(),
-        };
-        store.put_run(id, &kept)
+        }
     }
 }
 

@@ -101,6 +101,16 @@ impl Store {
         sealed::write(&self.folder("tmp"), &self.run(id)?, run)
     }
 
+    /// The same of a run that did nothing, which is not worth waiting for the disk: after a
+    /// power cut its record may be missing or damaged.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn put_idle_run<T: Serialize + ?Sized>(&self, id: &str, run: &T) -> Result<(), StoreError> {
+        self.writable()?;
+        sealed::write_soon(&self.folder("tmp"), &self.run(id)?, run)
+    }
+
     /// The records of all runs with their ids, newest first. Damaged ones are told.
     pub fn runs<T: DeserializeOwned>(&self) -> Vec<(String, T)> {
         let mut runs = Vec::new();

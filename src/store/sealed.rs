@@ -32,20 +32,33 @@ pub(super) fn hashed(root: &Path, hash: Hash, extension: &str) -> PathBuf {
 pub(super) fn settle(temporary: tempfile::NamedTempFile, path: &Path) -> Result<(), StoreError> {
     let failed = |e| StoreError::new("writing", path, e);
     temporary.as_file().sync_all().map_err(failed)?;
-    let parent = path.parent().unwrap_or(Path::new("."));
-    folder(parent)?;
-    temporary.persist(path).map_err(|e| failed(e.error))?;
+    let parent = place(temporary, path)?;
     File::open(parent)
         .and_then(|parent| parent.sync_all())
         .map_err(failed)
 }
 
+/// Gives a file its name; the folder of it.
+fn place(temporary: tempfile::NamedTempFile, path: &Path) -> Result<&Path, StoreError> {
+    let parent = path.parent().unwrap_or(Path::new("."));
+    folder(parent)?;
+    temporary
+        .persist(path)
+        .map_err(|e| StoreError::new("writing", path, e.error))?;
+    Ok(parent)
+}
+
 /// Replaces a file by `bytes`, durably.
 pub(super) fn replace(tmp: &Path, path: &Path, bytes: &[u8]) -> Result<(), StoreError> {
-    let failed = |e| StoreError::new("writing", path, e);
+    settle(filled(tmp, path, bytes)?, path)
+}
+
+/// A new file with the bytes that `path` is to have.
+fn filled(tmp: &Path, path: &Path, bytes: &[u8]) -> Result<tempfile::NamedTempFile, StoreError> {
     let mut file = temporary(tmp)?;
-    file.write_all(bytes).map_err(failed)?;
-    settle(file, path)
+    file.write_all(bytes)
+        .map_err(|e| StoreError::new("writing", path, e))?;
+    Ok(file)
 }
 
 /// A new file in the store's `tmp`, removed when dropped.
@@ -66,11 +79,24 @@ pub(super) fn write<T: Serialize + ?Sized>(
     path: &Path,
     value: &T,
 ) -> Result<(), StoreError> {
+    replace(tmp, path, sealed(path, value)?.as_bytes())
+}
+
+/// The same without waiting for the disk: after a power cut it may be missing or damaged.
+pub(super) fn write_soon<T: Serialize + ?Sized>(
+    tmp: &Path,
+    path: &Path,
+    value: &T,
+) -> Result<(), StoreError> {
+    let file = filled(tmp, path, sealed(path, value)?.as_bytes())?;
+    place(file, path).map(|_| ())
+}
+
+fn sealed<T: Serialize + ?Sized>(path: &Path, value: &T) -> Result<String, StoreError> {
     let body = serde_json::to_string(value)
         .map_err(|e| StoreError::new("writing", path, io::Error::from(e)))?;
     let hash = Hash::of_bytes(body.as_bytes());
-    let text = format!("{BEFORE_HASH}{hash}{AFTER_HASH}{body}{END}");
-    replace(tmp, path, text.as_bytes())
+    Ok(format!("{BEFORE_HASH}{hash}{AFTER_HASH}{body}{END}"))
 }
 
 /// A sealed file as it was found.
