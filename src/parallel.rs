@@ -1,8 +1,18 @@
 //! Independent pieces of work on several threads.
 
+use std::num::NonZero;
 use std::panic::resume_unwind;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
+
+/// How many threads to look at so many stages with: for few, to start one takes longer than they
+/// do.
+pub fn threads(stages: usize) -> usize {
+    match stages {
+        0..200 => 1,
+        _ => thread::available_parallelism().map_or(1, NonZero::get),
+    }
+}
 
 /// What `work` makes of each item, in their order. Uses at most this many threads, the caller's
 /// among them.

@@ -8,7 +8,8 @@ use super::replace::{Places, real};
 use super::session::Settings;
 use crate::diag::Diagnostic;
 use crate::engine::pipe::Pipe;
-use crate::engine::survey::out_file;
+use crate::engine::survey::{Survey, out_file};
+use crate::plan::graph::Action;
 
 /// The place of a file that is to be written, resolved.
 ///
@@ -37,10 +38,18 @@ pub fn free(pipe: &Pipe, settings: &Settings, path: &Path) -> Result<PathBuf, Di
     Err(Diagnostic::error(what).help("name another file"))
 }
 
-/// A fault for each output that would take the place of a file that the pipeline reads.
-pub fn over_inputs(pipe: &Pipe) -> Vec<Diagnostic> {
+/// A fault for each output that would take the place of a file that the pipeline reads. Outputs
+/// that stay as they are take nobody's.
+pub fn over_inputs(pipe: &Pipe, survey: &Survey) -> Vec<Diagnostic> {
+    let written = |at: &usize| survey.planned[*at].action != Action::Skip;
+    let outputs = (0..pipe.stages.len()).filter(written);
+    let mut outputs = outputs
+        .filter_map(|at| Some((at, out_file(pipe, at)?)))
+        .peekable();
+    if outputs.peek().is_none() {
+        return Vec::new();
+    }
     let read = Places::read_by(&pipe.pipeline);
-    let outputs = (0..pipe.stages.len()).filter_map(|at| Some((at, out_file(pipe, at)?)));
     let over = outputs.filter(|(_, path)| read.has(path));
     let fault = |(at, path): (usize, PathBuf)| {
         let what = format!(

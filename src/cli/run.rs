@@ -315,7 +315,7 @@ pub fn consented(
     let runs = |at: &usize| survey.planned[*at].action == Action::Run;
     let running: Vec<usize> = (0..pipe.stages.len()).filter(runs).collect();
     refuse(pipe, &outside(pipe, args.common.settings.out.is_some()))?;
-    let over = over_inputs(pipe);
+    let over = over_inputs(pipe, survey);
     if !over.is_empty() {
         return Err(bad(&over, &pipe.pipeline.sources));
     }

@@ -10,10 +10,11 @@ use minijinja::{Environment, Value};
 use crate::diag::{Diagnostic, Sources, in_order};
 use crate::jinja::expr::Shared;
 use crate::model::spec::ModelSpec;
+use crate::parallel;
 use crate::plan::graph;
 use crate::spec::node::{Node, NodeValue};
 use crate::spec::pipeline::{Pipeline, Scope, StageSpec};
-use crate::stages::contract::{Build, Check, FieldSet, Parsed};
+use crate::stages::contract::{Build, Check, FieldSet, Look, Parsed};
 use crate::stages::registry::AnyVerb;
 use crate::stages::{VERBS, verb};
 
@@ -226,6 +227,7 @@ fn origins(stages: &[Stage], from: &[usize]) -> BTreeSet<usize> {
 fn check(pipe: &mut Pipe, sources: &mut Sources, faults: &mut Vec<Diagnostic>) {
     let spaces: Vec<(Vec<String>, Vec<String>)> = known_names(&pipe.pipeline);
     let mut parsed = Parsed::default();
+    let mut looks = looks(pipe);
     let mut fields: Vec<FieldSet> = vec![FieldSet::unknown(); pipe.stages.len()];
     for at in pipe.order.clone() {
         let stage = &pipe.stages[at];
@@ -254,6 +256,7 @@ fn check(pipe: &mut Pipe, sources: &mut Sources, faults: &mut Vec<Diagnostic>) {
         fields[at] = stage.verb.check(&mut Check {
             inputs: &inputs,
             build: pipe.build(at, Vec::new()),
+            look: looks[at].take(),
             with: &with,
             params: &spaces[stage.spec.scope].0,
             models: &spaces[stage.spec.scope].1,
@@ -266,6 +269,18 @@ fn check(pipe: &mut Pipe, sources: &mut Sources, faults: &mut Vec<Diagnostic>) {
         let inherited = stage.sources().any(|i| pipe.stages[i].sensitive);
         pipe.stages[at].sensitive = marked || inherited;
     }
+}
+
+/// What the beginnings of files say, of the stages that read no other one.
+fn looks(pipe: &Pipe) -> Vec<Option<Look>> {
+    let look = |at: &usize| {
+        let stage = &pipe.stages[*at];
+        let first = stage.spec.from.is_empty();
+        let build = first.then(|| pipe.build(*at, Vec::new()))?;
+        stage.verb.look(&build)
+    };
+    let all: Vec<usize> = (0..pipe.stages.len()).collect();
+    parallel::map(&all, parallel::threads(all.len()), look)
 }
 
 /// The names of params and models in each space of names.

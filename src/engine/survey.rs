@@ -2,9 +2,7 @@
 //! cache and the output folder. Reads files to hash them; writes nothing.
 
 use std::collections::HashSet;
-use std::num::NonZero;
 use std::path::PathBuf;
-use std::thread;
 
 use super::pipe::Pipe;
 use super::shard::{Shard, Share};
@@ -97,11 +95,7 @@ fn targets(nodes: &[Node], wanted: &Wanted) -> Vec<usize> {
 /// The stages as the planner sees them.
 fn nodes(pipe: &Pipe, store: &Store) -> Result<Vec<Node>, Diagnostic> {
     let all: Vec<usize> = (0..pipe.stages.len()).collect();
-    // For few, to start a thread takes longer than to look at them.
-    let threads = match all.len() {
-        0..200 => 1,
-        _ => thread::available_parallelism().map_or(1, NonZero::get),
-    };
+    let threads = parallel::threads(all.len());
     let nodes = parallel::map(&all, threads, |at| node(pipe, store, *at));
     nodes.into_iter().collect()
 }

@@ -2,6 +2,7 @@
 //! Pure: files and cache are looked up through [`Known`].
 
 use crate::hash::Hash;
+use crate::parallel;
 use petgraph::algo::toposort;
 use petgraph::graph::DiGraph;
 use serde::{Deserialize, Serialize};
@@ -60,7 +61,7 @@ pub struct Output {
 }
 
 /// What the planner asks of the cache and the output folder.
-pub trait Known {
+pub trait Known: Sync {
     /// The output remembered under a key.
     fn output(&self, key: Hash) -> Option<Output>;
     /// True when the artifact is in the cache.
@@ -117,6 +118,64 @@ pub fn content_key(node: &Node, identity: impl Fn(usize) -> Option<Hash>) -> Opt
     Some(node.sealed.key(&inputs?))
 }
 
+/// The stages in levels: those of one read only such as are in levels before it.
+fn levels(nodes: &[Node], order: &[usize]) -> Vec<Vec<usize>> {
+    let mut levels: Vec<Vec<usize>> = Vec::new();
+    let mut level_of = vec![0; nodes.len()];
+    for &at in order {
+        let level = nodes[at]
+            .sources()
+            .map(|i| level_of[i] + 1)
+            .max()
+            .unwrap_or(0);
+        level_of[at] = level;
+        if level == levels.len() {
+            levels.push(Vec::new());
+        }
+        levels[level].push(at);
+    }
+    levels
+}
+
+/// What is known of a stage, given what is of its `sources`.
+fn find(at: usize, node: &Node, sources: &[&Planned], force: bool, known: &dyn Known) -> Planned {
+    let recipes: Vec<Hash> = sources.iter().map(|p| p.recipe).collect();
+    let recipe = node.sealed.key(&recipes);
+    let named_by_recipe = |p: &&Planned| p.identity == Some(p.recipe);
+    let by_content = match sources.iter().all(named_by_recipe) {
+        true => Some(recipe),
+        false => {
+            let identities: Option<Vec<Hash>> = sources.iter().map(|p| p.identity).collect();
+            identities.map(|identities| node.sealed.key(&identities))
+        }
+    };
+    let kept = node.heavy || node.sink;
+    let output = (kept && !force)
+        .then(|| {
+            known
+                .output(recipe)
+                .or_else(|| by_content.and_then(|key| known.output(key)))
+        })
+        .flatten();
+    let fresh = match &output {
+        Some(output) if node.sink => known.has_file(at, output.content),
+        Some(output) => known.has_artifact(output.content),
+        None => false,
+    };
+    let identity = if node.heavy {
+        output.as_ref().map(|o| o.content)
+    } else {
+        by_content
+    };
+    Planned {
+        recipe,
+        output,
+        identity,
+        fresh,
+        action: Action::Skip,
+    }
+}
+
 /// Plans a run: what is known, and what has to run for the `targets`.
 pub fn plan(
     nodes: &[Node],
@@ -126,48 +185,19 @@ pub fn plan(
     known: &dyn Known,
 ) -> Vec<Planned> {
     let mut planned: Vec<Option<Planned>> = vec![None; nodes.len()];
-    for &at in order {
-        let node = &nodes[at];
-        let of = |i: usize| planned[i].as_ref();
-        let recipes: Vec<Hash> = node
-            .sources()
-            .filter_map(|i| of(i).map(|p| p.recipe))
-            .collect();
-        let recipe = node.sealed.key(&recipes);
-        let named_by_recipe = |i: usize| of(i).is_some_and(|p| p.identity == Some(p.recipe));
-        let by_content = match node.sources().all(named_by_recipe) {
-            true => Some(recipe),
-            false => content_key(node, |i| of(i).and_then(|p| p.identity)),
-        };
-        let kept = node.heavy || node.sink;
-        let output = (kept && !force[at])
-            .then(|| {
-                known
-                    .output(recipe)
-                    .or_else(|| by_content.and_then(|key| known.output(key)))
-            })
-            .flatten();
-        let fresh = match &output {
-            Some(output) if node.sink => known.has_file(at, output.content),
-            Some(output) => known.has_artifact(output.content),
-            None => false,
-        };
-        let identity = if node.heavy {
-            output.as_ref().map(|o| o.content)
-        } else {
-            by_content
-        };
-        planned[at] = Some(Planned {
-            recipe,
-            output,
-            identity,
-            fresh,
-            action: Action::Skip,
+    for level in levels(nodes, order) {
+        let found = parallel::map(&level, parallel::threads(level.len()), |&at| {
+            let sources: Vec<&Planned> = nodes[at]
+                .sources()
+                .filter_map(|i| planned[i].as_ref())
+                .collect();
+            find(at, &nodes[at], &sources, force[at], known)
         });
+        for (at, found) in level.into_iter().zip(found) {
+            planned[at] = Some(found);
+        }
     }
-    let found = planned.into_iter().flatten();
-    let mut planned = Vec::with_capacity(nodes.len());
-    planned.extend(found);
+    let mut planned: Vec<Planned> = planned.into_iter().flatten().collect();
     let mut wanted: Vec<usize> = targets
         .iter()
         .copied()

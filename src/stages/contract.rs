@@ -63,6 +63,12 @@ pub trait Verb: Serialize + DeserializeOwned + JsonSchema + Send + Sync + 'stati
         Traces::of_settings(self, cx)
     }
 
+    /// A look at its file, which [`check`](Verb::check) is given: those of many stages are looked
+    /// at at once. None of a verb that reads no file, or one that must not be looked at.
+    fn look(&self, _cx: &Build<'_>) -> Option<Look> {
+        None
+    }
+
     /// Checks the settings before anything runs, and says which fields the output has.
     fn check(&self, cx: &mut Check<'_>) -> FieldSet;
 
@@ -288,6 +294,8 @@ pub struct Check<'a> {
     pub inputs: &'a [FieldSet],
     /// Everything that building needs too.
     pub build: Build<'a>,
+    /// What [`Verb::look`] saw.
+    pub look: Option<Look>,
     /// Names of `with:`.
     pub with: &'a [String],
     /// Names of the pipeline's params.
@@ -301,6 +309,9 @@ pub struct Check<'a> {
     /// Where faults go.
     pub faults: &'a mut Vec<Diagnostic>,
 }
+
+/// The names of a file's fields, as far as its beginning tells; or why it cannot be read.
+pub type Look = Result<Vec<String>, Diagnostic>;
 
 /// The names that sound expressions read, by their text: many stages have the same ones.
 pub type Parsed = HashMap<String, Arc<[String]>>;

@@ -135,9 +135,11 @@ impl Stage {
         let mut faults = Vec::new();
         let mut sources = self.sources.clone();
         let with: Vec<String> = self.with.iter().map(|(name, _)| name.clone()).collect();
-        let fields = self.verb().check(&mut Check {
+        let (verb, build) = (self.verb(), self.build());
+        let fields = verb.check(&mut Check {
             inputs: &inputs,
-            build: self.build(),
+            look: verb.look(&build),
+            build,
             with: &with,
             params: &["n".to_owned()],
             models: &["writer".to_owned()],

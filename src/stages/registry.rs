@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use schemars::{Schema, SchemaGenerator};
 
-use super::contract::{Build, Check, FieldSet, Operator, Verb};
+use super::contract::{Build, Check, FieldSet, Look, Operator, Verb};
 use super::traces::Traces;
 use crate::diag::Diagnostic;
 use crate::spec::decode::decode;
@@ -52,6 +52,8 @@ pub trait AnyVerb: Send + Sync {
     fn files(&self, cx: &Build<'_>) -> Vec<PathBuf>;
     /// See [`Verb::traces`].
     fn traces(&self, cx: &Build<'_>) -> Traces;
+    /// See [`Verb::look`].
+    fn look(&self, cx: &Build<'_>) -> Option<Look>;
     /// See [`Verb::check`].
     fn check(&self, cx: &mut Check<'_>) -> FieldSet;
     /// See [`Verb::operator`].
@@ -96,6 +98,10 @@ impl<V: Verb> AnyVerb for V {
 
     fn traces(&self, cx: &Build<'_>) -> Traces {
         Verb::traces(self, cx)
+    }
+
+    fn look(&self, cx: &Build<'_>) -> Option<Look> {
+        Verb::look(self, cx)
     }
 
     fn check(&self, cx: &mut Check<'_>) -> FieldSet {

@@ -241,9 +241,11 @@ pub fn adds(pipe: &Pipe, at: usize) -> Vec<String> {
     let params: Vec<String> = scope.params.iter().map(|p| p.name.clone()).collect();
     let models = &pipe.scopes[stage.spec.scope].models;
     let with: Vec<String> = stage.with.iter().map(|(name, _)| name.clone()).collect();
+    let build = pipe.build(at, Vec::new());
     let fields = stage.verb.check(&mut Check {
         inputs: &vec![FieldSet::default(); stage.inputs.len()],
-        build: pipe.build(at, Vec::new()),
+        look: stage.verb.look(&build),
+        build,
         with: &with,
         params: &params,
         models: &models.keys().cloned().collect::<Vec<_>>(),

@@ -22,7 +22,7 @@ use serde::{Deserialize, Serialize, Serializer};
 
 pub use parquet::text as text_of_parquet;
 
-use super::contract::{Build, Check, FieldSet, Operator, Verb};
+use super::contract::{Build, Check, FieldSet, Look, Operator, Verb};
 use crate::diag::{Diagnostic, nearest};
 use crate::spec::decode::Src;
 use reader::Reader;
@@ -263,6 +263,12 @@ impl Verb for Load {
         vec![cx.path(&self.path)]
     }
 
+    fn look(&self, cx: &Build<'_>) -> Option<Look> {
+        // Not what the user has not allowed yet: names of columns would be told.
+        let refused = cx.fence.refuses(&cx.path(&self.path)).is_some();
+        (!refused).then(|| self.open(cx, true)?.names())
+    }
+
     fn check(&self, cx: &mut Check<'_>) -> FieldSet {
         let mut set = FieldSet::default();
         if let Some(name) = &self.name
@@ -295,16 +301,12 @@ impl Verb for Load {
             }
             set.add(&take.name);
         }
-        // Not a look at what the user has not allowed yet: names of columns would be told.
-        if cx.build.fence.refuses(&cx.build.path(&self.path)).is_some() {
-            set.open = self.fields.is_none();
-            return set;
-        }
-        let reader = self.open(&cx.build, true);
-        let known = match reader.and_then(Reader::names) {
-            Ok(known) => known,
-            Err(diagnostic) => {
-                cx.fault(diagnostic);
+        let known = match cx.look.take() {
+            Some(Ok(known)) => known,
+            other => {
+                if let Some(Err(fault)) = other {
+                    cx.fault(fault);
+                }
                 set.open = self.fields.is_none();
                 return set;
             }
