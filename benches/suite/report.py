@@ -1,5 +1,6 @@
 """Tables of results in Markdown, suite by suite and as the whole of RESULTS.md."""
 
+from . import dag as dag_
 from . import scale as scale_
 from . import targets
 from .peers import PINS
@@ -65,7 +66,9 @@ def dag(result):
     intro = (
         "Stages that append a letter to a text. `clue` does it on records; redun in Python; the others "
         "start a shell for each, and so does `clue, a program a stage`, with `sed`. Snakemake and DVC need "
-        "minutes for 1,000 and get 100. The ratio is of the run with nothing to do, to `clue`'s for "
+        "minutes for 1,000 and get 100. `nothing to do`: the median of up to twenty runs that begin "
+        f"{dag_.SETTLED} seconds after the first one, when the files are no longer so young that `clue` "
+        "hashes them again. The ratio is of the run with nothing to do, to `clue`'s for "
         "the same number of stages if there is one."
     )
     rows = []
