@@ -8,7 +8,7 @@ CALL = (
     "disk before it is used, and writes a line; and two processes share the cores"
 )
 NOOP = (
-    "of the graph with 3,000 nodes two fifths of the time are the kernel's: a dozen calls for each source with its "
+    "of the graph with 3,000 nodes two fifths of the time are the kernel's: eleven calls for each source with its "
     "output, and clearing memory; of the rest the parser of YAML takes a quarter, what each stage's key is made of a "
     "fifth (shared by the processors), and filling in, checking and understanding settings a fifth"
 )
