@@ -137,17 +137,23 @@ fn levels(nodes: &[Node], order: &[usize]) -> Vec<Vec<usize>> {
     levels
 }
 
-/// What is known of a stage, given what is of its `sources`.
-fn find(at: usize, node: &Node, sources: &[&Planned], force: bool, known: &dyn Known) -> Planned {
-    let recipes: Vec<Hash> = sources.iter().map(|p| p.recipe).collect();
+/// What is known of a stage, given what is of those that it reads.
+fn find(
+    (at, node): (usize, &Node),
+    planned: &[Option<Planned>],
+    force: bool,
+    known: &dyn Known,
+) -> Planned {
+    let of = |i: usize| planned[i].as_ref();
+    let recipes: Vec<Hash> = node
+        .sources()
+        .filter_map(|i| of(i).map(|p| p.recipe))
+        .collect();
     let recipe = node.sealed.key(&recipes);
-    let named_by_recipe = |p: &&Planned| p.identity == Some(p.recipe);
-    let by_content = match sources.iter().all(named_by_recipe) {
+    let named_by_recipe = |i: usize| of(i).is_some_and(|p| p.identity == Some(p.recipe));
+    let by_content = match node.sources().all(named_by_recipe) {
         true => Some(recipe),
-        false => {
-            let identities: Option<Vec<Hash>> = sources.iter().map(|p| p.identity).collect();
-            identities.map(|identities| node.sealed.key(&identities))
-        }
+        false => content_key(node, |i| of(i).and_then(|p| p.identity)),
     };
     let kept = node.heavy || node.sink;
     let output = (kept && !force)
@@ -187,11 +193,7 @@ pub fn plan(
     let mut planned: Vec<Option<Planned>> = vec![None; nodes.len()];
     for level in levels(nodes, order) {
         let found = parallel::map(&level, parallel::threads(level.len()), |&at| {
-            let sources: Vec<&Planned> = nodes[at]
-                .sources()
-                .filter_map(|i| planned[i].as_ref())
-                .collect();
-            find(at, &nodes[at], &sources, force[at], known)
+            find((at, &nodes[at]), &planned, force[at], known)
         });
         for (at, found) in level.into_iter().zip(found) {
             planned[at] = Some(found);
