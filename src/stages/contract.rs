@@ -63,8 +63,9 @@ pub trait Verb: Serialize + DeserializeOwned + JsonSchema + Send + Sync + 'stati
         Traces::of_settings(self, cx)
     }
 
-    /// A look at its file, which [`check`](Verb::check) is given: those of many stages are looked
-    /// at at once. None of a verb that reads no file, or one that must not be looked at.
+    /// Looks at the beginning of its file, for [`check`](Verb::check): apart from that, so that
+    /// many stages can do it at the same time. None if it reads no file, or one that the user has
+    /// not allowed.
     fn look(&self, _cx: &Build<'_>) -> Option<Look> {
         None
     }
