@@ -7,8 +7,6 @@ pub mod concepts;
 pub mod exact_match;
 pub mod icd;
 pub mod label_once;
-mod lcs;
-mod porter;
 pub mod registry;
 pub mod rouge;
 

@@ -244,7 +244,7 @@ mod tests {
     /// Lines of a word and the stem that NLTK gives it.
     #[test]
     fn stems_are_nltks() {
-        for line in include_str!("../../tests/golden/units/porter.txt").lines() {
+        for line in include_str!("../../../tests/golden/units/porter.txt").lines() {
             let (word, expected) = line.split_once(' ').expect("two words");
             let mut stemmed = word.as_bytes().to_vec();
             stem(&mut stemmed);
