@@ -1,13 +1,13 @@
 //! Reads the user's YAML files into [`Sources`], with one clear fault for each that cannot
 //! be read, and finds duplicate keys. Knows nothing of what the keys mean.
 
-use std::collections::HashMap;
-use std::collections::hash_map::Entry;
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
-use super::node::{Node, NodeValue};
+use foldhash::{HashMap, HashMapExt};
+
+use super::node::{Key, Node, NodeValue};
 use crate::diag::{Diagnostic, FileId, Sources, Span};
 
 /// Most bytes of a file that people write.
@@ -67,30 +67,29 @@ pub fn bytes(path: &Path) -> io::Result<Vec<u8>> {
 pub fn duplicates(node: &Node, faults: &mut Vec<Diagnostic>) {
     match &node.value {
         NodeValue::Map(entries) => {
+            let mut twice = |key: &Key, first: Span| {
+                let fault = Diagnostic::error(format!("duplicate key `{}`", key.name));
+                faults.push(fault.at(key.span, "again here").also(first, "first here"));
+            };
             // To look through a few is faster than to keep them in order.
-            let mut many: HashMap<&str, Span> = HashMap::new();
-            for (at, (key, value)) in entries.iter().enumerate() {
-                let first = if entries.len() <= FEW {
+            if entries.len() <= FEW {
+                for (at, (key, _)) in entries.iter().enumerate() {
                     let mut earlier = entries[..at].iter().map(|(key, _)| key);
-                    earlier.find(|k| k.name == key.name).map(|k| k.span)
-                } else {
-                    match many.entry(&key.name) {
-                        Entry::Occupied(first) => Some(*first.get()),
-                        Entry::Vacant(place) => {
-                            place.insert(key.span);
-                            None
-                        }
+                    if let Some(first) = earlier.find(|earlier| earlier.name == key.name) {
+                        twice(key, first.span);
                     }
-                };
-                if let Some(first) = first {
-                    faults.push(
-                        Diagnostic::error(format!("duplicate key `{}`", key.name))
-                            .at(key.span, "again here")
-                            .also(first, "first here"),
-                    );
                 }
-                duplicates(value, faults);
+            } else {
+                let mut known: HashMap<&str, Span> = HashMap::with_capacity(entries.len());
+                for (key, _) in entries.iter() {
+                    let first = *known.entry(&key.name).or_insert(key.span);
+                    if first != key.span {
+                        twice(key, first);
+                    }
+                }
             }
+            let values = entries.iter().map(|(_, value)| value);
+            values.for_each(|value| duplicates(value, faults));
         }
         NodeValue::Seq(items) => items.iter().for_each(|item| duplicates(item, faults)),
         _ => {}

@@ -6,6 +6,8 @@ mod ordinary;
 mod tests;
 mod whole;
 
+use std::sync::Arc;
+
 use crate::diag::{Diagnostic, FileId, Sources, Span};
 
 /// A YAML value with its place.
@@ -17,7 +19,8 @@ pub struct Node {
     pub value: NodeValue,
 }
 
-/// What a YAML value is. Entries of maps keep their order, and duplicates.
+/// What a YAML value is. Entries of maps keep their order, and duplicates. Copies share what lists
+/// and maps hold.
 #[derive(Clone, Debug)]
 pub enum NodeValue {
     /// `null`, `~`, or nothing.
@@ -31,9 +34,9 @@ pub enum NodeValue {
     /// Text.
     Str(String),
     /// `[a, b]`
-    Seq(Vec<Node>),
+    Seq(Arc<[Node]>),
     /// `{a: b}`
-    Map(Vec<(Key, Node)>),
+    Map(Arc<[(Key, Node)]>),
 }
 
 /// A key of a map with its place.

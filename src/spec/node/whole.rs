@@ -4,6 +4,7 @@
 use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_yaml::options::DuplicateKeyPolicy;
 use serde_yaml::{Location, Options, Spanned};
+use std::sync::Arc;
 
 use super::{Key, Node, NodeValue};
 use crate::diag::{Diagnostic, FileId, Span};
@@ -75,9 +76,12 @@ fn bytes(place: &Location) -> Span {
 fn settle(node: &mut Node, file: FileId) {
     node.span.file = file;
     match &mut node.value {
-        NodeValue::Seq(items) => items.iter_mut().for_each(|item| settle(item, file)),
+        NodeValue::Seq(items) => {
+            let items = Arc::make_mut(items).iter_mut();
+            items.for_each(|item| settle(item, file));
+        }
         NodeValue::Map(entries) => {
-            for (key, node) in entries {
+            for (key, node) in Arc::make_mut(entries) {
                 key.span.file = file;
                 settle(node, file);
             }
@@ -162,7 +166,7 @@ impl<'de> Visitor<'de> for RawVisitor {
         while let Some(item) = seq.next_element::<Spanned<Raw>>()? {
             items.push(node(item));
         }
-        Ok(Raw(NodeValue::Seq(items)))
+        Ok(Raw(NodeValue::Seq(items.into())))
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Raw, A::Error> {
@@ -174,6 +178,6 @@ impl<'de> Visitor<'de> for RawVisitor {
             };
             entries.push((key, node(map.next_value()?)));
         }
-        Ok(Raw(NodeValue::Map(entries)))
+        Ok(Raw(NodeValue::Map(entries.into())))
     }
 }
