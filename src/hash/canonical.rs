@@ -37,6 +37,18 @@ impl Out {
         serde_json::to_writer(&mut self.json, value)
     }
 
+    fn text(&mut self, text: &str) -> Result<(), Error> {
+        let escaped = |b: u8| b < 0x20 || b == b'"' || b == b'\\';
+        // To the end in any case, many bytes at a time.
+        if text.bytes().fold(false, |any, b| any | escaped(b)) {
+            return self.plain(text);
+        }
+        self.json.push(b'"');
+        self.json.extend(text.as_bytes());
+        self.json.push(b'"');
+        Ok(())
+    }
+
     fn list(&mut self) -> List<'_> {
         self.json.push(b'[');
         List {
@@ -60,7 +72,7 @@ impl Out {
     /// Opens the map around a variant that holds something.
     fn variant(&mut self, name: &str) -> Result<(), Error> {
         self.json.push(b'{');
-        self.plain(name)?;
+        self.text(name)?;
         self.json.push(b':');
         Ok(())
     }
@@ -122,7 +134,10 @@ impl Map<'_> {
     fn begin(&mut self, key_from: usize) -> Result<(), Error> {
         let key = key_from..self.out.keys.len();
         let at = self.out.json.len();
-        serde_json::to_writer(&mut self.out.json, &self.out.keys[key.clone()])?;
+        let text = std::mem::take(&mut self.out.keys);
+        let written = self.out.text(&text[key.clone()]);
+        self.out.keys = text;
+        written?;
         self.out.json.push(b':');
         self.entries.push(Entry { key, json: at..at });
         Ok(())
@@ -204,8 +219,11 @@ impl<'a> Serializer for &'a mut Out {
         serialize_u128: u128,
         serialize_f64: f64,
         serialize_char: char,
-        serialize_str: &str,
         serialize_bytes: &[u8],
+    }
+
+    fn serialize_str(self, value: &str) -> Result<(), Error> {
+        self.text(value)
     }
 
     // As a tree holds it, which has one kind of float.
@@ -235,7 +253,7 @@ impl<'a> Serializer for &'a mut Out {
         _: u32,
         variant: &'static str,
     ) -> Result<(), Error> {
-        self.plain(variant)
+        self.text(variant)
     }
 
     fn serialize_newtype_struct<T: Serialize + ?Sized>(

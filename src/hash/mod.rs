@@ -5,11 +5,14 @@
 //! its version. A change of meaning is a new version.
 
 mod canonical;
+mod canonical_text;
 
 use std::fmt;
 
 use serde::de::Visitor;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+pub use canonical_text::Canonical;
 
 /// A 256-bit BLAKE3 hash, written as 64 lower-case hex digits.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -33,11 +36,11 @@ impl Hash {
 
     /// The key of `value` under `context`, e.g. `"clue call v1"`.
     pub fn of<T: Serialize + ?Sized>(context: &str, value: &T) -> Hash {
-        Hash::of_canonical(context, &[&canonical_json(value)])
+        Hash::of_pieces(context, &[&canonical_json(value)])
     }
 
-    /// The same of what is canonical JSON already, in pieces.
-    pub fn of_canonical(context: &str, pieces: &[&[u8]]) -> Hash {
+    /// The same of bytes in pieces, such as canonical JSON that is there already.
+    pub fn of_pieces(context: &str, pieces: &[&[u8]]) -> Hash {
         let mut hasher = blake3::Hasher::new_derive_key(context);
         for piece in pieces {
             hasher.update(piece);
@@ -50,21 +53,47 @@ impl Hash {
         self.to_string()[..12].to_owned()
     }
 
+    /// The 64 hex digits. BLAKE3's own way makes them one by one, most of the time of a short key.
+    pub fn digits(&self) -> [u8; 64] {
+        const DIGITS: &[u8; 16] = b"0123456789abcdef";
+        let mut digits = [0; 64];
+        for (pair, byte) in digits.chunks_exact_mut(2).zip(self.0) {
+            pair[0] = DIGITS[usize::from(byte >> 4)];
+            pair[1] = DIGITS[usize::from(byte & 15)];
+        }
+        digits
+    }
+
     /// Reads 64 hex digits.
     pub fn parse(text: &str) -> Option<Hash> {
         let digits: &[u8; 64] = text.as_bytes().try_into().ok()?;
-        let digit = |byte: u8| char::from(byte).to_digit(16);
-        let mut hash = [0; 32];
+        let (mut hash, mut all) = ([0; 32], 0);
         for (byte, pair) in hash.iter_mut().zip(digits.chunks_exact(2)) {
-            *byte = (digit(pair[0])? << 4 | digit(pair[1])?) as u8;
+            let high = VALUES[usize::from(pair[0])];
+            let low = VALUES[usize::from(pair[1])];
+            *byte = high << 4 | low;
+            all |= high | low;
         }
-        Some(Hash(hash))
+        (all < 16).then_some(Hash(hash))
     }
 }
 
+/// What digits are worth, in lower or upper case; more than 15 for other bytes.
+const VALUES: [u8; 256] = {
+    let mut values = [u8::MAX; 256];
+    let mut value = 0;
+    while value < 16 {
+        let digits = [b"0123456789abcdef", b"0123456789ABCDEF"];
+        values[digits[0][value] as usize] = value as u8;
+        values[digits[1][value] as usize] = value as u8;
+        value += 1;
+    }
+    values
+};
+
 impl fmt::Display for Hash {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(Hex::of(self).text())
+        f.write_str(text(&self.digits()))
     }
 }
 
@@ -76,27 +105,12 @@ impl fmt::Debug for Hash {
 
 impl Serialize for Hash {
     fn serialize<S: Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
-        s.serialize_str(Hex::of(self).text())
+        s.serialize_str(text(&self.digits()))
     }
 }
 
-/// A hash's digits. BLAKE3's own way makes them one by one, most of the time of a short key.
-struct Hex([u8; 64]);
-
-impl Hex {
-    fn of(hash: &Hash) -> Hex {
-        const DIGITS: &[u8; 16] = b"0123456789abcdef";
-        let mut hex = [0; 64];
-        for (pair, byte) in hex.chunks_exact_mut(2).zip(hash.0) {
-            pair[0] = DIGITS[usize::from(byte >> 4)];
-            pair[1] = DIGITS[usize::from(byte & 15)];
-        }
-        Hex(hex)
-    }
-
-    fn text(&self) -> &str {
-        std::str::from_utf8(&self.0).unwrap_or_default()
-    }
+fn text(digits: &[u8; 64]) -> &str {
+    std::str::from_utf8(digits).unwrap_or_default()
 }
 
 impl<'de> Deserialize<'de> for Hash {
@@ -138,6 +152,20 @@ mod tests {
         let b = serde_json::json!({"a": null, "x": {"a": 2, "b": 1}});
         assert_eq!(Hash::of("clue test v1", &a), Hash::of("clue test v1", &b));
         assert_ne!(Hash::of("clue test v1", &a), Hash::of("clue test v2", &a));
+    }
+
+    #[test]
+    fn digits_are_read_as_they_are_written_and_nothing_else() {
+        for byte in 0..=u8::MAX {
+            let hash = Hash([byte; 32]);
+            let text = hash.to_string();
+            assert_eq!(Hash::parse(&text), Some(hash));
+            assert_eq!(Hash::parse(&text.to_uppercase()), Some(hash));
+            let other = format!("{}{}", &text[1..], char::from(byte));
+            let is_digit = char::from(byte).is_ascii_hexdigit();
+            assert_eq!(Hash::parse(&other).is_some(), is_digit, "{other}");
+        }
+        assert_eq!(Hash::parse(&"0".repeat(63)), None);
     }
 
     #[test]

@@ -3,7 +3,7 @@
 
 use serde::{Deserialize, Serialize, Serializer};
 
-use crate::hash::{Hash, canonical_json};
+use crate::hash::{Canonical, Hash, canonical_json};
 use crate::text::secret::{redact, without};
 
 /// Everything that decides a stage's output, apart from its inputs.
@@ -27,7 +27,7 @@ pub enum Item {
     /// The verb's settings, with params already filled in.
     Settings {
         /// As JSON.
-        value: serde_json::Value,
+        value: Canonical,
     },
     /// The names under which other stages are read, in order.
     With {
@@ -73,11 +73,15 @@ impl Sealed {
     ///
     /// Version 1: the canonical JSON of a map of `inputs` and `manifest`.
     pub fn key(&self, inputs: &[Hash]) -> Hash {
-        let inputs = canonical_json(inputs);
-        Hash::of_canonical(
-            "clue stage v1",
-            &[b"{\"inputs\":", &inputs, b",\"manifest\":", &self.0, b"}"],
-        )
+        let mut before = Vec::with_capacity(32 + 67 * inputs.len());
+        before.extend(b"{\"inputs\":[");
+        for (at, input) in inputs.iter().enumerate() {
+            before.extend(if at == 0 { "\"" } else { ",\"" }.bytes());
+            before.extend(input.digits());
+            before.push(b'"');
+        }
+        before.extend(b"],\"manifest\":");
+        Hash::of_pieces("clue stage v1", &[&before, &self.0, b"}"])
     }
 }
 
@@ -147,8 +151,25 @@ pub struct ParamChange {
 impl Manifest {
     /// What keys are made of. Paths of files are left out: content decides, not where it lies.
     pub fn seal(&self) -> Sealed {
-        let items: Vec<Unlabelled<'_>> = self.items.iter().map(Unlabelled).collect();
-        Sealed(canonical_json(&items))
+        let mut json = Vec::with_capacity(512);
+        for item in &self.items {
+            json.push(if json.is_empty() { b'[' } else { b',' });
+            // As they would be written too: every manifest has these two.
+            match item {
+                Item::Verb { name, version } if plain(name) => {
+                    let verb = format!(r#"{{"is":"verb","name":"{name}","version":{version}}}"#);
+                    json.extend(verb.bytes());
+                }
+                Item::Settings { value } => {
+                    json.extend(b"{\"is\":\"settings\",\"value\":");
+                    json.extend(value.text().as_bytes());
+                    json.push(b'}');
+                }
+                item => json.extend(canonical_json(&Unlabelled(item))),
+            }
+        }
+        json.extend(if json.is_empty() { "[]" } else { "]" }.bytes());
+        Sealed(json)
     }
 
     /// The key of a stage with this manifest over inputs with these identities.
@@ -184,6 +205,11 @@ impl Manifest {
         }
         changes
     }
+}
+
+/// True for names that are their own JSON.
+fn plain(name: &str) -> bool {
+    name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_')
 }
 
 impl Item {
@@ -227,7 +253,7 @@ impl Item {
                 });
             }
             (Item::Settings { value }, Item::Settings { value: was }) => {
-                json_changes(("", ""), was, value, then, changes);
+                json_changes(("", ""), &was.value(), &value.value(), then, changes);
             }
             (Item::Param { name, value }, Item::Param { value: was, .. }) => {
                 changes.push(then.param(name, was, value));

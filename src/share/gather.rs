@@ -13,7 +13,7 @@ use crate::diag::Diagnostic;
 use crate::engine::pipe::Pipe;
 use crate::engine::runs::Head;
 use crate::engine::survey::Survey;
-use crate::hash::Hash;
+use crate::hash::{Canonical, Hash};
 use crate::model::spec::ModelSpec;
 use crate::model::told::Served;
 use crate::plan::manifest::Item;
@@ -99,8 +99,10 @@ fn keys(pipe: &Pipe, survey: &Survey, plain: &Plain) -> Vec<Hash> {
         let node = &survey.nodes[at];
         let mut manifest = node.manifest.clone();
         for item in &mut manifest.items {
-            if let Item::Param { value, .. } | Item::Settings { value } = item {
-                *value = plain.value(value);
+            match item {
+                Item::Param { value, .. } => *value = plain.value(value),
+                Item::Settings { value } => *value = Canonical::of(&plain.value(&value.value())),
+                _ => {}
             }
         }
         let inputs: Vec<Hash> = node.sources().filter_map(|from| keys[from]).collect();

@@ -7,6 +7,7 @@ use schemars::{Schema, SchemaGenerator};
 use super::contract::{Build, Check, FieldSet, Look, Operator, Verb};
 use super::traces::Traces;
 use crate::diag::Diagnostic;
+use crate::hash::Canonical;
 use crate::spec::decode::decode;
 use crate::spec::node::Node;
 
@@ -40,6 +41,8 @@ pub trait AnyVerb: Send + Sync {
     fn version(&self) -> u32;
     /// Its settings as JSON: what decides its output, apart from inputs and files.
     fn settings(&self) -> serde_json::Value;
+    /// The same as keys have it.
+    fn canonical(&self) -> Canonical;
     /// See [`Verb::inputs`].
     fn inputs(&self) -> (usize, usize);
     /// See [`Verb::heavy`].
@@ -74,6 +77,10 @@ impl<V: Verb> AnyVerb for V {
 
     fn settings(&self) -> serde_json::Value {
         serde_json::to_value(self).unwrap_or_default()
+    }
+
+    fn canonical(&self) -> Canonical {
+        Canonical::of(self)
     }
 
     fn inputs(&self) -> (usize, usize) {

@@ -149,13 +149,13 @@ fn verb(manifest: &Manifest) -> &str {
     verb.unwrap_or_default()
 }
 
-fn settings(manifest: &Manifest) -> &Json {
+fn settings(manifest: &Manifest) -> Json {
     let mut items = manifest.items.iter();
     let settings = items.find_map(|item| match item {
-        Item::Settings { value } => Some(value),
+        Item::Settings { value } => Some(value.value()),
         _ => None,
     });
-    settings.unwrap_or(&Json::Null)
+    settings.unwrap_or_default()
 }
 
 /// How many inputs are read under names.

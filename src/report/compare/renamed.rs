@@ -88,7 +88,7 @@ fn face(stage: &StageRecord, renamed: &Renamed) -> String {
     let items = stage.manifest.items.iter();
     let items = items.filter_map(|item| match item {
         Item::Verb { name, .. } => Some(Json::from(name.as_str())),
-        Item::Settings { value } => Some(pathless(value, &paths)),
+        Item::Settings { value } => Some(pathless(&value.value(), &paths)),
         Item::With { names } => Some(Json::from(names.as_slice())),
         _ => None,
     });
