@@ -1,10 +1,11 @@
 //! A pipeline whose verbs and models are understood and checked. Owns the step from names to
 //! things; runs nothing.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, LazyLock};
 
+use foldhash::HashMap;
 use minijinja::{Environment, Value};
 
 use crate::diag::{Diagnostic, Sources, in_order};
@@ -161,16 +162,9 @@ fn links(stages: &[Stage]) -> Vec<Vec<usize>> {
 /// Decodes the verbs; stages whose settings do not fit are left out.
 fn decode(pipeline: &Pipeline, faults: &mut Vec<Diagnostic>) -> Vec<Stage> {
     let mut stages = Vec::with_capacity(pipeline.stages.len());
-    for spec in &pipeline.stages {
-        let Some(def) = verb(&spec.verb) else {
-            faults.push(
-                Diagnostic::error(format!("no verb `{}`", spec.verb.value))
-                    .at(spec.verb.span, "")
-                    .suggest(&spec.verb, VERBS.iter().map(|verb| verb.name)),
-            );
-            continue;
-        };
-        match (def.decode)(&spec.config) {
+    let verbs = parallel::map(&pipeline.stages, |spec| decode_verb(spec));
+    for (spec, verb) in pipeline.stages.iter().zip(verbs) {
+        match verb {
             Ok(verb) => stages.push(Stage {
                 inputs: Vec::new(),
                 with: Vec::new(),
@@ -198,6 +192,15 @@ fn decode(pipeline: &Pipeline, faults: &mut Vec<Diagnostic>) -> Vec<Stage> {
         stages[at].kin = kin(&stages, at);
     }
     stages
+}
+
+fn decode_verb(spec: &StageSpec) -> Result<Box<dyn AnyVerb>, Diagnostic> {
+    let Some(def) = verb(&spec.verb) else {
+        let fault = Diagnostic::error(format!("no verb `{}`", spec.verb.value));
+        let known = VERBS.iter().map(|verb| verb.name);
+        return Err(fault.at(spec.verb.span, "").suggest(&spec.verb, known));
+    };
+    (def.decode)(&spec.config)
 }
 
 /// The named inputs of a stage that have a source in common with its input.
@@ -280,7 +283,7 @@ fn looks(pipe: &Pipe) -> Vec<Option<Look>> {
         stage.verb.look(&build)
     };
     let all: Vec<usize> = (0..pipe.stages.len()).collect();
-    parallel::map(&all, parallel::threads(all.len()), look)
+    parallel::map(&all, look)
 }
 
 /// The names of params and models in each space of names.

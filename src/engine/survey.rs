@@ -9,7 +9,7 @@ use super::shard::{Shard, Share};
 use crate::diag::Diagnostic;
 use crate::hash::Hash;
 use crate::parallel;
-use crate::plan::graph::{self, Known, Node, Output, Planned};
+use crate::plan::graph::{self, Action, Known, Node, Output, Planned};
 use crate::plan::manifest::{Item, Manifest};
 use crate::plan::waves::Part;
 use crate::store::Store;
@@ -29,6 +29,12 @@ pub struct Survey {
 }
 
 impl Survey {
+    /// True if nothing has to be done.
+    pub fn is_idle(&self) -> bool {
+        let mut planned = self.planned.iter();
+        planned.all(|planned| planned.action == Action::Skip)
+    }
+
     /// What of a stage this machine does, if it does not do all: only its share of the records.
     pub fn shard(&self, at: usize) -> Option<Shard> {
         let share = self.share.as_ref()?;
@@ -95,8 +101,7 @@ fn targets(nodes: &[Node], wanted: &Wanted) -> Vec<usize> {
 /// The stages as the planner sees them.
 fn nodes(pipe: &Pipe, store: &Store) -> Result<Vec<Node>, Diagnostic> {
     let all: Vec<usize> = (0..pipe.stages.len()).collect();
-    let threads = parallel::threads(all.len());
-    let nodes = parallel::map(&all, threads, |at| node(pipe, store, *at));
+    let nodes = parallel::map(&all, |at| node(pipe, store, *at));
     nodes.into_iter().collect()
 }
 
@@ -110,7 +115,7 @@ fn node(pipe: &Pipe, store: &Store, at: usize) -> Result<Node, Diagnostic> {
             version: stage.verb.version(),
         },
         Item::Settings {
-            value: stage.verb.settings(),
+            value: stage.verb.canonical(),
         },
     ];
     let params = &pipe.pipeline.scopes[stage.spec.scope].params;

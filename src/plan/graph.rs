@@ -192,7 +192,7 @@ pub fn plan(
 ) -> Vec<Planned> {
     let mut planned: Vec<Option<Planned>> = vec![None; nodes.len()];
     for level in levels(nodes, order) {
-        let found = parallel::map(&level, parallel::threads(level.len()), |&at| {
+        let found = parallel::map(&level, |&at| {
             find((at, &nodes[at]), &planned, force[at], known)
         });
         for (at, found) in level.into_iter().zip(found) {

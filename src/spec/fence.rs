@@ -9,7 +9,11 @@
 //! pipeline that lies right there, only its own file is inside. Hidden files (`.env`, `.git`) are
 //! inside of nothing, unless the user gave them.
 
+use std::fs::Metadata;
 use std::path::{Component, Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use foldhash::HashMap;
 
 use super::node::{Node, NodeValue};
 use super::pipeline::Overrides;
@@ -27,6 +31,19 @@ pub struct Fence {
     given: Vec<PathBuf>,
     /// True if everything may be named.
     gone: bool,
+    /// Folders that files were named in, resolved: there are few, of thousands of files.
+    folders: Arc<Mutex<HashMap<PathBuf, PathBuf>>>,
+}
+
+/// Where a path leads.
+#[derive(Debug)]
+pub enum Leads {
+    /// To what must not be named.
+    Out(PathBuf),
+    /// To a file or folder that may be named.
+    To(Metadata),
+    /// It may be named, whatever there is.
+    Unseen,
 }
 
 impl Fence {
@@ -118,8 +135,48 @@ impl Fence {
     /// The file that a path leads to, if that must not be named; none if it may, or if there is
     /// no such file.
     pub fn refuses(&self, path: &Path) -> Option<PathBuf> {
-        let real = path.canonicalize().ok()?;
-        (!self.gone && !self.holds(&real)).then_some(real)
+        match self.leads(path) {
+            Leads::Out(real) => Some(real),
+            Leads::To(_) | Leads::Unseen => None,
+        }
+    }
+
+    /// Where a path leads.
+    pub fn leads(&self, path: &Path) -> Leads {
+        if self.gone {
+            return Leads::Unseen;
+        }
+        match self.real(path) {
+            Some((real, _)) if !self.holds(&real) => Leads::Out(real),
+            Some((_, Some(data))) => Leads::To(data),
+            _ => Leads::Unseen,
+        }
+    }
+
+    /// A path resolved, if it leads to a file or folder, and what that is where it was seen.
+    fn real(&self, path: &Path) -> Option<(PathBuf, Option<Metadata>)> {
+        let resolved = || Some((path.canonicalize().ok()?, None));
+        let (Some(folder), Some(name)) = (path.parent(), path.file_name()) else {
+            return resolved();
+        };
+        let real = self.folder(folder)?.join(name);
+        let data = real.symlink_metadata().ok()?;
+        match data.is_symlink() {
+            true => resolved(),
+            false => Some((real, Some(data))),
+        }
+    }
+
+    fn folder(&self, named: &Path) -> Option<PathBuf> {
+        let mut folders = self.folders.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(real) = folders.get(named) {
+            return Some(real.clone());
+        }
+        let here = Path::new(".");
+        let folder = if named == Path::new("") { here } else { named };
+        let real = folder.canonicalize().ok()?;
+        folders.insert(named.to_owned(), real.clone());
+        Some(real)
     }
 
     /// True if a file, resolved, lies inside, whether it is there or not.
@@ -263,6 +320,15 @@ mod tests {
         for name in ["a/x.csv", "a/../a/x.csv", "missing.csv", "../missing.csv"] {
             assert!(!refused(&fence, name), "{name}");
         }
+        // Of a folder that is linked every file, not only the first that is named.
+        fs::create_dir(at.join("other")).expect("a folder");
+        std::os::unix::fs::symlink(at.join("other"), at.join("p/linked")).expect("linked");
+        for name in ["linked/x.csv", "linked/y.csv"] {
+            assert!(!refused(&fence, name), "{name} is not there");
+            fs::write(at.join("p").join(name), "").expect("written");
+            assert!(refused(&fence, name), "{name}");
+        }
+        assert!(matches!(fence.leads(&at.join("p/a")), Leads::To(data) if data.is_dir()));
         let overrides = Overrides {
             params: vec![
                 ("x".to_owned(), "{path: ../out.csv}".to_owned()),

@@ -47,7 +47,7 @@ impl Part {
     pub fn includes(&self) -> &[Node] {
         match self.root.get("include") {
             Some(node) => match &node.value {
-                NodeValue::Seq(items) => items.as_slice(),
+                NodeValue::Seq(items) => &items[..],
                 _ => std::slice::from_ref(node),
             },
             None => &[],

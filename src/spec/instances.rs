@@ -47,7 +47,7 @@ pub fn instances(parts: &[Part], prefix: &str, filler: &mut Filler<'_>) -> Vec<I
             None => true,
             Some(first) => {
                 let shown = name.trim_end_matches('/');
-                filler.faults.push(
+                filler.found.faults.push(
                     Diagnostic::error(format!("two instances are called `{shown}`"))
                         .at(span, "")
                         .also(first, "first here")
@@ -63,7 +63,7 @@ pub fn instances(parts: &[Part], prefix: &str, filler: &mut Filler<'_>) -> Vec<I
 fn instances_of(node: &Node, part: &Part, prefix: &str, filler: &mut Filler<'_>) -> Vec<Instance> {
     for (key, _) in node.entries() {
         if !KEYS.contains(&key.name.as_str()) {
-            filler.faults.push(
+            filler.found.faults.push(
                 Diagnostic::error(format!("unknown key `{}`", key.name))
                     .at(key.span, "")
                     .suggest(&key.name, KEYS),
@@ -72,6 +72,7 @@ fn instances_of(node: &Node, part: &Part, prefix: &str, filler: &mut Filler<'_>)
     }
     let Some(file_node) = node.get("file") else {
         filler
+            .found
             .faults
             .push(Diagnostic::error("missing key `file`").at(node.span, ""));
         return Vec::new();
@@ -101,7 +102,7 @@ fn combinations(node: &Node, filler: &mut Filler<'_>) -> Vec<Option<Value>> {
     let mut all: Vec<Vec<(String, Value)>> = vec![Vec::new()];
     for (key, node) in for_each.entries() {
         let node = filler.fill(node, &[]);
-        if filler.unknown.contains(&node.span) {
+        if filler.found.unknown.contains(&node.span) {
             return Vec::new();
         }
         let NodeValue::Seq(items) = &node.value else {
@@ -110,7 +111,7 @@ fn combinations(node: &Node, filler: &mut Filler<'_>) -> Vec<Option<Value>> {
         };
         // Before they are made: their number is a product.
         if all.len().saturating_mul(items.len()) > MAX_SCOPES {
-            filler.faults.push(
+            filler.found.faults.push(
                 Diagnostic::error(format!("more than {MAX_SCOPES} instances")).at(node.span, ""),
             );
             return Vec::new();
@@ -148,7 +149,7 @@ fn instance(
     let (name, span) = match node.get("as") {
         Some(name) => {
             let name = filler.fill(name, &[]);
-            if filler.unknown.contains(&name.span) {
+            if filler.found.unknown.contains(&name.span) {
                 return None;
             }
             match &name.value {
@@ -162,7 +163,7 @@ fn instance(
         None => (stem.unwrap_or_default(), file_node.span),
     };
     if !stays_inside(&name) {
-        filler.faults.push(
+        filler.found.faults.push(
             Diagnostic::error(format!("`{name}` cannot name an instance"))
                 .at(span, "")
                 .help("stages and outputs get this name and a `/` before theirs"),
@@ -179,7 +180,10 @@ fn instance(
         }
         None => Vec::new(),
     };
-    if params.iter().any(|(_, n)| filler.unknown.contains(&n.span)) {
+    if params
+        .iter()
+        .any(|(_, n)| filler.found.unknown.contains(&n.span))
+    {
         return None;
     }
     let inputs = node
@@ -224,8 +228,8 @@ fn inputs_of(node: &Node, prefix: &str, filler: &mut Filler<'_>) -> Vec<(Key, Sr
 }
 
 fn expected(what: &str, node: &Node, filler: &mut Filler<'_>) {
-    if !filler.unknown.contains(&node.span) {
-        filler.faults.push(
+    if !filler.found.unknown.contains(&node.span) {
+        filler.found.faults.push(
             Diagnostic::error(format!("expected {what}, found {}", node.kind())).at(node.span, ""),
         );
     }

@@ -1,7 +1,6 @@
 //! From a file and its includes to a [`Pipeline`], or to everything that is wrong with it.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 use super::cycles;
 use super::fence::Fence;
@@ -56,7 +55,7 @@ pub fn load(path: &Path, overrides: &Overrides, shapes: &Shapes) -> Loaded {
     let pipeline = parts.first().map(|main| {
         expand(&mut entries, &mut faults);
         check_inputs(&entries, &unread, &mut faults);
-        let all: Vec<_> = entries.iter().map(|e| &e.stage).collect();
+        let all: Vec<_> = entries.iter().map(|e| &*e.stage).collect();
         cycles::check(&all, &mut faults);
         let stages = remove(entries, &mut faults);
         let stem = path.file_stem().map(|s| s.to_string_lossy().into_owned());
@@ -69,7 +68,7 @@ pub fn load(path: &Path, overrides: &Overrides, shapes: &Shapes) -> Loaded {
             fence,
             scopes,
             models,
-            stages: stages.into_iter().map(Arc::new).collect(),
+            stages,
         }
     });
     in_order(&mut faults);

@@ -80,7 +80,7 @@ pub fn declare<'a>(
         .get("default")
         .filter(|default| !matches!(default.value, NodeValue::Null));
     declared.kind = declared.default.map_or(ParamKind::String, kind_of);
-    for (name, value) in entries {
+    for (name, value) in entries.iter() {
         match name.name.as_str() {
             "default" => {}
             "type" => match value.as_str() {

@@ -1,8 +1,10 @@
 //! One space of names: a file with what it includes by name, under the values its params have
 //! there. A pipeline has one, and one more for each instance of another pipeline.
 
-use std::collections::HashMap;
 use std::path::PathBuf;
+use std::sync::Arc;
+
+use foldhash::{HashMap, HashMapExt};
 
 use super::decode::Src;
 use super::files::{Files, Part, Parts, real};
@@ -133,17 +135,24 @@ impl<'a> Loading<'a> {
         }
         let of = |part: &Part| part.section("stages").count() + part.section("outputs").count();
         self.entries.reserve(parts.iter().map(of).sum());
-        for (key, node, dir) in parts.iter().flat_map(|part| part.section("stages")) {
-            match reader.stage(key, node, dir) {
+        let items = |section| {
+            parts
+                .iter()
+                .flat_map(move |part| part.section(section))
+                .collect()
+        };
+        let stages: Vec<_> = items("stages");
+        for (entry, (key, ..)) in reader.stages(&stages).into_iter().zip(&stages) {
+            match entry {
                 Some(entry) => self.entries.push(entry),
                 None => self.unread.push(reader.full(key).value),
             }
         }
-        for (key, node, dir) in parts.iter().flat_map(|part| part.section("outputs")) {
-            self.entries.extend(reader.output(key, node, dir));
-        }
+        let outputs: Vec<_> = items("outputs");
+        let outputs = reader.outputs(&outputs);
+        self.entries.extend(outputs.into_iter().flatten());
         let instances = instances(parts, &place.prefix, &mut filler);
-        self.files.faults.append(&mut filler.faults);
+        self.files.faults.append(&mut filler.found.faults);
         for instance in instances {
             let given = Given::Bound {
                 own: &instance.params,
@@ -174,8 +183,9 @@ impl<'a> Loading<'a> {
         };
         let entry = &mut own[at];
         entry.kept = false;
-        entry.stage.from = vec![outer];
-        entry.stage.with.clear();
+        let stage = Arc::make_mut(&mut entry.stage);
+        stage.from = vec![outer];
+        stage.with.clear();
     }
 }
 

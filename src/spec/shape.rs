@@ -49,14 +49,21 @@ impl Checker<'_> {
                 self.one_of(node, options, depth, faults);
             }
         }
-        if words.names {
-            let allowed = names(schema);
-            if !allowed.is_empty() {
-                if !node.as_str().is_some_and(|text| allowed.contains(&text)) {
-                    faults.add(|| not_among(node, &allowed));
-                }
-                return;
+        let allowed = || {
+            words
+                .among
+                .iter()
+                .chain(words.only)
+                .filter_map(Json::as_str)
+        };
+        if allowed().next().is_some() {
+            if !node
+                .as_str()
+                .is_some_and(|text| allowed().any(|a| a == text))
+            {
+                faults.add(|| not_among(node, &names(schema)));
             }
+            return;
         }
         if words.kind.is_some_and(|kind| !is_of(node, kind)) {
             faults.add(|| wrong_type(node, &types(schema)));
@@ -66,7 +73,7 @@ impl Checker<'_> {
             NodeValue::Map(entries) => self.map(node, entries, &words, depth, faults),
             NodeValue::Seq(items) => {
                 if let Some(inner) = words.items {
-                    for item in items {
+                    for item in items.iter() {
                         self.node(item, inner, depth + 1, faults);
                     }
                 }
@@ -241,8 +248,9 @@ struct Words<'a> {
     all_of: &'a [Json],
     any_of: &'a [Json],
     one_of: &'a [Json],
-    /// True if there may be [`names`].
-    names: bool,
+    /// Of `enum`, and of `const`: what is text among it is what is allowed.
+    among: &'a [Json],
+    only: Option<&'a Json>,
     kind: Option<&'a Json>,
     items: Option<&'a Json>,
     first_items: &'a [Json],
@@ -263,7 +271,8 @@ impl<'a> Words<'a> {
                 "allOf" => words.all_of = list(),
                 "anyOf" => words.any_of = list(),
                 "oneOf" => words.one_of = list(),
-                "enum" | "const" => words.names = true,
+                "enum" => words.among = list(),
+                "const" => words.only = Some(value),
                 "type" => words.kind = Some(value),
                 "items" => words.items = Some(value),
                 "prefixItems" => words.first_items = list(),

@@ -1,8 +1,9 @@
 //! Stages and outputs: which verb, which inputs, and whether they exist.
 
-use std::collections::{HashMap, HashSet};
 use std::path::{Component, Path};
+use std::sync::Arc;
 
+use foldhash::{HashMap, HashSet};
 use serde_json::Value as Json;
 
 use super::decode::{Src, decode};
@@ -13,14 +14,15 @@ use super::shape::Checker;
 use super::shapes::Shapes;
 use super::subst::Filler;
 use crate::diag::{Diagnostic, Span};
+use crate::parallel;
 
 /// Keys of a stage that are not verbs.
 pub const STAGE_KEYS: [&str; 4] = ["from", "with", "on_error", "when"];
 
 /// A stage, and whether its `when` keeps it.
 pub struct Entry {
-    /// The stage.
-    pub stage: StageSpec,
+    /// The stage; not shared yet.
+    pub stage: Arc<StageSpec>,
     /// False when `when` is false.
     pub kept: bool,
 }
@@ -39,7 +41,41 @@ pub struct Reader<'a, 'f> {
     pub prefix: &'f str,
 }
 
-impl Reader<'_, '_> {
+/// A key of a map with its value, and the folder of the file that holds it.
+type Item<'a> = (&'a Key, &'a Node, &'a Path);
+
+impl<'a> Reader<'a, '_> {
+    /// Reads stages, in their order; none for those that have no verb.
+    pub fn stages(&mut self, items: &[Item<'_>]) -> Vec<Option<Entry>> {
+        self.each(items, |reader, item| reader.stage(item))
+    }
+
+    /// Reads outputs, in their order.
+    pub fn outputs(&mut self, items: &[Item<'_>]) -> Vec<Option<Entry>> {
+        self.each(items, |reader, item| reader.output(item))
+    }
+
+    /// Many on several threads: no stage needs another one to be read.
+    fn each(
+        &mut self,
+        items: &[Item<'_>],
+        read: impl for<'f> Fn(&mut Reader<'a, 'f>, Item<'_>) -> Option<Entry> + Sync,
+    ) -> Vec<Option<Entry>> {
+        let entries = parallel::map(items, |item| {
+            let mut filler = self.filler.fork();
+            let mut reader = Reader {
+                filler: &mut filler,
+                ..*self
+            };
+            (read(&mut reader, *item), filler.found)
+        });
+        let kept = entries.into_iter().map(|(entry, found)| {
+            self.filler.found.append(found);
+            entry
+        });
+        kept.collect()
+    }
+
     /// A name of this space as the whole pipeline knows it.
     pub fn full(&self, key: &Key) -> Src<String> {
         Src {
@@ -49,7 +85,7 @@ impl Reader<'_, '_> {
     }
 
     /// Reads a stage; none when it has no verb.
-    pub fn stage(&mut self, key: &Key, node: &Node, dir: &Path) -> Option<Entry> {
+    fn stage(&mut self, (key, node, dir): Item<'_>) -> Option<Entry> {
         if !matches!(node.value, NodeValue::Map(_)) {
             self.expected("a map", node);
             return None;
@@ -64,7 +100,7 @@ impl Reader<'_, '_> {
                 Some(schema) => verbs.push((name, value, schema)),
                 None => {
                     let known = shapes.verbs.keys().map(String::as_str).chain(STAGE_KEYS);
-                    self.filler.faults.push(
+                    self.filler.found.faults.push(
                         Diagnostic::error(format!("unknown verb `{}`", name.name))
                             .at(name.span, "")
                             .suggest(&name.name, known),
@@ -74,7 +110,7 @@ impl Reader<'_, '_> {
         }
         let all_known = verbs.len() + self.common_keys(node) == node.entries().len();
         if verbs.is_empty() && all_known {
-            self.filler.faults.push(
+            self.filler.found.faults.push(
                 Diagnostic::error(format!("stage `{}` has no verb", key.name))
                     .at(key.span, "")
                     .suggest("", shapes.verbs.keys().map(String::as_str)),
@@ -83,7 +119,7 @@ impl Reader<'_, '_> {
         if let [(first, ..), (second, ..), ..] = verbs.as_slice()
             && first.name != second.name
         {
-            self.filler.faults.push(
+            self.filler.found.faults.push(
                 Diagnostic::error(format!(
                     "stage `{}` has two verbs, `{}` and `{}`",
                     key.name, first.name, second.name
@@ -93,17 +129,18 @@ impl Reader<'_, '_> {
                 .help("make two stages of it"),
             );
         }
-        let mut entry = self.common(key, node, dir);
+        let (mut stage, kept) = self.common(key, node, dir);
         let (verb, value, schema) = *verbs.first()?;
-        entry.stage.verb = source(verb);
-        entry.stage.config = self.config(value, schema);
-        Some(entry)
+        stage.verb = source(verb);
+        stage.config = self.config(value, schema);
+        let stage = Arc::new(stage);
+        Some(Entry { stage, kept })
     }
 
     /// Reads an output as a stage with the verb `write`.
-    pub fn output(&mut self, key: &Key, node: &Node, dir: &Path) -> Option<Entry> {
+    fn output(&mut self, (key, node, dir): Item<'_>) -> Option<Entry> {
         if !stays_inside(&key.name) {
-            self.filler.faults.push(
+            self.filler.found.faults.push(
                 Diagnostic::error(format!("output `{}` is not a plain path", key.name))
                     .at(key.span, "")
                     .help("name a file inside the output folder, such as `scores/all.json`"),
@@ -113,9 +150,9 @@ impl Reader<'_, '_> {
             self.expected("a map", node);
             return None;
         }
-        let mut entry = self.common(key, node, dir);
+        let (mut stage, kept) = self.common(key, node, dir);
         if node.get("from").is_none() {
-            self.filler.faults.push(
+            self.filler.found.faults.push(
                 Diagnostic::error(format!("output `{}` has no `from`", key.name))
                     .at(key.span, "")
                     .help("say which stage it writes: `from: STAGE`"),
@@ -125,6 +162,7 @@ impl Reader<'_, '_> {
         for (name, value) in node.entries() {
             if name.name == "path" {
                 self.filler
+                    .found
                     .faults
                     .push(Diagnostic::error("an output's name is its path").at(name.span, ""));
             } else if !STAGE_KEYS.contains(&name.name.as_str()) {
@@ -142,15 +180,16 @@ impl Reader<'_, '_> {
         rest.push((name, path));
         let config = Node {
             span: node.span,
-            value: NodeValue::Map(rest),
+            value: NodeValue::Map(rest.into()),
         };
         let shapes = self.shapes;
-        entry.stage.config = match shapes.verbs.get("write") {
+        stage.config = match shapes.verbs.get("write") {
             Some(schema) => self.config(&config, schema),
             None => config,
         };
-        entry.stage.is_output = true;
-        Some(entry)
+        stage.is_output = true;
+        let stage = Arc::new(stage);
+        Some(Entry { stage, kept })
     }
 
     fn common_keys(&self, node: &Node) -> usize {
@@ -160,8 +199,9 @@ impl Reader<'_, '_> {
             .count()
     }
 
-    /// What stages and outputs have in common. The verb is `write` until it is known.
-    fn common(&mut self, key: &Key, node: &Node, dir: &Path) -> Entry {
+    /// What stages and outputs have in common, and whether `when` keeps it. The verb is `write`
+    /// until it is known.
+    fn common(&mut self, key: &Key, node: &Node, dir: &Path) -> (StageSpec, bool) {
         let kept = node.get("when").is_none_or(|when| self.filler.when(when));
         let from = node
             .get("from")
@@ -190,35 +230,36 @@ impl Reader<'_, '_> {
             dir: dir.to_owned(),
             scope: self.scope,
         };
-        Entry { stage, kept }
+        (stage, kept)
     }
 
     /// Fills params in and checks the shape.
     pub fn config(&mut self, node: &Node, schema: &Json) -> Node {
         let mut node = self.filler.fill(node, &[schema]);
         if matches!(node.value, NodeValue::Null) && self.shapes.wants_map(schema) {
-            node.value = NodeValue::Map(Vec::new());
+            node.value = NodeValue::Map(Arc::default());
         }
         let faults = Checker {
             shapes: self.shapes,
-            unknown: &self.filler.unknown,
+            unknown: &self.filler.found.unknown,
         }
         .check(&node, schema);
-        self.filler.faults.extend(faults);
+        self.filler.found.faults.extend(faults);
         node
     }
 
     /// Reads `on_error`.
     pub fn on_error(&mut self, node: &Node) -> Option<OnError> {
-        let before = self.filler.faults.len();
+        let before = self.filler.found.faults.len();
         let shapes = self.shapes;
         let node = self.config(node, &shapes.on_error);
-        if self.filler.faults.len() > before || self.filler.unknown.contains(&node.span) {
+        if self.filler.found.faults.len() > before || self.filler.found.unknown.contains(&node.span)
+        {
             return None;
         }
         match decode(&node) {
             Ok(OnError::Skip(share)) if !(0.0..=1.0).contains(&share) => {
-                self.filler.faults.push(
+                self.filler.found.faults.push(
                     Diagnostic::error(format!("expected a share from 0 to 1, found {share}"))
                         .at(node.get("skip").unwrap_or(&node).span, ""),
                 );
@@ -226,7 +267,7 @@ impl Reader<'_, '_> {
             }
             Ok(on_error) => Some(on_error),
             Err(fault) => {
-                self.filler.faults.push(fault);
+                self.filler.found.faults.push(fault);
                 None
             }
         }
@@ -235,7 +276,7 @@ impl Reader<'_, '_> {
     fn from(&mut self, node: &Node) -> Vec<Src<String>> {
         let node = self.filler.fill(node, &[]);
         let items = match &node.value {
-            NodeValue::Seq(items) => items.as_slice(),
+            NodeValue::Seq(items) => &items[..],
             _ => std::slice::from_ref(&node),
         };
         items.iter().filter_map(|item| self.name(item)).collect()
@@ -249,7 +290,7 @@ impl Reader<'_, '_> {
         let mut with = Vec::new();
         for (key, value) in node.entries() {
             if !is_name(&key.name) || key.name == "params" {
-                self.filler.faults.push(
+                self.filler.found.faults.push(
                     Diagnostic::error(format!("`{}` cannot name an input", key.name))
                         .at(key.span, "")
                         .help("use letters, digits and `_`; `params` is taken"),
@@ -263,7 +304,7 @@ impl Reader<'_, '_> {
     }
 
     fn name(&mut self, node: &Node) -> Option<Src<String>> {
-        if self.filler.unknown.contains(&node.span) {
+        if self.filler.found.unknown.contains(&node.span) {
             return None;
         }
         let Some(name) = node.as_str() else {
@@ -277,7 +318,7 @@ impl Reader<'_, '_> {
     }
 
     fn expected(&mut self, what: &str, node: &Node) {
-        self.filler.faults.push(
+        self.filler.found.faults.push(
             Diagnostic::error(format!("expected {what}, found {}", node.kind())).at(node.span, ""),
         );
     }
@@ -286,6 +327,10 @@ impl Reader<'_, '_> {
 /// Puts the stages that they mean in place of inputs with `*`, which stands for any text
 /// without `/`. Stages that `when` removes are not meant.
 pub fn expand(entries: &mut [Entry], faults: &mut Vec<Diagnostic>) {
+    let open = |stage: &StageSpec| stage.from.iter().any(|input| input.contains('*'));
+    if !entries.iter().any(|entry| open(&entry.stage)) {
+        return;
+    }
     let names: Vec<String> = entries
         .iter()
         .filter(|e| e.kept && !e.stage.is_output)
@@ -293,7 +338,8 @@ pub fn expand(entries: &mut [Entry], faults: &mut Vec<Diagnostic>) {
         .collect();
     for entry in entries {
         let mut from = Vec::new();
-        for input in std::mem::take(&mut entry.stage.from) {
+        let stage = Arc::make_mut(&mut entry.stage);
+        for input in std::mem::take(&mut stage.from) {
             if !input.contains('*') {
                 from.push(input);
                 continue;
@@ -312,7 +358,7 @@ pub fn expand(entries: &mut [Entry], faults: &mut Vec<Diagnostic>) {
                 );
             }
         }
-        entry.stage.from = from;
+        stage.from = from;
     }
 }
 
@@ -371,17 +417,17 @@ pub fn check_inputs(entries: &[Entry], unread: &[String], faults: &mut Vec<Diagn
 }
 
 /// Takes out the stages that `when` removes; who read them reads what they would have read.
-pub fn remove(entries: Vec<Entry>, faults: &mut Vec<Diagnostic>) -> Vec<StageSpec> {
+pub fn remove(entries: Vec<Entry>, faults: &mut Vec<Diagnostic>) -> Vec<Arc<StageSpec>> {
     let gone: HashMap<String, Vec<Src<String>>> = entries
         .iter()
         .filter(|e| !e.kept)
         .map(|e| (e.stage.name.value.clone(), e.stage.from.clone()))
         .collect();
-    let mut stages: Vec<StageSpec> = entries
-        .into_iter()
-        .filter(|e| e.kept)
-        .map(|e| e.stage)
-        .collect();
+    let kept = entries.into_iter().filter(|e| e.kept);
+    let mut stages: Vec<Arc<StageSpec>> = kept.map(|e| e.stage).collect();
+    if gone.is_empty() {
+        return stages;
+    }
     let mut fault = |stage: &StageSpec, input: &Src<String>, why: &str| {
         faults.push(
             Diagnostic::error(format!(
@@ -391,7 +437,7 @@ pub fn remove(entries: Vec<Entry>, faults: &mut Vec<Diagnostic>) -> Vec<StageSpe
             .at(input.span, ""),
         );
     };
-    for stage in &mut stages {
+    for stage in stages.iter_mut().map(Arc::make_mut) {
         let mut from = Vec::new();
         for input in &stage.from {
             let found = through(input, &gone);

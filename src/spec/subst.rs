@@ -23,10 +23,25 @@ pub struct Filler<'a> {
     shapes: &'a Shapes,
     /// What `each` is while an instance of another pipeline is made.
     pub each: Option<Value>,
+    /// What it found.
+    pub found: Found,
+}
+
+/// What is found while params are filled in.
+#[derive(Default)]
+pub struct Found {
     /// Nodes whose value is unknown because a param has none: not to be checked further.
     pub unknown: Vec<Span>,
     /// What went wrong.
     pub faults: Vec<Diagnostic>,
+}
+
+impl Found {
+    /// Takes over what was found elsewhere.
+    pub fn append(&mut self, other: Found) {
+        self.unknown.extend(other.unknown);
+        self.faults.extend(other.faults);
+    }
 }
 
 impl<'a> Filler<'a> {
@@ -47,8 +62,19 @@ impl<'a> Filler<'a> {
             values,
             shapes,
             each: None,
-            unknown: Vec::new(),
-            faults: Vec::new(),
+            found: Found::default(),
+        }
+    }
+
+    /// Another one for the same params, with nothing found yet.
+    pub fn fork(&self) -> Filler<'a> {
+        Filler {
+            env: self.env.clone(),
+            params: self.params.clone(),
+            values: self.values.clone(),
+            shapes: self.shapes,
+            each: self.each.clone(),
+            found: Found::default(),
         }
     }
 
@@ -111,7 +137,7 @@ impl<'a> Filler<'a> {
                     .is_none_or(|value| value.is_true())
             }
             _ => {
-                self.faults.push(
+                self.found.faults.push(
                     Diagnostic::error(format!(
                         "expected an expression over `params`, found {}",
                         node.kind()
@@ -147,7 +173,7 @@ impl<'a> Filler<'a> {
         };
         let names = expression.undeclared_variables(true);
         if let Some(name) = self.foreign(&names) {
-            self.faults.push(
+            self.found.faults.push(
                 Diagnostic::error(format!("only `params` can be read here, not `{name}`"))
                     .at(span, ""),
             );
@@ -160,7 +186,8 @@ impl<'a> Filler<'a> {
         let value = expression.eval(self.context());
         match value.and_then(|value| crate::jinja::size::check(&value).map(|()| value)) {
             Ok(value) if value.is_undefined() => {
-                self.faults
+                self.found
+                    .faults
                     .push(Diagnostic::error("the expression has no value").at(span, ""));
                 None
             }
@@ -177,13 +204,13 @@ impl<'a> Filler<'a> {
             Ok(template) => template.undeclared_variables(true),
             Err(error) => {
                 self.fault(&error, node.span);
-                self.unknown.push(node.span);
+                self.found.unknown.push(node.span);
                 return node.clone();
             }
         };
         if let Some(name) = self.foreign(&names) {
             if name.contains('.') && nearest(root(name), ["params"]).is_some() {
-                self.faults.push(
+                self.found.faults.push(
                     Diagnostic::error(format!("no value `{}`", root(name)))
                         .at(node.span, "")
                         .help("did you mean `params`?"),
@@ -192,7 +219,7 @@ impl<'a> Filler<'a> {
             return node.clone();
         }
         if !self.known(names, node.span) {
-            self.unknown.push(node.span);
+            self.found.unknown.push(node.span);
             return node.clone();
         }
         let _busy = crate::jinja::watch::busy(&text.into());
@@ -209,7 +236,7 @@ impl<'a> Filler<'a> {
             },
         };
         let value = value.unwrap_or_else(|| {
-            self.unknown.push(node.span);
+            self.found.unknown.push(node.span);
             node.value.clone()
         });
         Node {
@@ -233,7 +260,7 @@ impl<'a> Filler<'a> {
                 Some((_, known)) => all_known &= known,
                 None => {
                     all_known = false;
-                    self.faults.push(
+                    self.found.faults.push(
                         Diagnostic::error(format!("no param `{param}`"))
                             .at(span, "")
                             .suggest(param, self.params.iter().map(|(p, _)| *p)),
@@ -245,7 +272,8 @@ impl<'a> Filler<'a> {
     }
 
     fn fault(&mut self, error: &minijinja::Error, span: Span) {
-        self.faults
+        self.found
+            .faults
             .push(Diagnostic::error(describe(error)).at(span, ""));
     }
 }

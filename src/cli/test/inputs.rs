@@ -56,7 +56,7 @@ pub fn stand_in(
     }
     stage.config = Node {
         span,
-        value: NodeValue::Map(config),
+        value: NodeValue::Map(config.into()),
     };
     stage.verb = Src {
         value: "load".to_owned(),

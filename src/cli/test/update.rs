@@ -100,11 +100,11 @@ fn same(old: &Node, new: &Node, at: &mut Vec<String>, values: &HashMap<&[String]
         (NodeValue::Float(a), NodeValue::Float(b)) => a.to_bits() == b.to_bits(),
         (NodeValue::Str(a), NodeValue::Str(b)) => a == b,
         (NodeValue::Seq(a), NodeValue::Seq(b)) => {
-            let mut pairs = a.iter().zip(b).enumerate();
+            let mut pairs = a.iter().zip(b.iter()).enumerate();
             a.len() == b.len() && pairs.all(|(at, (a, b))| inner(at.to_string(), a, b))
         }
         (NodeValue::Map(a), NodeValue::Map(b)) => {
-            let mut pairs = a.iter().zip(b);
+            let mut pairs = a.iter().zip(b.iter());
             a.len() == b.len()
                 && pairs.all(|((key, a), (other, b))| {
                     key.name == other.name && inner(key.name.clone(), a, b)

@@ -2,12 +2,11 @@
 //! order of the work, its threads, and the models that several stages share.
 
 use std::collections::{BTreeSet, HashMap};
-use std::num::NonZero;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
-use std::thread::available_parallelism;
 
 use candle_core::{Device, Tensor};
+use rayon::prelude::*;
 
 use super::BertScore;
 use super::config::Config;
@@ -21,7 +20,6 @@ use super::tokens::Tokens;
 use super::weights::Weights;
 use crate::diag::Diagnostic;
 use crate::metrics::registry::{Pair, Scorer, Scores};
-use crate::parallel;
 use crate::text::strip;
 
 /// How many tokens are encoded together at most, padding included: about what stays in a CPU's
@@ -120,10 +118,14 @@ impl BertScorer {
             let all = order.iter().map(|at| tokens[*at].len()).sum();
             let (threads, together) = share(all, encoder.on_gpu());
             let batches = batches(&order, |at| tokens[at].len(), together);
-            let states = parallel::map(&batches, threads, |batch| {
+            let encode = |batch: &&[usize]| {
                 let ids: Vec<&[u32]> = batch.iter().map(|at| tokens[*at].as_slice()).collect();
                 encoder.states(&ids)
-            });
+            };
+            let states: Vec<_> = match threads {
+                1 => batches.iter().map(encode).collect(),
+                _ => batches.par_iter().map(encode).collect(),
+            };
             for (batch, states) in batches.into_iter().zip(states) {
                 let states = states.map_err(|e| format!("the model failed: {e}"))?;
                 for (at, states) in batch.iter().zip(states) {
@@ -183,7 +185,7 @@ fn share(tokens: usize, on_gpu: bool) -> (usize, usize) {
     if on_gpu {
         return (1, TOGETHER_ON_GPU);
     }
-    let threads = available_parallelism().map_or(1, NonZero::get);
+    let threads = rayon::current_num_threads();
     (threads, tokens.div_ceil(threads).min(TOGETHER_ON_CPU))
 }
 

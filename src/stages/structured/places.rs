@@ -101,7 +101,7 @@ impl Source {
         let length = at.len();
         match &node.value {
             NodeValue::Map(entries) => {
-                for (key, inner) in entries {
+                for (key, inner) in entries.iter() {
                     at.push_str(&step(&key.name));
                     // Scalars are named by their values, which are what is wrong with them.
                     let span = match inner.value {

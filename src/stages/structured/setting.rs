@@ -174,7 +174,7 @@ impl<'de> Visitor<'de> for ValueVisitor {
         while let Some(Inline(item)) = seq.next_element()? {
             items.push(item);
         }
-        Ok(Value(NodeValue::Seq(items)))
+        Ok(Value(NodeValue::Seq(items.into())))
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Value, A::Error> {
@@ -184,6 +184,6 @@ impl<'de> Visitor<'de> for ValueVisitor {
             let span = node.span;
             entries.push((Key { name, span }, node));
         }
-        Ok(Value(NodeValue::Map(entries)))
+        Ok(Value(NodeValue::Map(entries.into())))
     }
 }
