@@ -1,11 +1,12 @@
 //! The index over all segments: where each call and result is, and which copy counts. Knows
 //! the bytes of segments through [`super::frame`] only; writes nothing.
 
-use std::collections::HashMap;
 use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard};
+
+use foldhash::HashMap;
 
 use super::error::Faults;
 use super::frame::{self, Frame, Kind};

@@ -9,7 +9,8 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use serde::{Deserialize, Serialize};
+use foldhash::HashMap;
+use serde::{Deserialize, Serialize, Serializer};
 
 use super::error::{Faults, StoreError};
 use super::sealed::{self, Sealed};
@@ -46,13 +47,26 @@ impl Seen {
 }
 
 /// A file's hash and what it was [`Seen`] as: not flattened from one, which reads far slower.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+/// Written as a list; also read as a map, which earlier versions wrote.
+#[derive(Clone, Debug, Deserialize)]
 struct Entry {
     size: u64,
     modified: i64,
     changed: i64,
     inode: u64,
     hash: Hash,
+}
+
+impl Serialize for Entry {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let Seen {
+            size,
+            modified,
+            changed,
+            inode,
+        } = self.seen();
+        (size, modified, changed, inode, self.hash).serialize(serializer)
+    }
 }
 
 impl Entry {
@@ -93,7 +107,7 @@ pub(super) struct Stats {
 
 #[derive(Debug, Default)]
 struct Entries {
-    all: BTreeMap<String, Entry>,
+    all: HashMap<String, Entry>,
     changed: bool,
 }
 
@@ -101,13 +115,13 @@ impl Stats {
     pub(super) fn open(path: PathBuf, faults: &Faults) -> Stats {
         let (all, changed) = match sealed::read(&path) {
             Sealed::Sound(all) => (all, false),
-            Sealed::Missing => (BTreeMap::new(), false),
+            Sealed::Missing => (HashMap::default(), false),
             Sealed::Damaged => {
                 faults.push(format!(
                     "`{}` is damaged: files will be hashed again",
                     path.display()
                 ));
-                (BTreeMap::new(), true)
+                (HashMap::default(), true)
             }
         };
         Stats {
@@ -125,9 +139,8 @@ impl Stats {
     }
 
     fn hash_file_at(&self, path: &Path, now: i128) -> io::Result<Hash> {
-        let name = std::path::absolute(self.here.join(path))?
-            .to_str()
-            .map(str::to_owned);
+        let name = absolute(self.here.join(path))?.into_os_string();
+        let name = name.into_string().ok();
         if let Some(name) = &name {
             let seen = Seen::of(&fs::metadata(path)?);
             let entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
@@ -155,15 +168,27 @@ impl Stats {
         if !entries.changed {
             return Ok(());
         }
-        if let Sealed::Sound(theirs) = sealed::read::<BTreeMap<String, Entry>>(&self.path) {
+        if let Sealed::Sound(theirs) = sealed::read::<HashMap<String, Entry>>(&self.path) {
             for (name, entry) in theirs {
                 entries.all.entry(name).or_insert(entry);
             }
         }
-        sealed::write(tmp, &self.path, &entries.all)?;
+        let sorted: BTreeMap<&String, &Entry> = entries.all.iter().collect();
+        sealed::write(tmp, &self.path, &sorted)?;
         entries.changed = false;
         Ok(())
     }
+}
+
+/// An absolute path without what stands for nothing in it.
+fn absolute(path: PathBuf) -> io::Result<PathBuf> {
+    let bytes = path.as_os_str().as_encoded_bytes();
+    let odd = |pair: &[u8]| matches!(pair, b"//" | b"/.");
+    // Nearly none has any, and to look at its parts takes longer.
+    if path.is_absolute() && !bytes.windows(2).any(odd) {
+        return Ok(path);
+    }
+    std::path::absolute(path)
 }
 
 #[cfg(test)]
@@ -191,6 +216,40 @@ mod tests {
         assert_eq!(again.hash_file(&file).unwrap(), Hash::of_bytes(b"a"));
         std::fs::write(&file, "b").unwrap();
         assert_eq!(again.hash_file(&file).unwrap(), Hash::of_bytes(b"b"));
+    }
+
+    #[test]
+    fn what_earlier_versions_wrote_is_read() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("notes.csv");
+        std::fs::write(&file, "a").unwrap();
+        let Seen {
+            size,
+            modified,
+            changed,
+            inode,
+        } = Seen::of(&std::fs::metadata(&file).unwrap());
+        let hash = Hash::of_bytes(b"as remembered");
+        let all = serde_json::json!({file.to_str().unwrap(): {
+            "size": size, "modified": modified, "changed": changed, "inode": inode, "hash": hash,
+        }});
+        let path = dir.path().join("files.json");
+        sealed::write(dir.path(), &path, &all).unwrap();
+        let stats = Stats::open(path, &Faults::default());
+        assert_eq!(stats.hash_file(&file).unwrap(), hash);
+    }
+
+    #[test]
+    fn names_of_files_are_absolute_and_plain() {
+        for (path, plain) in [
+            ("/a/b.csv", "/a/b.csv"),
+            ("/a/./b.csv", "/a/b.csv"),
+            ("/a//b.csv", "/a/b.csv"),
+            ("/a/.b.csv", "/a/.b.csv"),
+            ("/a/../b.csv", "/a/../b.csv"),
+        ] {
+            assert_eq!(absolute(path.into()).unwrap(), Path::new(plain));
+        }
     }
 
     #[test]

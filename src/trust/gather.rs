@@ -102,6 +102,9 @@ pub fn of_models<'a>(pipe: &Pipe, models: impl IntoIterator<Item = &'a ModelSpec
 
 /// The files that were agreed to of the programs of stages, by the stages.
 pub fn files_of_stages(pipe: &Pipe, needs: &[Need]) -> BTreeMap<usize, Vec<Script>> {
+    if programs(needs).next().is_none() {
+        return BTreeMap::new();
+    }
     let stages = pipe.stages.iter().enumerate();
     let files = |(at, stage): (usize, &Stage)| {
         let purpose = purpose_of(stage);

@@ -1,7 +1,6 @@
 //! Whether outputs stay in their folder. A pipeline's files may bring links along, or a name that
 //! climbs; neither may lead what is written elsewhere.
 
-use std::collections::HashMap;
 use std::path::{Component, Path, PathBuf};
 
 use crate::diag::Diagnostic;
@@ -36,16 +35,18 @@ pub fn outside(pipe: &Pipe, given: bool) -> Vec<Diagnostic> {
     let inside = real(out);
     let files = (0..pipe.stages.len()).filter_map(|at| Some((at, out_file(pipe, at)?)));
     let mut faults = Vec::new();
-    // Many files lie in few folders.
-    let mut known: HashMap<PathBuf, PathBuf> = HashMap::new();
+    // Many files lie in few folders, and those of one mostly stand together.
+    let mut last: Option<(PathBuf, Option<PathBuf>)> = None;
     for (at, file) in files {
         let folder = file.parent().unwrap_or(out);
-        let folder = known
-            .entry(folder.to_owned())
-            .or_insert_with(|| real(folder));
-        if !folder.starts_with(&inside) {
+        if last.as_ref().is_none_or(|(known, _)| known != folder) {
+            let real = real(folder);
+            let leads_out = !real.starts_with(&inside);
+            last = Some((folder.to_owned(), leads_out.then_some(real)));
+        }
+        if let Some((_, Some(real))) = &last {
             let span = pipe.stages[at].spec.name.span;
-            faults.push(fault(format!("`{}`", shown(&file)), folder).at(span, ""));
+            faults.push(fault(format!("`{}`", shown(&file)), real).at(span, ""));
         }
     }
     faults

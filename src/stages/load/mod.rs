@@ -25,6 +25,7 @@ pub use parquet::text as text_of_parquet;
 use super::contract::{Build, Check, FieldSet, Look, Operator, Verb};
 use crate::diag::{Diagnostic, nearest};
 use crate::spec::decode::Src;
+use crate::spec::fence::Leads;
 use reader::Reader;
 use taken::Taken;
 
@@ -265,8 +266,17 @@ impl Verb for Load {
 
     fn look(&self, cx: &Build<'_>) -> Option<Look> {
         // Not what the user has not allowed yet: names of columns would be told.
-        let refused = cx.fence.refuses(&cx.path(&self.path)).is_some();
-        (!refused).then(|| self.open(cx, true)?.names())
+        let path = cx.path(&self.path);
+        let data = match cx.fence.leads(&path) {
+            Leads::Out(_) => return None,
+            Leads::To(data) => Some(data),
+            Leads::Unseen => path.metadata().ok(),
+        };
+        let fixed = || reader::fixed_names(&path, &data?, self.format().ok()?);
+        Some(match fixed() {
+            Some(names) => Ok(names),
+            None => self.open(cx, true).and_then(|reader| reader.names()),
+        })
     }
 
     fn check(&self, cx: &mut Check<'_>) -> FieldSet {

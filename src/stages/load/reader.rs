@@ -3,15 +3,17 @@
 
 use std::borrow::Cow;
 use std::collections::HashMap;
-use std::fs::File;
+use std::fs::{File, Metadata};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io::{self, BufRead, BufReader, Read};
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::sync::Arc;
 
 use flate2::read::MultiGzDecoder;
 use memchr::memchr;
 use minijinja::Value;
+use rustix::fs::{Access, access};
 
 use super::Format;
 use super::json::Values;
@@ -29,6 +31,8 @@ use crate::stages::contract::{Fault, Source};
 const CHUNK: usize = 256 * 1024;
 /// The same of a small file.
 const LEAST_CHUNK: usize = 4 * 1024;
+/// The field of formats that have no names.
+pub const TEXT: &str = "text";
 /// Records emitted at once.
 const BATCH: usize = 64;
 
@@ -105,6 +109,20 @@ pub struct Reader {
     seen: HashMap<u64, u64>,
 }
 
+/// The names of the fields of a file, if its format has the same for all files, and it is a
+/// plain file that can be read. Does not open it.
+pub fn fixed_names(path: &Path, data: &Metadata, format: Format) -> Option<Vec<String>> {
+    let fixed = matches!(format, Format::Lines | Format::Text) && !zipped(path);
+    let by_all = data.mode() & 0o444 == 0o444;
+    let read = || by_all || access(path, Access::READ_OK).is_ok();
+    (fixed && data.is_file() && read()).then(|| vec![TEXT.to_owned()])
+}
+
+fn zipped(path: &Path) -> bool {
+    let extension = path.extension();
+    extension.is_some_and(|e| e.eq_ignore_ascii_case("gz"))
+}
+
 impl Reader {
     /// Opens a file, and reads a CSV's header.
     ///
@@ -126,9 +144,7 @@ impl Reader {
             Ok(length) if meta.is_file() => length.clamp(LEAST_CHUNK, CHUNK),
             _ => CHUNK,
         };
-        let zipped = path
-            .extension()
-            .is_some_and(|e| e.eq_ignore_ascii_case("gz"));
+        let zipped = zipped(path);
         let file: Box<dyn Read + Send> = if zipped {
             Box::new(MultiGzDecoder::new(BufReader::with_capacity(chunk, file)))
         } else {
@@ -185,7 +201,7 @@ impl Reader {
             return Ok(rows.names());
         }
         if matches!(self.body, Body::Lines(_) | Body::Text(_)) {
-            return Ok(vec!["text".to_owned()]);
+            return Ok(vec![TEXT.to_owned()]);
         }
         let first = self.record()?;
         Ok(first.map_or_else(Vec::new, |record| {

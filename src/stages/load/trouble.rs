@@ -9,7 +9,7 @@ use minijinja::Value;
 use minijinja::value::ValueKind;
 
 use super::Format;
-use super::reader::line_breaks;
+use super::reader::{TEXT, line_breaks};
 use crate::diag::{Diagnostic, Span};
 use crate::record::Fields;
 
@@ -74,7 +74,7 @@ impl Trouble {
     pub fn text(&self, bytes: &[u8], line: u64, universal: bool) -> Result<Fields, Diagnostic> {
         let text = self.utf8(bytes, line)?;
         let mut fields = Fields::default();
-        fields.set("text", Value::from(line_breaks(text, universal).as_ref()));
+        fields.set(TEXT, Value::from(line_breaks(text, universal).as_ref()));
         Ok(fields)
     }
 
