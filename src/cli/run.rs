@@ -1,7 +1,9 @@
 //! `clue run`: plans, asks for consent, runs, and says what came of it.
 
+use std::panic::resume_unwind;
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::thread::{JoinHandle, spawn};
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use tokio::signal::unix::{SignalKind, signal};
@@ -37,6 +39,7 @@ use crate::engine::survey::{Survey, Wanted, survey};
 use crate::engine::taps::Taps;
 use crate::engine::turns::amount_of;
 use crate::engine::worker::Shop;
+use crate::parallel::both;
 use crate::plan::graph::Action;
 use crate::replay::ledger::{Depth, Ledger};
 use crate::store::Store;
@@ -123,6 +126,9 @@ pub fn command(command: Command) -> ExitCode {
 
 /// Runs a pipeline.
 pub fn run(args: &Args) -> ExitCode {
+    // A cache that is there is opened while the pipeline is read.
+    let folder = args.common.settings.store.clone();
+    let opened = folder.is_dir().then(|| spawn(|| Store::open(folder)));
     let pipe = match args.common.pipe() {
         Ok(pipe) => Arc::new(pipe),
         Err(code) => return code,
@@ -132,7 +138,7 @@ pub fn run(args: &Args) -> ExitCode {
         Ok(None) => {}
         Err(fault) => return refuse_usage(&fault),
     }
-    let code = match prepared(args, &pipe, &Way::of(&args.how)) {
+    let code = match with(opened, args, &pipe, &Way::of(&args.how)) {
         Ok(ran) => ran.code,
         Err(fault) => bad(&[*fault], &pipe.pipeline.sources),
     };
@@ -159,8 +165,22 @@ fn tell_unneeded(forced: &[usize], survey: &Survey) {
 /// # Errors
 /// What keeps it from beginning.
 pub fn prepared(args: &Args, pipe: &Arc<Pipe>, way: &Way) -> Result<Ran, Box<Diagnostic>> {
+    with(None, args, pipe, way)
+}
+
+/// As [`prepared`], with a cache that may be open already.
+fn with(
+    opened: Option<JoinHandle<Result<Store, Diagnostic>>>,
+    args: &Args,
+    pipe: &Arc<Pipe>,
+    way: &Way,
+) -> Result<Ran, Box<Diagnostic>> {
+    let store = || match opened {
+        Some(opened) => opened.join().unwrap_or_else(|panic| resume_unwind(panic)),
+        None => Store::open(&args.common.settings.store),
+    };
     if !way.source.asks() {
-        return alone(args, pipe, way);
+        return alone(args, pipe, way, store()?);
     }
     let shared = Shared::of(args).and_then(|shared| match shared {
         Some(shared) => shared.pull(pipe),
@@ -170,15 +190,19 @@ pub fn prepared(args: &Args, pipe: &Arc<Pipe>, way: &Way) -> Result<Ran, Box<Dia
         Ok(shared) => shared,
         Err(code) => return Ok(Ran::refused(code)),
     };
-    let ran = alone(args, pipe, way)?;
+    let store = match shared {
+        // What was pulled came into it meanwhile.
+        Some(_) => Store::open(&args.common.settings.store)?,
+        None => store()?,
+    };
+    let ran = alone(args, pipe, way, store)?;
     if let Some(shared) = shared.filter(|_| ran.code != ExitCode::from(REFUSED)) {
         shared.push(ran.code == ExitCode::from(INTERRUPTED));
     }
     Ok(ran)
 }
 
-fn alone(args: &Args, pipe: &Arc<Pipe>, way: &Way) -> Result<Ran, Box<Diagnostic>> {
-    let store = Store::open(&args.common.settings.store)?;
+fn alone(args: &Args, pipe: &Arc<Pipe>, way: &Way, store: Store) -> Result<Ran, Box<Diagnostic>> {
     let orders = args.place.orders()?;
     let mut wanted = wanted(args, pipe)?;
     if way.again {
@@ -224,8 +248,7 @@ fn alone(args: &Args, pipe: &Arc<Pipe>, way: &Way) -> Result<Ran, Box<Diagnostic
         Err(code) => return Ok(Ran::refused(code)),
     };
     // To say that there is nothing to do takes no threads.
-    let idle = survey.planned.iter().all(|p| p.action == Action::Skip);
-    let mut runtime = match idle {
+    let mut runtime = match survey.is_idle() {
         true => tokio::runtime::Builder::new_current_thread(),
         false => tokio::runtime::Builder::new_multi_thread(),
     };
@@ -399,7 +422,22 @@ async fn go(
     let good = outcome.is_good(pipe, &board) && missing.is_empty();
     let facts = facts.end(&outcome, &board, good, start.elapsed(), cost);
     let did = (&outcome, &*board);
-    let kept = remember(store, pipe, survey, did, before, facts, &id);
+    let summary = Summary {
+        pipe,
+        board: &board,
+        outcome: &outcome,
+        took: start.elapsed(),
+        cost,
+        missing: &missing,
+    };
+    let (kept, told) = both(
+        pipe.stages.len(),
+        || remember(store, pipe, survey, did, before, facts, &id),
+        || match args.how.json {
+            true => format!("{}\n", summary.json()),
+            false => summary.text(),
+        },
+    );
     let listed = write_failures(&errors, &outcome.failures).and_then(|()| match way.shard {
         Some(_) => Ok(()),
         // This run tells of all failures that are left.
@@ -409,21 +447,9 @@ async fn go(
     });
     let _ = tokio::time::timeout(std::time::Duration::from_secs(1), display).await;
     warn(store);
-    let summary = Summary {
-        pipe,
-        board: &board,
-        outcome: &outcome,
-        took: start.elapsed(),
-        cost,
-        missing: &missing,
-    };
-    if args.how.json {
-        out(&format!("{}\n", summary.json()));
-    } else {
-        out(&summary.text());
-        if !args.how.quiet {
-            out(&summary.tables());
-        }
+    out(&told);
+    if !args.how.json && !args.how.quiet {
+        out(&summary.tables());
     }
     if !outcome.failures.is_empty() && listed.is_ok() {
         err(&format!("why each record failed: {}\n", errors.display()));

@@ -12,6 +12,7 @@ use crate::engine::board::{Board, Row, State};
 use crate::engine::pipe::Pipe;
 use crate::engine::run::Outcome;
 use crate::engine::survey::out_file;
+use crate::parallel;
 use crate::plan::graph::Output;
 use crate::report::words::{brief, count, size, thousands, time};
 
@@ -192,28 +193,30 @@ impl Summary<'_> {
     }
 
     fn outputs(&self) -> Vec<Written> {
-        let stages = self.outcome.stages.iter().enumerate();
-        stages
-            .filter_map(|(at, stage)| {
-                let path = out_file(self.pipe, at)?;
-                let output = stage.output.clone()?;
-                let fresh = match stage.state {
-                    State::Done | State::Lossy => false,
-                    State::Fresh => true,
-                    _ => return None,
-                };
-                let data = path.metadata().ok();
-                // Of a file that was not wanted, an older one may stand elsewhere.
-                let there = !fresh || data.as_ref().is_some_and(Metadata::is_file);
-                there.then(|| Written {
-                    at,
-                    path,
-                    output,
-                    fresh,
-                    bytes: data.map_or(0, |data| data.len()),
-                })
-            })
-            .collect()
+        let all: Vec<usize> = (0..self.outcome.stages.len()).collect();
+        let written = parallel::map(&all, |at| self.output(*at));
+        written.into_iter().flatten().collect()
+    }
+
+    fn output(&self, at: usize) -> Option<Written> {
+        let stage = &self.outcome.stages[at];
+        let path = out_file(self.pipe, at)?;
+        let output = stage.output.clone()?;
+        let fresh = match stage.state {
+            State::Done | State::Lossy => false,
+            State::Fresh => true,
+            _ => return None,
+        };
+        let data = path.metadata().ok();
+        // Of a file that was not wanted, an older one may stand elsewhere.
+        let there = !fresh || data.as_ref().is_some_and(Metadata::is_file);
+        there.then(|| Written {
+            at,
+            path,
+            output,
+            fresh,
+            bytes: data.map_or(0, |data| data.len()),
+        })
     }
 
     fn failed(&self) -> impl Iterator<Item = (&str, u64)> {
@@ -253,12 +256,14 @@ fn put(folders: &mut Vec<Folder>, path: PathBuf, bytes: u64, fresh: bool) {
 /// put right.
 fn unread(row: &Row) -> Option<String> {
     let (unread, repairs, repaired) = (row.unread.get(), row.repairs.get(), row.repaired.get());
+    if (unread, repairs) == (0, 0) {
+        return None;
+    }
     let answers = count(unread + row.emitted.get(), "answer");
     let name = &row.name;
-    let mut text = match (unread, repairs) {
-        (0, 0) => return None,
-        (0, _) => format!("answers: all of `{name}` could be read"),
-        (unread, _) => format!("unread: {} of {answers} in `{name}`", thousands(unread)),
+    let mut text = match unread {
+        0 => format!("answers: all of `{name}` could be read"),
+        unread => format!("unread: {} of {answers} in `{name}`", thousands(unread)),
     };
     if repairs > 0 {
         let asked = thousands(repairs);

@@ -13,7 +13,7 @@ use super::run::{Outcome, StageOutcome};
 use super::runs::{Kept, RunRecord, StageRecord, all};
 use super::survey::{Survey, out_file};
 use crate::hash::Hash;
-use crate::plan::graph::Action;
+use crate::plan::graph::{Action, Output};
 use crate::plan::manifest::{ParamChange, Then};
 use crate::store::{Store, StoreError};
 use crate::text::secret::secrets;
@@ -47,10 +47,10 @@ pub fn begun(store: &Store, pipe: &Pipe, survey: &Survey, facts: &Facts, id: &st
         Some(_) => Before::default(),
         None => Before(Kept::latest(store, &absolute(&pipe.pipeline.file))),
     };
-    let mut planned = survey.planned.iter();
-    if !planned.all(|planned| planned.action == Action::Skip) {
+    if !survey.is_idle() {
         let run = RunRecord {
             stages: before.clone().stages(store, pipe),
+            names: names(pipe),
             ..plain(pipe, facts)
         };
         let _ = run.keep(store, id, None);
@@ -58,13 +58,13 @@ pub fn begun(store: &Store, pipe: &Pipe, survey: &Survey, facts: &Facts, id: &st
     before
 }
 
-/// A run of the pipeline of which no stage is known yet.
+/// A run of the pipeline of which no stage is known yet, not even by its name.
 fn plain(pipe: &Pipe, facts: &Facts) -> RunRecord {
     RunRecord {
         pipeline: absolute(&pipe.pipeline.file),
         params: params(pipe).collect(),
         stages: BTreeMap::new(),
-        names: names(pipe),
+        names: BTreeSet::new(),
         stages_in: None,
         facts: Some(facts.clone()),
         stints: BTreeMap::new(),
@@ -92,7 +92,8 @@ pub fn remember(
         ..plain(pipe, &facts)
     };
     if facts.shard.is_some() {
-        return run.keep(store, id, None);
+        let names = names(pipe);
+        return RunRecord { names, ..run }.keep(store, id, None);
     }
     let finished = finished(survey, outcome);
     let mark = mark(survey, outcome, &finished);
@@ -138,25 +139,54 @@ pub fn remember(
             store.put_blob(&text)?;
         }
     }
-    RunRecord { stages, ..run }.keep(store, id, Some(mark))
+    let names = names(pipe);
+    let run = RunRecord {
+        stages,
+        names,
+        ..run
+    };
+    run.keep(store, id, Some(mark))
 }
 
 /// A hash of all that [`remember`] keeps of stages: if nothing was done and it is the same as that
 /// of the run before, so are they.
 fn mark(survey: &Survey, outcome: &Outcome, finished: &[bool]) -> Hash {
-    let stage = |at: usize| {
-        let node = &survey.nodes[at];
+    let mut bytes = Vec::with_capacity(128 * survey.nodes.len());
+    for (at, node) in survey.nodes.iter().enumerate() {
+        put_text(&mut bytes, &node.name);
+        if !finished[at] {
+            bytes.push(0);
+            continue;
+        }
+        bytes.push(1);
         // The recipe has all of the manifest but the labels.
-        let made = (
-            survey.planned[at].recipe,
-            node.manifest.labels().collect::<Vec<&str>>(),
-            node.sources().collect::<Vec<usize>>(),
-            &outcome.stages[at].output,
-        );
-        (&node.name, finished[at].then_some(made))
-    };
-    let stages: Vec<_> = (0..survey.nodes.len()).map(stage).collect();
-    Hash::of("clue mark v1", &stages)
+        bytes.extend(survey.planned[at].recipe.0);
+        put_number(&mut bytes, node.manifest.labels().count());
+        node.manifest
+            .labels()
+            .for_each(|label| put_text(&mut bytes, label));
+        put_number(&mut bytes, node.sources().count());
+        node.sources().for_each(|from| put_number(&mut bytes, from));
+        match &outcome.stages[at].output {
+            None => bytes.push(0),
+            Some(Output { content, rows }) => {
+                bytes.push(1);
+                bytes.extend(content.0);
+                bytes.extend(rows.to_le_bytes());
+            }
+        }
+    }
+    Hash::of_pieces("clue mark v2", &[&bytes])
+}
+
+/// A text after its length, so that no two lists of texts have the same bytes.
+fn put_text(bytes: &mut Vec<u8>, text: &str) {
+    put_number(bytes, text.len());
+    bytes.extend(text.as_bytes());
+}
+
+fn put_number(bytes: &mut Vec<u8>, number: usize) {
+    bytes.extend((number as u64).to_le_bytes());
 }
 
 fn names(pipe: &Pipe) -> BTreeSet<String> {

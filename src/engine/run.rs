@@ -104,16 +104,14 @@ pub async fn run(shop: &Shop, survey: &Survey) -> Outcome {
     let mut faults = Vec::new();
     let mut bad_input = false;
     let mut tasks = JoinSet::new();
-    shop.calls.stages((0..survey.nodes.len()).map(|at| {
-        let runs = survey.planned[at].action == Action::Run;
-        let models = if runs {
-            models(&shop.pipe, at)
-        } else {
-            Vec::new()
-        };
-        (models, ancestors(survey, at))
-    }));
-    for (worker, with) in wire(shop, survey) {
+    let wired = match survey.is_idle() {
+        true => Vec::new(),
+        false => {
+            shop.calls.stages(uses(shop, survey));
+            wire(shop, survey)
+        }
+    };
+    for (worker, with) in wired {
         let job = Job {
             action: survey.planned[worker.at].action,
             recipe: survey.planned[worker.at].recipe,
@@ -162,6 +160,19 @@ pub async fn run(shop: &Shop, survey: &Survey) -> Outcome {
         bad_input,
         stopped: shop.halt.reason(),
     }
+}
+
+/// The models that each stage asks in this run, and the stages that it depends on.
+fn uses(shop: &Shop, survey: &Survey) -> impl Iterator<Item = (Vec<String>, BTreeSet<usize>)> {
+    (0..survey.nodes.len()).map(|at| {
+        let runs = survey.planned[at].action == Action::Run;
+        let models = if runs {
+            models(&shop.pipe, at)
+        } else {
+            Vec::new()
+        };
+        (models, ancestors(survey, at))
+    })
 }
 
 /// The stages that may have to wait for their server until others have ended. What they read and

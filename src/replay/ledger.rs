@@ -132,6 +132,9 @@ impl Ledger {
         let mut missing = lock(&self.missing).clone();
         let lost = lock(&self.lost);
         missing.retain(|call| lost.contains(&(call.stage.clone(), call.record.clone())));
+        if missing.is_empty() {
+            return missing;
+        }
         let place = places(stages);
         missing.sort_by(|a, b| {
             place(&a.stage)
