@@ -27,6 +27,7 @@ mod lacking;
 mod layers;
 mod lock;
 mod longhealth;
+mod many;
 mod messages;
 mod models;
 mod prompts;
