@@ -8,9 +8,9 @@ CALL = (
     "disk before it is used, and writes a line; and two processes share the cores"
 )
 NOOP = (
-    "of the graph with 3,000 nodes two fifths of the time are the kernel's: eleven calls for each source with its "
-    "output, and clearing memory; of the rest the parser of YAML takes a quarter, what each stage's key is made of a "
-    "fifth (shared by the processors), and filling in, checking and understanding settings a fifth"
+    "of the graph with 3,000 nodes a third of the time is the kernel's (seven calls for each source with its output, "
+    "and clearing memory) and a sixth the program's start and end; of the rest reading YAML takes an eighth, and what "
+    "keys are made of, checking settings and planning, which the processors share, about a fifth each"
 )
 CANDLE = (
     "about two thirds of the time are gemm's AVX-512 kernels; the rest is its packing, copies of queries, keys and "
