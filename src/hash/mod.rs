@@ -9,6 +9,7 @@ mod canonical_text;
 
 use std::fmt;
 
+use blake3::hazmat::{ContextKey, HasherExt, hash_derive_key_context};
 use serde::de::Visitor;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
@@ -41,7 +42,12 @@ impl Hash {
 
     /// The same of bytes in pieces, such as canonical JSON that is there already.
     pub fn of_pieces(context: &str, pieces: &[&[u8]]) -> Hash {
-        let mut hasher = blake3::Hasher::new_derive_key(context);
+        Hash::under(&Context::new(context), pieces)
+    }
+
+    /// The same under a context that is kept for many keys.
+    pub fn under(context: &Context, pieces: &[&[u8]]) -> Hash {
+        let mut hasher = blake3::Hasher::new_from_context_key(&context.0);
         for piece in pieces {
             hasher.update(piece);
         }
@@ -90,6 +96,16 @@ const VALUES: [u8; 256] = {
     }
     values
 };
+
+/// What keys of one kind have in common, such as `"clue stage v1"`, hashed.
+pub struct Context(ContextKey);
+
+impl Context {
+    /// Of its name.
+    pub fn new(name: &str) -> Context {
+        Context(hash_derive_key_context(name))
+    }
+}
 
 impl fmt::Display for Hash {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

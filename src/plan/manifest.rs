@@ -1,9 +1,11 @@
 //! What decides a stage's output, item by item. One list feeds both the key and the text that
 //! says why a stage has to run again.
 
+use std::sync::LazyLock;
+
 use serde::{Deserialize, Serialize, Serializer};
 
-use crate::hash::{Canonical, Hash, canonical_json};
+use crate::hash::{Canonical, Context, Hash, canonical_json};
 use crate::text::secret::{redact, without};
 
 /// Everything that decides a stage's output, apart from its inputs.
@@ -64,6 +66,9 @@ pub enum Item {
     },
 }
 
+/// What keys of stages are made under.
+static CONTEXT: LazyLock<Context> = LazyLock::new(|| Context::new("clue stage v1"));
+
 /// A manifest as keys have it. It is made once, and the inputs are added for each key.
 #[derive(Clone, Debug)]
 pub struct Sealed(Vec<u8>);
@@ -81,7 +86,7 @@ impl Sealed {
             before.push(b'"');
         }
         before.extend(b"],\"manifest\":");
-        Hash::of_pieces("clue stage v1", &[&before, &self.0, b"}"])
+        Hash::under(&CONTEXT, &[&before, &self.0, b"}"])
     }
 }
 
