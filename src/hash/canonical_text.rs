@@ -3,10 +3,8 @@
 use std::sync::Arc;
 
 use serde::de::Deserialize;
-use serde::ser::Error;
 use serde::{Deserializer, Serialize, Serializer};
 use serde_json::Value;
-use serde_json::value::RawValue;
 
 use super::canonical_json;
 
@@ -34,8 +32,8 @@ impl Canonical {
 
 impl Serialize for Canonical {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let raw = RawValue::from_string(self.0.to_string()).map_err(S::Error::custom)?;
-        raw.serialize(serializer)
+        // By way of a tree, which every format can write.
+        self.value().serialize(serializer)
     }
 }
 
@@ -57,6 +55,8 @@ mod tests {
         assert_eq!(canonical.value(), value);
         let json = serde_json::to_string(&[&canonical]).expect("JSON");
         assert_eq!(json, format!("[{}]", canonical.text()));
+        // Within what becomes canonical in its turn, too.
+        assert_eq!(Canonical::of(&[&canonical]).text(), json);
         let again: Vec<Canonical> = serde_json::from_str(&json).expect("JSON");
         assert_eq!(again, [canonical]);
     }

@@ -1,6 +1,7 @@
 //! Reads the user's YAML files into [`Sources`], with one clear fault for each that cannot
 //! be read, and finds duplicate keys. Knows nothing of what the keys mean.
 
+use std::collections::hash_map::Entry;
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
@@ -82,9 +83,11 @@ pub fn duplicates(node: &Node, faults: &mut Vec<Diagnostic>) {
             } else {
                 let mut known: HashMap<&str, Span> = HashMap::with_capacity(entries.len());
                 for (key, _) in entries.iter() {
-                    let first = *known.entry(&key.name).or_insert(key.span);
-                    if first != key.span {
-                        twice(key, first);
+                    match known.entry(&key.name) {
+                        Entry::Occupied(first) => twice(key, *first.get()),
+                        Entry::Vacant(place) => {
+                            place.insert(key.span);
+                        }
                     }
                 }
             }

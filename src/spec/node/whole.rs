@@ -1,10 +1,11 @@
 //! Any YAML document as a tree, by serde-saphyr: anchors, merges, tags and all, and its
 //! message for what is broken.
 
+use std::sync::Arc;
+
 use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_yaml::options::DuplicateKeyPolicy;
 use serde_yaml::{Location, Options, Spanned};
-use std::sync::Arc;
 
 use super::{Key, Node, NodeValue};
 use crate::diag::{Diagnostic, FileId, Span};
